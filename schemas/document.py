@@ -1,0 +1,146 @@
+"""A document: a page's main content as one list of nodes in page order, each a text or an image.
+
+`texts` and `images` are parallel lists. Where `texts[i]` is a string, `images[i]` is None, and the
+other way round, so the index of an image in the list is its place in the page. The Arrow schemas
+below are the contract: `schemas.table.to_table` refuses rows that break them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+OK = "ok"
+"""`ImageReference.status` of an image whose bytes are in the dataset; any other value says why not."""
+
+DOCUMENT_SIGNALS = ("words", "characters", "text_nodes", "image_nodes")
+"""Names of the numbers in the `signals` column, in their order on disk."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ImageReference:
+    """What a page says of one image and, once it was fetched, what the image turned out to be."""
+
+    url: str
+    """Absolute; or `data:` with the bytes in it, if the page carries the picture itself."""
+    alt: str | None = None
+    caption: str | None = None
+    declared_width: int | None = None
+    """CSS pixels, from the page."""
+    declared_height: int | None = None
+    sha256: str | None = None
+    """64 hex digits, of the bytes as stored; None (as all below) if the image was not fetched."""
+    mime: str | None = None
+    width: int | None = None
+    """Pixels of the stored image, as a viewer would show it."""
+    height: int | None = None
+    phash: str | None = None
+    """16 hex digits of the perceptual hash."""
+    status: str | None = None
+    """`ok`, or why the image is not in the dataset: `not_in_archive`, `too_small`, ..."""
+    fetched_at: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class InterleavedDocument:
+    """The main content of one page, with where it came from and what was measured on it."""
+
+    url: str
+    title: str | None = None
+    texts: list[str | None]
+    images: list[ImageReference | None]
+    document_id: str = ""
+    """32 hex digits; see `document_id`. Set from `url` and `crawled_at` if not given."""
+    crawled_at: datetime | None = None
+    warc_path: str | None = None
+    warc_offset: int | None = None
+    warc_length: int | None = None
+    """Bytes of the (compressed) WARC record, from `warc_offset`."""
+    language: str | None = None
+    """ISO 639-1 (639-3 where there is none), as identified from the text."""
+    language_score: float | None = None
+    declared_language: str | None = None
+    """As the page says, lower case: `en`, `pt-br`."""
+    canonical_url: str | None = None
+    published_at: str | None = None
+    """ISO 8601, as the page says."""
+    license: str | None = None
+    """URL or name from `rel=license`."""
+    opt_out: list[str] = field(default_factory=list)
+    """Opt-out marks in the page itself, sorted: `noai`, `noimageai`, `noindex`, `noimageindex`, `tdm-reservation`."""
+    signals: dict[str, float] = field(default_factory=dict)
+    """One number for each name in `DOCUMENT_SIGNALS`, once measured."""
+
+    def __post_init__(self) -> None:
+        if not self.document_id:
+            self.document_id = document_id(self.url, self.crawled_at)
+
+    def row(self) -> dict[str, Any]:
+        """The document as a row of `DOCUMENT_SCHEMA`."""
+        return asdict(self)
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> InterleavedDocument:
+        """The document of a row of `DOCUMENT_SCHEMA` (a column of image bytes, if there, is left out)."""
+        values = {name: value for name, value in row.items() if name != "image_bytes"}
+        values["images"] = [None if image is None else ImageReference(**image) for image in row["images"]]
+        return cls(**values)
+
+
+def document_id(url: str, crawled_at: datetime | None) -> str:
+    """32 hex digits that name the page at `url` as crawled at `crawled_at`, the same anywhere."""
+    moment = crawled_at.astimezone(UTC).isoformat(timespec="microseconds") if crawled_at else ""
+    return hashlib.sha256(f"{url}\n{moment}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+TIME = pa.timestamp("us", tz="UTC")
+
+IMAGE_TYPE = pa.struct(
+    [
+        pa.field("url", pa.string(), nullable=False),
+        pa.field("alt", pa.string()),
+        pa.field("caption", pa.string()),
+        pa.field("declared_width", pa.int32()),
+        pa.field("declared_height", pa.int32()),
+        pa.field("sha256", pa.string()),
+        pa.field("mime", pa.string()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("phash", pa.string()),
+        pa.field("status", pa.string()),
+        pa.field("fetched_at", TIME),
+    ]
+)
+
+DOCUMENT_SCHEMA = pa.schema(
+    [
+        pa.field("document_id", pa.string(), nullable=False),
+        pa.field("url", pa.string(), nullable=False),
+        pa.field("title", pa.string()),
+        pa.field("crawled_at", TIME),
+        pa.field("warc_path", pa.string()),
+        pa.field("warc_offset", pa.int64()),
+        pa.field("warc_length", pa.int64()),
+        pa.field("language", pa.string()),
+        pa.field("language_score", pa.float32()),
+        pa.field("declared_language", pa.string()),
+        pa.field("canonical_url", pa.string()),
+        pa.field("published_at", pa.string()),
+        pa.field("license", pa.string()),
+        pa.field("opt_out", pa.list_(pa.string())),
+        pa.field("texts", pa.list_(pa.string()), nullable=False),
+        pa.field("images", pa.list_(IMAGE_TYPE), nullable=False),
+        pa.field("signals", pa.struct([pa.field(name, pa.float32()) for name in DOCUMENT_SIGNALS])),
+    ]
+)
+"""A document between stages: no image bytes."""
+
+DATASET_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("image_bytes", pa.list_(pa.binary()), nullable=False))
+"""A document of the finished dataset. `image_bytes` is as long as `images`; null where no `ok` image stands."""
+
+ROW_GROUP_BYTES = 128 * 2**20
+"""Largest row group of the finished dataset, so that no nested column chunk comes near the 2 GB that breaks readers."""

@@ -1,0 +1,124 @@
+"""A sequence: a contiguous run of a document's nodes with at most five images; one WebDataset sample.
+
+`KEY.json` holds the texts and images as parallel lists; `KEY.0.jpg`, `KEY.1.png`, ... hold the bytes
+of the images in the order of `image_positions`. `webdataset.WebDataset(url).decode("pil")` reads it
+with nothing of ours. Beside each tar lies an index of where every member's bytes start, so that a
+reader can take sample i without reading the i - 1 before it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from schemas.document import ImageReference
+
+IMAGES_PER_SEQUENCE = 5
+"""The most images that one sequence holds: N of the Flamingo paper (arXiv 2204.14198, appendix A.3.1)."""
+
+SUFFIX_OF_MIME = {"image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/webp": "webp"}
+"""The file suffix in a sample by the stored image's type."""
+
+INDEX_SUFFIX = ".index.parquet"
+"""`train-00000-of-00042.tar` is indexed by `train-00000-of-00042.index.parquet`."""
+
+INDEX_SCHEMA = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("document_id", pa.string(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        pa.field(
+            "members",
+            pa.list_(
+                pa.struct(
+                    [
+                        pa.field("suffix", pa.string(), nullable=False),
+                        pa.field("offset", pa.int64(), nullable=False),
+                        pa.field("size", pa.int64(), nullable=False),
+                    ]
+                )
+            ),
+            nullable=False,
+        ),
+    ]
+)
+"""One row a sample, in the tar's order. `offset` and `size` in bytes: of the sample with its tar headers
+and, in `members`, of each file's content alone."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Sequence:
+    """One training sample on disk."""
+
+    document_id: str
+    url: str
+    sequence: int
+    """Its number in the document, from 0."""
+    texts: list[str | None]
+    images: list[ImageReference | None]
+    image_bytes: list[bytes]
+    """One for each image, in the order of `image_positions`."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.document_id}-{self.sequence:04d}"
+
+    @property
+    def image_positions(self) -> list[int]:
+        return [i for i, image in enumerate(self.images) if image is not None]
+
+
+def encode_sample(sequence: Sequence) -> dict[str, str | bytes]:
+    """The sample as `webdataset.TarWriter(encoder=False)` takes it: `__key__` and bytes by suffix."""
+    positions = sequence.image_positions
+    assert len(positions) == len(sequence.image_bytes) <= IMAGES_PER_SEQUENCE
+    fields = {
+        "document_id": sequence.document_id,
+        "url": sequence.url,
+        "sequence": sequence.sequence,
+        "texts": sequence.texts,
+        "images": [None if image is None else _plain(image) for image in sequence.images],
+        "image_positions": positions,
+    }
+    sample: dict[str, str | bytes] = {"__key__": sequence.key}
+    sample["json"] = json.dumps(fields, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
+    for number, (position, content) in enumerate(zip(positions, sequence.image_bytes, strict=True)):
+        image = sequence.images[position]
+        assert image is not None and image.mime is not None
+        sample[f"{number}.{SUFFIX_OF_MIME[image.mime]}"] = content
+    return sample
+
+
+def decode_sample(sample: dict[str, bytes]) -> Sequence:
+    """The sequence of a sample's members by suffix; raises ValueError that says what is missing or wrong."""
+    if "json" not in sample:
+        raise ValueError(f"a sample with the members {sorted(sample)} has no json, so its text is unknown")
+    fields = json.loads(sample["json"])
+    contents = {suffix.partition(".")[0]: content for suffix, content in sample.items() if suffix[0].isdigit()}
+    positions = fields["image_positions"]
+    if sorted(contents) != [str(number) for number in range(len(positions))]:
+        raise ValueError(f"sample of {fields['document_id']} names {len(positions)} images, holds {sorted(contents)}")
+    return Sequence(
+        document_id=fields["document_id"],
+        url=fields["url"],
+        sequence=fields["sequence"],
+        texts=fields["texts"],
+        images=[None if image is None else _reference(image) for image in fields["images"]],
+        image_bytes=[contents[str(number)] for number in range(len(positions))],
+    )
+
+
+def _plain(image: ImageReference) -> dict[str, Any]:
+    values = asdict(image)
+    values["fetched_at"] = image.fetched_at and image.fetched_at.astimezone(UTC).isoformat()
+    return values
+
+
+def _reference(values: dict[str, Any]) -> ImageReference:
+    fetched_at = values["fetched_at"] and datetime.fromisoformat(values["fetched_at"])
+    return ImageReference(**{**values, "fetched_at": fetched_at})
