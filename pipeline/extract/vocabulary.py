@@ -1,0 +1,71 @@
+"""What class names, ids, roles and styles say of a block: the words that sites share.
+
+The words were collected by reading what sites call their parts; they stand by idea, so that one can
+be added where it belongs. A label is the class and the id, lower case, with a space between.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from pipeline.extract.events import Attributes
+
+NAVIGATION = r"breadcrumb|menu|navbar|toolbar|pager\b|paginat|skip-?link|site-?map"
+ADVERTS = r"\bads?[-_]|[-_]ads?\b|\bads?\b|advert|banner|sponsor|promo|taboola|outbrain|skyscraper|dfp|shopping"
+SHARING = r"share|sharing|social|addtoany|follow-?us"
+TALK = r"comment|disqus|discuss|repl(?:y|ies)|trackback|respond"
+ELSEWHERE = r"related|recommend|read-?(?:more|next)|more-?(?:from|stories|news)|popular|trending|see-?also|you-?may"
+FRAME = r"sidebar|side-?bar|footer|header|masthead|widget|supplement"
+INTRUSION = r"cookie|consent|gdpr|modal|pop-?up|overlay|newsletter|subscri|sign-?up|paywall|community|extra"
+
+_AROUND = re.compile("|".join((NAVIGATION, ADVERTS, SHARING, TALK, ELSEWHERE, FRAME, INTRUSION)))
+_MAYBE_CONTENT = re.compile(r"article|body|content|column|main|mathjax|shadow|\band\b")
+_CONTENT = re.compile(r"article|body|content|entry|main|page|post|text|blog|story|recipe|product-?desc")
+_LESS = re.compile(
+    "|".join(
+        (
+            ADVERTS,
+            SHARING,
+            TALK,
+            ELSEWHERE,
+            INTRUSION,
+            r"sidebar|footer|masthead|widget|meta|media|contact|scroll|tags|com-|\bhid(?:e|den)?\b",
+        )
+    )
+)
+UNLIKELY_ROLES = frozenset(
+    (
+        "menu",
+        "menubar",
+        "complementary",
+        "navigation",
+        "alert",
+        "alertdialog",
+        "dialog",
+        "banner",
+        "contentinfo",
+        "search",
+    )
+)
+_INVISIBLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+
+
+def is_hidden(attributes: Attributes) -> bool:
+    """Whether a browser would not show the element, or it is marked as not for readers."""
+    if "hidden" in attributes or attributes.get("aria-hidden") == "true":
+        return True
+    style = attributes.get("style")
+    return style is not None and _INVISIBLE.search(style) is not None
+
+
+@lru_cache(maxsize=8192)
+def is_around(label: str) -> bool:
+    """Whether `label` names what stands around content, and nothing in it speaks for content."""
+    return _AROUND.search(label) is not None and _MAYBE_CONTENT.search(label) is None
+
+
+@lru_cache(maxsize=8192)
+def weight(label: str) -> int:
+    """25 for words of content, -25 for words of what surrounds it; both may hold."""
+    return (25 if _CONTENT.search(label) else 0) - (25 if _LESS.search(label) else 0)
