@@ -1,0 +1,1 @@
+"""Where pages come from: listings of paths, WARC records, HTTP bodies."""

@@ -1,0 +1,101 @@
+"""The body of an HTTP response as it lies in an archive: chunks joined, compression undone, size bounded."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable
+
+import brotli
+from warcio.bufferedreaders import ChunkedDataReader
+
+
+class BodyError(ValueError):
+    """A body that cannot be read; the message is the reason under which it is counted."""
+
+
+def decode_body(block: bytes, *, transfer_encoding: str, content_encoding: str, max_bytes: int) -> bytes:
+    """The bytes that the server meant.
+
+    `block` is what follows the HTTP header in the record. Crawlers that already undid an encoding often
+    keep its header, so a body that does not begin like its encoding is taken as it is. Raises
+    `BodyError`: `body_too_large`, `body_unsupported_encoding`, `body_corrupt`.
+    """
+    if "chunked" in transfer_encoding.lower():
+        block = _joined_chunks(block)
+    for encoding in reversed([name.strip() for name in content_encoding.lower().split(",") if name.strip()]):
+        if encoding in ("identity", "none", "utf-8"):
+            continue
+        if encoding not in DECODERS:
+            raise BodyError("body_unsupported_encoding")
+        block = DECODERS[encoding](block, max_bytes)
+    if len(block) > max_bytes:
+        raise BodyError("body_too_large")
+    return block
+
+
+def _joined_chunks(block: bytes) -> bytes:
+    """The chunks' content; a body that is not chunked after all comes back as it is (warcio's reader decides)."""
+    content: bytes = ChunkedDataReader(io.BytesIO(block), decomp_type=None).read()
+    return content
+
+
+def _gunzip(data: bytes, limit: int) -> bytes:
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    return _inflated(data, limit, 16 + zlib.MAX_WBITS)
+
+
+def _inflate(data: bytes, limit: int) -> bytes:
+    """Deflate as servers send it: with the zlib wrapper, without it, or not at all."""
+    for window_bits in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
+        try:
+            return _inflated(data, limit, window_bits)
+        except BodyError as error:
+            if str(error) != "body_corrupt":
+                raise
+    return data
+
+
+def _inflated(data: bytes, limit: int, window_bits: int) -> bytes:
+    inflate = zlib.decompressobj(window_bits)
+    try:
+        content = inflate.decompress(data, limit + 1)
+    except zlib.error as error:
+        raise BodyError("body_corrupt") from error
+    if len(content) > limit:
+        raise BodyError("body_too_large")
+    if not inflate.eof:
+        raise BodyError("body_corrupt")
+    return content
+
+
+def _unbrotli(data: bytes, limit: int) -> bytes:
+    decoder = brotli.Decompressor()
+    content = bytearray()
+    try:
+        content += decoder.process(data, output_buffer_limit=limit + 1)
+        while len(content) <= limit and not decoder.can_accept_more_data() and not decoder.is_finished():
+            content += decoder.process(b"", output_buffer_limit=limit + 1)
+    except brotli.error:
+        return _plain_text_or_corrupt(data)
+    if len(content) > limit:
+        raise BodyError("body_too_large")
+    if not decoder.is_finished():
+        raise BodyError("body_corrupt")
+    return bytes(content)
+
+
+def _plain_text_or_corrupt(data: bytes) -> bytes:
+    """Brotli has no magic number: a body that begins with markup was never compressed."""
+    if data.lstrip()[:1] == b"<":
+        return data
+    raise BodyError("body_corrupt")
+
+
+DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
+    "gzip": _gunzip,
+    "x-gzip": _gunzip,
+    "deflate": _inflate,
+    "br": _unbrotli,
+}

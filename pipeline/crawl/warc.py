@@ -1,0 +1,135 @@
+"""WARC and ARC records, streamed; a damaged record costs itself.
+
+warcio parses the records. What it leaves to the caller is done here: where a record or a gzip member is
+damaged, reading goes on at the next place that begins one, and every fault is named with its offset.
+Memory: one record's block at a time, bounded by `max_block_bytes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import fsspec
+
+from pipeline.crawl.archive_stream import (
+    GZIP_MAGIC,
+    DamagedMember,
+    GzipMember,
+    PlainFile,
+    Source,
+    next_gzip_member,
+    next_record_start,
+)
+from pipeline.crawl.warc_record import (
+    ARC_MAGIC,
+    BadRecord,
+    Fault,
+    RecordStream,
+    WarcRecord,
+    parse_record,
+)
+
+OTHER_COMPRESSION = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+
+
+OTHER_COMPRESSION = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+
+
+def read_archive(path: str, *, max_block_bytes: int, offset: int = 0) -> Iterator[WarcRecord | Fault]:
+    """The records of the WARC or ARC file at `path` (an fsspec path) from `offset` on, and its faults, as they lie.
+
+    A record that the file's end or a shorter block cuts is given with a `Fault` after it, as Common Crawl's own cut
+    payloads are taken; one that does not decompress or runs into the next is a `Fault` alone. Raises OSError only
+    if the file cannot be opened or read at all.
+    """
+    with fsspec.open(path, "rb") as file:
+        if offset:
+            file.seek(offset)
+        found = False
+        for found_item in _Archive(path, Source(file), max_block_bytes).read():
+            found = True
+            yield found_item
+        if not found:
+            yield Fault(path=path, offset=offset, reason="empty_file")
+
+
+class _Archive:
+    def __init__(self, path: str, source: Source, max_block_bytes: int):
+        self._path, self._source, self._limit = path, source, max_block_bytes
+        self._arc = False
+
+    def read(self) -> Iterator[WarcRecord | Fault]:
+        start = self._source.peek()
+        compression = next((name for magic, name in OTHER_COMPRESSION.items() if start.startswith(magic)), None)
+        if start.startswith(GZIP_MAGIC):
+            yield from self._read_gzip()
+        elif compression:
+            yield self._fault(0, BadRecord("unsupported_compression", compression))
+        else:
+            yield from self._read_plain()
+
+    def _read_plain(self) -> Iterator[WarcRecord | Fault]:
+        start: int | None = self._source.position
+        while start is not None:
+            stream = RecordStream(PlainFile(self._source), start)
+            start = None
+            try:
+                yield from self._records(stream)
+            except BadRecord as bad:
+                found = next_record_start(self._source, stream.record_start)
+                start = self._source.position if found else None
+                swallowed = start is not None and start < stream.record_end
+                yield from self._judged(stream, bad, swallowed)
+
+    def _read_gzip(self) -> Iterator[WarcRecord | Fault]:
+        more, resuming = True, False
+        while more:
+            offset = self._source.position
+            member = GzipMember(self._source)
+            stream = RecordStream(member, offset, whole_member=True)
+            try:
+                if resuming and not stream.at_record():
+                    raise BadRecord("not_a_record")
+                resuming = False
+                yield from self._records(stream)
+                stream.drain()
+            except (BadRecord, DamagedMember) as error:
+                bad = error if isinstance(error, BadRecord) else BadRecord("damaged_gzip_member", str(error))
+                if not resuming:  # a magic number inside damaged data belongs to the fault already named
+                    yield from self._judged(stream, bad, swallowed=False)
+                resuming = True
+            more = self._next_member(offset, member.finished)
+
+    def _next_member(self, offset: int, finished: bool) -> bool:
+        """Move to the next gzip member: where this one ended, or where the next magic number stands."""
+        if finished and self._source.peek().startswith(GZIP_MAGIC):
+            return True
+        return next_gzip_member(self._source, self._source.position if finished else offset)
+
+    def _records(self, stream: RecordStream) -> Iterator[WarcRecord]:
+        """The records in one stream; raises `BadRecord` or `DamagedMember` at the first that is not as it should be."""
+        while stream.skip_blank_lines():
+            stream.mark_record()
+            self._arc = self._arc or stream.starts_with(ARC_MAGIC)
+            try:
+                record = parse_record(stream, self._path, self._limit, arc=self._arc)
+            finally:
+                stream.mark_end()
+            more = stream.skip_blank_lines()
+            record = replace(record, length=stream.length(self._source, more))
+            if more and not self._arc and not stream.at_record():
+                raise BadRecord("junk_after_record", f"{stream.peek(20)!r}", record)
+            yield record
+
+    def _judged(self, stream: RecordStream, bad: BadRecord, swallowed: bool) -> Iterator[WarcRecord | Fault]:
+        """What a fault costs: the record if it swallowed the start of the next one, else only what is missing."""
+        if bad.record is not None and swallowed:
+            bad = BadRecord("bad_content_length", bad.detail, url=bad.record.url)
+        elif bad.record is not None:
+            yield bad.record
+        offset = stream.record_end if bad.reason == "junk_after_record" else stream.record_start
+        yield self._fault(offset, bad)
+
+    def _fault(self, offset: int, bad: BadRecord) -> Fault:
+        return Fault(path=self._path, offset=offset, reason=bad.reason, detail=bad.detail, url=bad.url)

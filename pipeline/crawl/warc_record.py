@@ -1,0 +1,203 @@
+"""One WARC or ARC record: parsed by warcio, its header and block bounded, its length held to.
+
+What is read here is hostile: every length, line and header may be wrong.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from warcio.exceptions import ArchiveLoadFailed
+from warcio.recordloader import ArcWarcRecord, ArcWarcRecordLoader
+from warcio.statusandheaders import StatusAndHeadersParserException
+
+from pipeline.crawl.archive_stream import BLOCK_BYTES, WARC_MAGIC, GzipMember, PlainFile, Source
+
+ARC_MAGIC = b"filedesc://"
+MAX_HEADER_BYTES = 2**20
+"""Of a record's WARC and HTTP header together; real ones have a few kB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarcRecord:
+    """One whole record, with its block if it was asked for."""
+
+    kind: str
+    """WARC-Type: `response`, `request`, `warcinfo`, ..."""
+    url: str | None
+    crawled_at: datetime | None
+    path: str
+    offset: int
+    """Bytes from the file's start to the record (or the gzip member that holds it)."""
+    length: int | None = None
+    """Bytes of the record (or its member) as it lies; None if it shares its gzip member with other records."""
+    status: int | None
+    """HTTP status of a response."""
+    http_headers: dict[str, str] = field(default_factory=dict)
+    """Names in lower case; of repeated ones the last."""
+    payload_type: str | None = None
+    """WARC-Identified-Payload-Type, if the crawler wrote it."""
+    block: bytes = b""
+    """The HTTP body as it lies in the archive."""
+    oversize: bool = False
+    """The block is longer than `max_block_bytes` and was passed over."""
+
+    @property
+    def content_type(self) -> str | None:
+        return self.http_headers.get("content-type")
+
+    @property
+    def mime(self) -> str:
+        """The type alone, lower case: `text/html`; empty if the server named none."""
+        return (self.content_type or "").partition(";")[0].strip().lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something in an archive that could not be read; what follows it was."""
+
+    path: str
+    offset: int
+    reason: str
+    detail: str = ""
+    url: str | None = None
+
+
+class BadRecord(ValueError):
+    """Ends the reading of a stream of records; `record` is given where what it holds was read all the same."""
+
+    def __init__(self, reason: str, detail: str = "", record: WarcRecord | None = None, url: str | None = None):
+        super().__init__(reason)
+        self.reason, self.detail, self.record, self.url = reason, detail, record, url
+
+
+class RecordStream:
+    """A member's bytes with a position in the file, for warcio to read records from.
+
+    In a plain file positions are exact. In a gzip member (`whole_member`) every position is the member's.
+    """
+
+    def __init__(self, raw: GzipMember | PlainFile, start: int, *, whole_member: bool = False):
+        self._raw, self._buffer = raw, io.BufferedReader(raw, BLOCK_BYTES)
+        self._start, self._whole_member = start, whole_member
+        self._consumed, self._header_budget, self._records = 0, 0, 0
+        self.record_start = self.record_end = start
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._buffer.read(size)
+        self._consumed += len(data)
+        return data
+
+    def readline(self, size: int | None = None) -> bytes:
+        """A line of a header; raises `BadRecord` once the record's header passed `MAX_HEADER_BYTES`."""
+        limit = self._header_budget if size is None or size < 0 else min(size, self._header_budget)
+        line = self._buffer.readline(limit)
+        self._consumed += len(line)
+        self._header_budget -= len(line)
+        if self._header_budget <= 0:
+            raise BadRecord("header_too_long", f"more than {MAX_HEADER_BYTES} bytes")
+        return line
+
+    def tell(self) -> int:
+        return self._consumed
+
+    def peek(self, size: int) -> bytes:
+        return self._buffer.peek(size)[:size]
+
+    def starts_with(self, magic: bytes) -> bool:
+        return self.peek(len(magic)) == magic
+
+    def at_record(self) -> bool:
+        return self.peek(len(WARC_MAGIC)).upper() == WARC_MAGIC or self.starts_with(ARC_MAGIC)
+
+    def skip_blank_lines(self) -> bool:
+        """Pass over line ends; False at the end of the member."""
+        while ahead := self._buffer.peek(1):
+            blank = len(ahead) - len(ahead.lstrip(b"\r\n"))
+            self._consumed += len(self._buffer.read(blank))
+            if blank < len(ahead):
+                return True
+        return False
+
+    def drain(self) -> None:
+        """Read to the member's end, where the next one begins."""
+        while self._buffer.read(BLOCK_BYTES):
+            pass
+
+    def mark_record(self) -> None:
+        self._header_budget = MAX_HEADER_BYTES
+        self._records += 1
+        if not self._whole_member:
+            self.record_start = self._start + self._consumed
+
+    def mark_end(self) -> None:
+        if not self._whole_member:
+            self.record_end = self._start + self._consumed
+
+    def length(self, source: Source, more: bool) -> int | None:
+        """Bytes of the record that ended, as it lies; call at the next record's start, `more` if there is one."""
+        if not self._whole_member:
+            return self.record_end - self.record_start
+        alone = self._records == 1 and not more
+        return source.position - self._start if alone else None
+
+
+def parse_record(stream: RecordStream, path: str, max_block_bytes: int, *, arc: bool) -> WarcRecord:
+    """The record at the stream's position, read to its end. Raises `BadRecord` with the fault's reason."""
+    if not arc and not stream.at_record():
+        raise BadRecord("not_a_record", f"begins with {stream.peek(20)!r}")
+    parsed = _parsed(stream, arc)
+    url = parsed.rec_headers.get_header("WARC-Target-URI")
+    _check_length(parsed, url)
+    block = parsed.raw_stream.read(max_block_bytes + 1)
+    oversize = len(block) > max_block_bytes
+    while oversize and parsed.raw_stream.read(BLOCK_BYTES):
+        pass
+    http = parsed.http_headers
+    record = WarcRecord(
+        kind=(parsed.rec_type or "").strip().lower(),
+        url=url,
+        crawled_at=_moment(parsed.rec_headers.get_header("WARC-Date")),
+        path=path,
+        offset=stream.record_start,
+        status=_status(http.get_statuscode()) if http else None,
+        http_headers={name.lower(): value for name, value in http.headers} if http else {},
+        payload_type=parsed.rec_headers.get_header("WARC-Identified-Payload-Type"),
+        block=b"" if oversize else block,
+        oversize=oversize,
+    )
+    if parsed.raw_stream.limit > 0:
+        raise BadRecord("truncated_record", f"{parsed.raw_stream.limit} bytes are missing at its end", record, url)
+    return record
+
+
+def _parsed(stream: RecordStream, arc: bool) -> ArcWarcRecord:
+    loader = ArcWarcRecordLoader(verify_http=False, arc2warc=True)
+    try:
+        return loader.parse_record_stream(stream, known_format="arc" if arc else "warc")
+    except (ArchiveLoadFailed, StatusAndHeadersParserException, EOFError) as error:
+        raise BadRecord("bad_record_header", " ".join(str(error).split())[:200]) from error
+    except AttributeError as error:  # warcio's, on a response that names no URL
+        raise BadRecord("no_target_uri", str(error)) from error
+
+
+def _check_length(parsed: ArcWarcRecord, url: str | None) -> None:
+    stated = parsed.rec_headers.get_header("Content-Length")
+    if parsed.rec_type is None:
+        raise BadRecord("bad_record_header", "no WARC-Type", url=url)
+    if stated is None or not stated.strip().isdecimal():
+        raise BadRecord("bad_content_length", f"Content-Length: {stated}", url=url)
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat((text or "").strip())
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _status(code: str | None) -> int | None:
+    return int(code) if code and code.isdecimal() else None
