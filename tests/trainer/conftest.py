@@ -1,0 +1,141 @@
+"""Tiny datasets for the trainer's tests, written as the pipeline writes them but with nothing of it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import webdataset
+from PIL import Image, ImageDraw
+
+from schemas.document import ImageReference
+from schemas.manifest import Manifest, SequenceShard, Split
+from schemas.sequence import INDEX_SCHEMA, INDEX_SUFFIX, encode_sample
+from schemas.sequence import Sequence as SequenceSample
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 160, 40), "blue": (40, 60, 220), "yellow": (240, 220, 40)}
+SHAPES = ("circle", "square", "triangle")
+
+Node = str | bytes
+"""A text, or the bytes of a PNG."""
+
+
+def png(colour: str = "red", shape: str = "square", side: int = 64, at: tuple[int, int] = (12, 12)) -> bytes:
+    """A PNG of one drawn shape on white."""
+    picture = Image.new("RGB", (side, side), "white")
+    pen = ImageDraw.Draw(picture)
+    box = (*at, at[0] + side // 2, at[1] + side // 2)
+    if shape == "circle":
+        pen.ellipse(box, fill=COLOURS[colour])
+    elif shape == "square":
+        pen.rectangle(box, fill=COLOURS[colour])
+    else:
+        pen.polygon([(box[0], box[3]), (box[2], box[3]), ((box[0] + box[2]) // 2, box[1])], fill=COLOURS[colour])
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def sequence(number: int, nodes: Sequence[Node], split: str = "train") -> SequenceSample:
+    """The sample of `nodes` whose document has `number` for its id."""
+    pictures = [node for node in nodes if isinstance(node, bytes)]
+    return SequenceSample(
+        document_id=f"{split}{number:08d}",
+        url=f"https://example.org/{number}",
+        sequence=0,
+        texts=[node if isinstance(node, str) else None for node in nodes],
+        images=[
+            None
+            if isinstance(node, str)
+            else ImageReference(url="https://example.org/i", mime="image/png", status="ok")
+            for node in nodes
+        ],
+        image_bytes=pictures,
+    )
+
+
+def write_shard(folder: Path, name: str, samples: Sequence[SequenceSample]) -> SequenceShard:
+    """The tar and its index, with their entry in the manifest."""
+    tar = folder / "sequences" / f"{name}.tar"
+    index = folder / "sequences" / f"{name}{INDEX_SUFFIX}"
+    tar.parent.mkdir(parents=True, exist_ok=True)
+    with tar.open("wb") as file:
+        writer = webdataset.TarWriter(file, encoder=False, mtime=0)
+        for sample in samples:
+            writer.write(encode_sample(sample))
+        writer.close()
+    pq.write_table(_index(tar, {sample.key: sample.document_id for sample in samples}), index)
+    return SequenceShard(
+        path=f"sequences/{tar.name}",
+        sha256=hashlib.sha256(tar.read_bytes()).hexdigest(),
+        bytes=tar.stat().st_size,
+        index=f"sequences/{index.name}",
+        index_sha256=hashlib.sha256(index.read_bytes()).hexdigest(),
+        samples=len(samples),
+        images=sum(len(sample.image_bytes) for sample in samples),
+    )
+
+
+def _index(tar: Path, document_ids: dict[str, str]) -> pa.Table:
+    rows: dict[str, dict[str, object]] = {}
+    with tarfile.open(tar) as archive:
+        for member in archive:
+            key, _, suffix = member.name.partition(".")
+            end = member.offset_data + (member.size + 511) // 512 * 512
+            row = rows.setdefault(
+                key, {"key": key, "document_id": document_ids[key], "offset": member.offset, "size": 0, "members": []}
+            )
+            row["size"] = end - row["offset"]  # type: ignore[operator]
+            row["members"].append({"suffix": suffix, "offset": member.offset_data, "size": member.size})  # type: ignore[attr-defined]
+    return pa.Table.from_pylist(list(rows.values()), schema=INDEX_SCHEMA)
+
+
+def write_dataset(folder: Path, splits: dict[str, list[list[Sequence[Node]]]]) -> Path:
+    """A dataset whose `splits` list shards, which list samples, which list nodes."""
+    manifest: dict[str, Split] = {}
+    for split, shards in splits.items():
+        entries, number = [], 0
+        for shard, samples in enumerate(shards):
+            numbered = [sequence(number + i, nodes, split) for i, nodes in enumerate(samples)]
+            number += len(samples)
+            entries.append(write_shard(folder, f"{split}-{shard:05d}-of-{len(shards):05d}", numbered))
+        manifest[split] = Split(sequences=entries)
+    counts: dict[str, dict[str, int]] = {}
+    text = Manifest(m3w_version="0", recipe_sha256="0" * 64, splits=manifest, counts=counts).to_json()
+    (folder / "dataset.json").write_text(text)
+    assert json.loads(text)["format_version"] == 1
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_dataset() -> Callable[[Path, dict[str, list[list[Sequence[Node]]]]], Path]:
+    return write_dataset
+
+
+@pytest.fixture(scope="session")
+def make_png() -> Callable[..., bytes]:
+    return png
+
+
+@pytest.fixture(scope="session")
+def shapes_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two train shards and one of validation: each sample shows one to three shapes and says which."""
+    combinations = [(colour, shape) for colour in COLOURS for shape in SHAPES]
+
+    def nodes(number: int) -> list[Node]:
+        found: list[Node] = [f"Page {number} shows shapes."]
+        for i in range(1 + number % 3):
+            colour, shape = combinations[(number * 5 + i) % len(combinations)]
+            found += [png(colour, shape), f"A {colour} {shape}."]
+        return found
+
+    folder = tmp_path_factory.mktemp("shapes")
+    train = [[nodes(i) for i in range(14)], [nodes(i) for i in range(14, 24)]]
+    return write_dataset(folder, {"train": train, "validation": [[nodes(i) for i in range(24, 32)]]})

@@ -1,0 +1,135 @@
+"""Lanes to batches: what one rank reads at one step.
+
+Lane l of a global batch of B takes the samples at positions l, B + l, 2 B + l, ... of the order. A rank of W
+serves the B / W lanes from rank * B / W on, in micro-batches of at most `micro_batch_size` lanes, whose
+gradients are added. Everything random about a sample is drawn from (seed, position), so neither the number
+of ranks nor that of loader workers changes what any lane sees.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from schemas.sequence import Sequence
+from trainer.data.collate import Batch, Sample, collate
+from trainer.data.images import PixelFormat, UndecodableImageError, augment_image, decode_image, to_pixels
+from trainer.data.order import SampleOrder
+from trainer.data.sequences import SequenceReader, UnreadableSampleError
+from trainer.data.windows import SpecialTokens, draw_window, tokenize_nodes
+
+STAND_INS = 100
+"""Samples tried for one place in a batch before a dataset is taken to be broken as a whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleForm:
+    """How a sequence becomes a sample: the same for all samples of a dataset."""
+
+    tokenize: Callable[[str], list[int]]
+    special: SpecialTokens
+    pixels: PixelFormat
+    padding: int
+    """Token id of the places after the end."""
+    tokens: int = 256
+    images: int = 5
+    p_next: float = 0.5
+    flip: bool = False
+    colour: bool = False
+
+    def sample(self, sequence: Sequence, draw: random.Random) -> Sample:
+        """A window of the sequence with its images; raises UndecodableImageError if one of those is broken."""
+        ids = tokenize_nodes(sequence.texts, self.tokenize, self.special)
+        window = draw_window(ids, self.special, draw, tokens=self.tokens, images=self.images, p_next=self.p_next)
+        pictures = [decode_image(sequence.image_bytes[number], self.pixels.size) for number in window.images]
+        changed = [augment_image(picture, draw, flip=self.flip, colour=self.colour) for picture in pictures]
+        return Sample(key=sequence.key, window=window, pixels=[to_pixels(picture, self.pixels) for picture in changed])
+
+
+class LaneDataset(Dataset[Batch]):
+    """The micro-batches of the lanes from `first_lane` up to `last_lane`, counted from the training's first step.
+
+    Item s * micro_batches + m is micro-batch m of step s: any item can be read without those before it.
+    """
+
+    def __init__(
+        self,
+        reader: SequenceReader,
+        order: SampleOrder,
+        form: SampleForm,
+        *,
+        batch_size: int,
+        lanes: range,
+        micro_batch_size: int,
+    ) -> None:
+        self.reader, self.order, self.form = reader, order, form
+        self.batch_size = batch_size
+        starts = range(lanes.start, lanes.stop, micro_batch_size)
+        self.lane_groups = [range(start, min(start + micro_batch_size, lanes.stop)) for start in starts]
+
+    @property
+    def micro_batches(self) -> int:
+        """Micro-batches in one step."""
+        return len(self.lane_groups)
+
+    def __getitem__(self, item: int) -> Batch:
+        step, group = divmod(item, self.micro_batches)
+        skipped: Counter[str] = Counter()
+        positions = [step * self.batch_size + lane for lane in self.lane_groups[group]]
+        samples = [self._usable_sample(position, skipped) for position in positions]
+        form = self.form
+        batch = collate(samples, tokens=form.tokens, image_size=form.pixels.size, padding=form.padding)
+        return replace(batch, skipped=skipped)
+
+    def _usable_sample(self, position: int, skipped: Counter[str]) -> Sample:
+        """The sample at `position` or, if it cannot be used, its first stand-in that can."""
+        problem: Exception | None = None
+        for attempt in range(STAND_INS):
+            address = self.order.replacement(position, attempt) if attempt else self.order.address(position)
+            draw = random.Random(f"{self.order.seed}/{position}/{attempt}")
+            try:
+                return self.form.sample(self.reader.read(address), draw)
+            except UndecodableImageError as error:
+                skipped["undecodable_image"] += 1
+                problem = error
+            except UnreadableSampleError as error:
+                skipped["unreadable_sample"] += 1
+                problem = error
+        raise ValueError(
+            f"{STAND_INS} samples of {self.reader.folder} in a row cannot be used (the last: {problem}); "
+            "the dataset is broken, build or copy it again"
+        )
+
+
+def rank_lanes(batch_size: int, rank: int, ranks: int) -> range:
+    """The lanes that `rank` of `ranks` serves; raises ValueError if the ranks cannot share the batch evenly."""
+    if batch_size % ranks:
+        raise ValueError(
+            f"a batch_size of {batch_size} cannot be dealt to {ranks} processes evenly; "
+            f"set training.batch_size to a multiple of {ranks}, or start another number of processes"
+        )
+    share = batch_size // ranks
+    return range(rank * share, (rank + 1) * share)
+
+
+def load_steps(dataset: LaneDataset, *, first_step: int, last_step: int, workers: int) -> Iterator[list[Batch]]:
+    """The micro-batches of each step from `first_step` up to `last_step`, read ahead by `workers` processes."""
+    count = dataset.micro_batches
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=range(first_step * count, last_step * count),
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        prefetch_factor=4 if workers else None,
+        # A generator of its own: the loader would draw from the global one, and dropout after a resume would differ.
+        generator=torch.Generator(),
+    )
+    batches = iter(loader)
+    for _ in range(first_step, last_step):
+        yield [next(batches) for _ in range(count)]
