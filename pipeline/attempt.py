@@ -1,0 +1,98 @@
+"""One attempt at one part: what it writes and counts, and the one step that commits it."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from pipeline.crawl.warc_record import Fault
+from pipeline.ledger import FAULTS_IN_LEDGER, FaultEntry, LedgerEntry, Output
+from pipeline.run import Run
+
+
+class Attempt:
+    """Outputs are written under the run's `tmp/`; nobody sees them before `commit`."""
+
+    def __init__(self, run: Run, stage: str, part: str, number: int = 1):
+        self.run, self.stage, self.part, self.number = run, stage, part, number
+        self.counters: Counter[str] = Counter()
+        self.faults: list[Fault] = []
+        self.facts: dict[str, Any] = {}
+        self._folder = f"tmp/{stage}-{part}-{uuid.uuid4().hex}"
+        self._outputs: list[tuple[str, Output]] = []
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[OutputFile]:
+        """A new output of the part, to be written and then published as `name` by `commit`; set its `rows`."""
+        temporary = f"{self._folder}/{len(self._outputs)}"
+        self.run.fs.makedirs(self.run.full(self._folder), exist_ok=True)
+        with self.run.fs.open(self.run.full(temporary), "wb") as file:
+            output = OutputFile(file)
+            yield output
+        described = Output(path=name, sha256=output.sha256.hexdigest(), bytes=output.written, rows=output.rows)
+        self._outputs.append((temporary, described))
+
+    def commit(self, fingerprint: str, inputs: list[str], seconds: float) -> LedgerEntry:
+        """Publish the outputs, then the ledger entry that makes them count."""
+        for temporary, output in self._outputs:
+            self.run.publish(temporary, output.path)
+        entry = LedgerEntry(
+            stage=self.stage,
+            part=self.part,
+            fingerprint=fingerprint,
+            inputs=inputs,
+            outputs=[output for _, output in self._outputs],
+            counters=dict(sorted(self.counters.items())),
+            faults=[_fault_entry(fault) for fault in self.faults[:FAULTS_IN_LEDGER]],
+            facts=self.facts,
+            seconds=round(seconds, 3),
+            attempt=self.number,
+        )
+        self.run.write(f"ledger/{self.stage}/{self.part}.json", entry.model_dump_json(indent=1) + "\n")
+        self.discard()
+        return entry
+
+    def discard(self) -> None:
+        """Remove what was written and not published."""
+        self.run.remove(self._folder)
+
+
+class OutputFile:
+    """A file being written whose SHA-256 and size are known at its end."""
+
+    def __init__(self, file: IO[bytes]):
+        self._file, self.sha256, self.written, self.rows = file, hashlib.sha256(), 0, 0
+        self.closed = False
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        self.sha256.update(view)
+        self.written += len(view)
+        self._file.write(view)
+        return len(view)
+
+    def tell(self) -> int:
+        return self.written
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self.closed = True
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _fault_entry(fault: Fault) -> FaultEntry:
+    return FaultEntry(path=fault.path, offset=fault.offset, reason=fault.reason, detail=fault.detail, url=fault.url)

@@ -1,0 +1,61 @@
+"""The ledger: what is committed, one small JSON file for each stage and part, and what was set aside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FAULTS_IN_LEDGER = 1000
+"""The first so many faults of a part are named in its ledger entry; all of them in `quarantine/`."""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Output(_Entry):
+    """One published file."""
+
+    path: str
+    """Relative to the run."""
+    sha256: str
+    bytes: int
+    rows: int
+
+
+class FaultEntry(_Entry):
+    """A fault in the input, as the ledger names it."""
+
+    path: str
+    offset: int
+    reason: str
+    detail: str = ""
+    url: str | None = None
+
+
+class LedgerEntry(_Entry):
+    """What one part of one stage has committed."""
+
+    stage: str
+    part: str
+    fingerprint: str
+    inputs: list[str]
+    outputs: list[Output]
+    counters: dict[str, int]
+    faults: list[FaultEntry] = Field(default_factory=list)
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """What the next stage's plan needs to know of this part, such as sizes."""
+    seconds: float
+    attempt: int
+
+
+class FailedPart(_Entry):
+    """A part that was set aside after its last attempt."""
+
+    stage: str
+    part: str
+    inputs: list[str]
+    attempts: int
+    error: str
+    traceback: str

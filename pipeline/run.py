@@ -1,0 +1,130 @@
+"""A run: the folder that holds a frozen recipe, the ledger of what is committed, and the outputs.
+
+Commit is one step. An attempt writes its outputs under `tmp/`, moves each to its final name, and last writes the
+part's ledger entry, itself moved into place. What has no ledger entry is not there: readers go by the ledger alone.
+Because a part is a pure function, a second attempt at it moves the same bytes over the first one's.
+
+Costs: one listing of the ledger and one read of its entries a stage; nothing is read for each document.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import uuid
+from collections.abc import Iterable
+from typing import Self
+
+from fsspec.core import url_to_fs
+
+from pipeline.errors import InputError
+from pipeline.ledger import FailedPart, LedgerEntry
+
+RUN_FORMAT = 1
+"""Raised when an older run's outputs can no longer be taken for this version's."""
+
+
+class Run:
+    """The folder of a run, on any fsspec path."""
+
+    def __init__(self, path: str):
+        self.path = path.rstrip("/") or path
+        self.fs, self._root = url_to_fs(self.path)
+
+    @classmethod
+    def create(cls, path: str) -> Self:
+        """The run at `path`, made if there is none. Raises `InputError` for a folder that is something else."""
+        run = cls(path)
+        if run.fs.exists(run.full("run.json")):
+            return cls.open(path)
+        if run.fs.exists(run._root) and run.fs.ls(run._root):
+            raise InputError(f"{path} holds files but no run.json, so it is not a run; give an empty or a new folder")
+        run.write("run.json", json.dumps({"format": RUN_FORMAT}) + "\n")
+        return run
+
+    @classmethod
+    def open(cls, path: str) -> Self:
+        """The run at `path`. Raises `InputError` if there is none or it is of another version."""
+        run = cls(path)
+        try:
+            version = json.loads(run.fs.cat_file(run.full("run.json"))).get("format")
+        except FileNotFoundError as error:
+            raise InputError(f"{path} is not a run (it has no run.json); give the folder of an m3w build") from error
+        except (ValueError, AttributeError) as error:
+            raise InputError(f"{path}/run.json is damaged ({error}); restore it or build into a new folder") from error
+        if version != RUN_FORMAT:
+            raise InputError(
+                f"{path} is a run of format {version}, this m3w writes format {RUN_FORMAT}, so neither can resume the "
+                "other; build into a new folder, or use the m3w that made it"
+            )
+        return run
+
+    def full(self, name: str) -> str:
+        """The path of `name` in the run, as its filesystem takes it."""
+        return posixpath.join(self._root, name)
+
+    def url(self, name: str) -> str:
+        """The path of `name` in the run, as anything that takes fsspec paths takes it."""
+        return posixpath.join(self.path, name)
+
+    def read(self, name: str) -> bytes:
+        content: bytes = self.fs.cat_file(self.full(name))
+        return content
+
+    def write(self, name: str, content: str | bytes) -> None:
+        """Put a small file in place in one step."""
+        temporary = f"tmp/{uuid.uuid4().hex}"
+        self.fs.makedirs(self.full("tmp"), exist_ok=True)
+        self.fs.pipe_file(self.full(temporary), content.encode() if isinstance(content, str) else content)
+        self.publish(temporary, name)
+
+    def publish(self, temporary: str, name: str) -> None:
+        self.fs.makedirs(posixpath.dirname(self.full(name)), exist_ok=True)
+        self.fs.mv(self.full(temporary), self.full(name))
+
+    def remove(self, name: str) -> None:
+        """Remove a file or folder of the run, if it is there."""
+        if self.fs.exists(self.full(name)):
+            self.fs.rm(self.full(name), recursive=True)
+
+    def entries(self, stage: str) -> dict[str, LedgerEntry]:
+        """The committed parts of a stage by name. An entry that cannot be read is none: its part is redone."""
+        entries = {}
+        for name, content in self._ledger_files(stage):
+            try:
+                entry = LedgerEntry.model_validate_json(content)
+            except ValueError:
+                continue
+            entries[name] = entry
+        return entries
+
+    def missing_outputs(self, entries: Iterable[LedgerEntry]) -> set[str]:
+        """Names of the parts of which an output is not there or has another size; one listing a folder."""
+        entries = list(entries)
+        folders = {posixpath.dirname(output.path) for entry in entries for output in entry.outputs}
+        sizes = {name: size for folder in folders for name, size in self._sizes(folder).items()}
+        return {
+            entry.part for entry in entries if any(sizes.get(output.path) != output.bytes for output in entry.outputs)
+        }
+
+    def _sizes(self, folder: str) -> dict[str, int]:
+        path = self.full(folder)
+        if not self.fs.isdir(path):
+            return {}
+        return {posixpath.join(folder, posixpath.basename(i["name"])): i["size"] for i in self.fs.ls(path, detail=True)}
+
+    def failures(self, stage: str) -> dict[str, FailedPart]:
+        """The parts of a stage that were set aside."""
+        files = self._ledger_files(f"{stage}/failed")
+        return {name: FailedPart.model_validate_json(content) for name, content in files}
+
+    def _ledger_files(self, folder: str) -> list[tuple[str, bytes]]:
+        path = self.full(f"ledger/{folder}")
+        if not self.fs.isdir(path):
+            return []
+        names = sorted(name for name in self.fs.ls(path, detail=False) if name.endswith(".json"))
+        contents = self.fs.cat(names) if names else {}
+        return [(posixpath.basename(name)[: -len(".json")], contents[name]) for name in names]
+
+    def set_aside(self, failed: FailedPart) -> None:
+        self.write(f"ledger/{failed.stage}/failed/{failed.part}.json", failed.model_dump_json(indent=1) + "\n")
