@@ -1,0 +1,41 @@
+"""A small byte-level BPE tokenizer trained on a dataset's text, for models trained from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from trainer.data.order import SampleAddress
+from trainer.data.sequences import SequenceReader, UnreadableSampleError
+
+END_OF_TEXT = "<|endoftext|>"
+
+SAMPLES = 20_000
+"""At most so many sequences are read to train a tokenizer: a vocabulary of thousands is settled long before."""
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    """A tokenizer of at most `vocabulary` tokens, among them every byte, so that no text is unknown to it."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_OF_TEXT, pad_token=END_OF_TEXT)
+
+
+def dataset_texts(reader: SequenceReader, samples: int = SAMPLES) -> Iterator[str]:
+    """The text nodes of the first sequences of a dataset; unreadable ones are left to the loader to count."""
+    addresses = (SampleAddress(shard, row) for shard, size in enumerate(reader.shard_sizes) for row in range(size))
+    for _, address in zip(range(samples), addresses, strict=False):
+        try:
+            yield from (text for text in reader.read(address).texts if text)
+        except UnreadableSampleError:
+            continue
