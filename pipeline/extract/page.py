@@ -6,12 +6,13 @@ from collections import Counter
 from typing import Literal
 from urllib.parse import urljoin
 
-from pipeline.extract import main_content
-from pipeline.extract.blocks import Block, Page, Picture, build
+from pipeline.extract.blocks import Page
+from pipeline.extract.building import PageBuilder
 from pipeline.extract.decode import decode
-from pipeline.extract.events import lexbor_events
-from pipeline.extract.images import reference
-from schemas.document import ImageReference, InterleavedDocument
+from pipeline.extract.events import send_lexbor
+from pipeline.extract.main_content import Selection, select
+from pipeline.extract.nodes import nodes
+from schemas.document import InterleavedDocument
 
 Content = Literal["main", "full"]
 
@@ -33,17 +34,23 @@ def extract_page(
     if not html.strip():
         return "empty_page"
     text, _ = decode(html, content_type)
-    page = build(lexbor_events(text))
+    builder = PageBuilder()
+    send_lexbor(text, builder)
+    page = builder.finish()
     base = urljoin(url, page.base) if page.base else url
-    roots = main_content.select(page.blocks) if content == "main" else [page.blocks[0]]
-    texts: list[str | None] = []
-    images: list[ImageReference | None] = []
-    seen: set[str] = set()
-    for root in roots:
-        _nodes(root, base, counters, texts, images, seen)
-    if not texts:
+    if content == "main":
+        selection = select(page.blocks, page.title)
+    else:
+        selection = Selection([page.blocks[0]], {block.number for block in page.blocks if block.cut}, 0)
+    found = nodes(selection, base, counters)
+    if not found:
         return "no_main_content"
-    return InterleavedDocument(url=url, title=_title(page), texts=texts, images=images)
+    return InterleavedDocument(
+        url=url,
+        title=_title(page),
+        texts=[node if isinstance(node, str) else None for node in found],
+        images=[None if isinstance(node, str) else node for node in found],
+    )
 
 
 def extract_document(
@@ -62,27 +69,3 @@ def extract_document(
 
 def _title(page: Page) -> str | None:
     return " ".join((page.title or "").split()) or None
-
-
-def _nodes(
-    root: Block,
-    base: str,
-    counters: Counter[str],
-    texts: list[str | None],
-    images: list[ImageReference | None],
-    seen: set[str],
-) -> None:
-    stack: list[str | Block | Picture] = [root]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, str):
-            texts.append(item)
-            images.append(None)
-        elif isinstance(item, Picture):
-            image = reference(item, base, counters)
-            if image is not None and image.url not in seen:
-                seen.add(image.url)
-                texts.append(None)
-                images.append(image)
-        elif not item.hidden:
-            stack += reversed(item.items)

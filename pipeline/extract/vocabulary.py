@@ -69,3 +69,11 @@ def is_around(label: str) -> bool:
 def weight(label: str) -> int:
     """25 for words of content, -25 for words of what surrounds it; both may hold."""
     return (25 if _CONTENT.search(label) else 0) - (25 if _LESS.search(label) else 0)
+
+
+_SHARING = re.compile(SHARING)
+
+
+def is_sharing(label: str) -> bool:
+    """Whether `label` names a share bar or links to social networks."""
+    return _SHARING.search(label) is not None

@@ -1,0 +1,327 @@
+"""Events to blocks in one pass, with a little memory of what is open; linear in the number of events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipeline.extract.blocks import Block, Page, Picture, Video
+from pipeline.extract.events import Attributes
+from pipeline.extract.vocabulary import is_around, is_hidden
+
+INLINE = frozenset(
+    # fmt: off
+    (
+        "a",
+        "abbr",
+        "acronym",
+        "b",
+        "bdi",
+        "bdo",
+        "big",
+        "body",
+        "cite",
+        "code",
+        "data",
+        "del",
+        "dfn",
+        "em",
+        "font",
+        "head",
+        "html",
+        "i",
+        "ins",
+        "kbd",
+        "label",
+        "mark",
+        "math",
+        "mfrac",
+        "mi",
+        "mn",
+        "mo",
+        "mover",
+        "mrow",
+        "msqrt",
+        "mstyle",
+        "msub",
+        "msubsup",
+        "msup",
+        "mtable",
+        "mtd",
+        "mtext",
+        "mtr",
+        "munder",
+        "munderover",
+        "nobr",
+        "noindex",
+        "picture",
+        "q",
+        "rb",
+        "ruby",
+        "s",
+        "samp",
+        "semantics",
+        "small",
+        "span",
+        "strike",
+        "strong",
+        "sub",
+        "sup",
+        "time",
+        "tt",
+        "u",
+        "var",
+        "wbr",
+    )
+    # fmt: on
+)
+"""Elements that start no line, and those that every page has around it."""
+MUTE = frozenset(
+    (
+        "rt",
+        "rp",
+        "annotation",
+        "annotation-xml",
+        "noscript",
+        "iframe",
+        "object",
+        "audio",
+        "video",
+        "button",
+        "amp-iframe",
+    )
+)
+"""Elements whose text is not the page's: readings above a word, what old browsers were shown, labels of controls."""
+VOID = frozenset(
+    (
+        "img",
+        "source",
+        "br",
+        "hr",
+        "input",
+        "embed",
+        "meta",
+        "link",
+        "base",
+        "amp-img",
+        "amp-anim",
+        "param",
+        "track",
+        "area",
+        "col",
+    )
+)
+_PLAYERS = frozenset(("video", "iframe", "embed", "amp-iframe", "amp-youtube", "amp-video", "amp-vimeo", "object"))
+_BREAK = "\0"
+"""Stands for `<br>` in pending text; the parser lets no NUL through."""
+_COMMAS = (",", "、", "，", "،", "；")
+
+
+class PageBuilder:
+    """A `Receiver` that builds a `Page`."""
+
+    def __init__(self) -> None:
+        root = Block("html", {}, None, 0)
+        self.page = Page([root])
+        self._block = root
+        self._pieces: list[str] = []
+        self._linked = 0.0
+        self._links: list[str | None] = []
+        self._link_weight = 0.0
+        self._sources: list[Attributes] = []
+        self._mute = 0
+        self._noscript = 0
+        self._pre = 0
+        self._veiled: list[bool] = []
+        self._in_title = False
+        self._starts: dict[str, Callable[[str, Attributes], None]] = {
+            "a": self._start_link, "span": self._start_span, "br": self._line_break, "img": self._picture,
+            "amp-img": self._picture, "amp-anim": self._picture, "picture": self._start_picture, "source": self._source,
+            "meta": self._metadata, "link": self._metadata, "base": self._metadata, "html": self._metadata,
+            "title": self._start_title, "hr": self._rule, "input": self._input, "time": self._time,
+        }  # fmt: skip
+        self._starts |= dict.fromkeys(MUTE, self._start_mute)
+        self._starts |= dict.fromkeys(_PLAYERS, self._start_player)
+        self._starts |= dict.fromkeys(("param", "track", "area", "col"), self._ignore)
+        for name in INLINE:
+            self._starts.setdefault(name, self._ignore)
+        self._ends: dict[str, Callable[[str], None]] = {
+            "a": self._end_link, "span": self._end_span, "picture": self._end_picture, "title": self._end_title,
+        }  # fmt: skip
+        self._ends |= dict.fromkeys(MUTE, self._end_mute)
+        for name in INLINE | VOID:
+            self._ends.setdefault(name, self._pass)
+
+    def start(self, name: str, attributes: Attributes) -> None:
+        self._starts.get(name, self._start_block)(name, attributes)
+
+    def end(self, name: str) -> None:
+        self._ends.get(name, self._end_block)(name)
+
+    def text(self, text: str) -> None:
+        if self._in_title:
+            self.page.title = (self.page.title or "") + text
+        elif not self._mute:
+            self._pieces.append(text)
+            if self._link_weight:
+                self._linked += len(text) * self._link_weight
+
+    def finish(self) -> Page:
+        """The page, once the last event has come."""
+        self._flush()
+        self.page.blocks[0].end = len(self.page.blocks)
+        return self.page
+
+    def _flush(self) -> None:
+        """What text is pending becomes one item of the open block: white space as a browser shows it."""
+        if not self._pieces:
+            return
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        linked, self._linked = self._linked, 0.0
+        if self._pre:
+            text = text.replace(_BREAK, "\n").strip("\n").rstrip()
+        elif _BREAK in text:
+            text = "\n".join([" ".join(line.split()) for line in text.split(_BREAK)]).strip("\n")
+        else:
+            text = " ".join(text.split())
+        if not text:
+            return
+        block = self._block
+        block.items.append(text)
+        size = len(text)
+        block.own_chars += size
+        block.own_linked += linked if linked < size else size
+        block.own_commas += text.count(",") if text.isascii() else sum(map(text.count, _COMMAS))
+
+    # blocks
+
+    def _start_block(self, name: str, attributes: Attributes) -> None:
+        if self._pieces:
+            self._flush()
+        blocks, parent = self.page.blocks, self._block
+        self._block = block = Block(name, attributes, parent, len(blocks))
+        blocks.append(block)
+        parent.items.append(block)
+        if attributes:
+            block.cut = is_hidden(attributes)
+        if name == "pre":
+            self._pre += 1
+
+    def _end_block(self, name: str) -> None:
+        if self._pieces:
+            self._flush()
+        block = self._block
+        parent = block.parent
+        if parent is None:
+            return
+        self._block = parent
+        if name == "pre":
+            self._pre -= 1
+        if not block.items:
+            if "url(" in (block.attributes.get("style") or ""):
+                block.items.append(Picture("background", block.attributes, self._links[-1] if self._links else None))
+                block.own_images = 1
+            elif not block.own_inputs:  # nothing in it: it never was
+                self.page.blocks.pop()
+                parent.items.pop()
+                return
+        block.end = len(self.page.blocks)
+
+    # inline elements
+
+    def _ignore(self, name: str, attributes: Attributes) -> None:
+        pass
+
+    def _pass(self, name: str) -> None:
+        pass
+
+    def _start_link(self, name: str, attributes: Attributes) -> None:
+        href = attributes.get("href")
+        self._links.append(href)
+        self._link_weight = 0.0 if href is None else 0.3 if href[:1] == "#" else 1.0
+        if "rel" in attributes:
+            self.page.links.append(attributes)
+
+    def _end_link(self, name: str) -> None:
+        self._links.pop()
+        self._link_weight = 0.0
+
+    def _start_span(self, name: str, attributes: Attributes) -> None:
+        veiled = bool(attributes) and (is_hidden(attributes) or is_around((attributes.get("class") or "").lower()))
+        self._veiled.append(veiled)
+        self._mute += veiled
+
+    def _end_span(self, name: str) -> None:
+        self._mute -= self._veiled.pop()
+
+    def _line_break(self, name: str, attributes: Attributes) -> None:
+        if not self._mute:
+            self._pieces.append(_BREAK)
+
+    def _rule(self, name: str, attributes: Attributes) -> None:
+        self._flush()
+
+    def _input(self, name: str, attributes: Attributes) -> None:
+        if attributes.get("type") != "hidden":
+            self._block.own_inputs += 1
+
+    def _time(self, name: str, attributes: Attributes) -> None:
+        if "datetime" in attributes:
+            self.page.times.append(attributes)
+
+    def _start_mute(self, name: str, attributes: Attributes) -> None:
+        self._mute += 1
+        self._noscript += name == "noscript"
+
+    def _end_mute(self, name: str) -> None:
+        self._mute -= 1
+        self._noscript -= name == "noscript"
+
+    # pictures and videos
+
+    def _picture(self, name: str, attributes: Attributes) -> None:
+        if self._pieces:
+            self._flush()
+        link = self._links[-1] if self._links else None
+        picture = Picture(name, attributes, link, self._sources, self._noscript > 0)
+        self._block.items.append(picture)
+        if not self._noscript:
+            self._block.own_images += 1
+
+    def _start_picture(self, name: str, attributes: Attributes) -> None:
+        self._sources = []
+
+    def _end_picture(self, name: str) -> None:
+        self._sources = []
+
+    def _source(self, name: str, attributes: Attributes) -> None:
+        self._sources.append(attributes)
+
+    def _start_player(self, name: str, attributes: Attributes) -> None:
+        self._flush()
+        if name in MUTE:
+            self._mute += 1
+        elif name not in VOID:
+            self._start_block(name, attributes)
+        self._sources = []
+        self._block.items.append(Video(name, attributes, self._sources))
+        if name == "video" and attributes.get("poster"):
+            self._block.items.append(Picture(name, attributes))
+
+    # what is said of the page
+
+    def _metadata(self, name: str, attributes: Attributes) -> None:
+        if name == "meta":
+            self.page.meta.append(attributes)
+        elif name == "link":
+            self.page.links.append(attributes)
+        elif name == "base":
+            self.page.base = self.page.base or attributes.get("href")
+        else:
+            self.page.html = attributes
+
+    def _start_title(self, name: str, attributes: Attributes) -> None:
+        self._in_title = self.page.title is None
+
+    def _end_title(self, name: str) -> None:
+        self._in_title = False

@@ -1,0 +1,85 @@
+"""What is left out inside the main content: from the leaves up, block by block, on counts alone."""
+
+from __future__ import annotations
+
+from pipeline.extract.blocks import Block
+from pipeline.extract.vocabulary import is_sharing, weight
+
+_NEVER = frozenset(("object", "dialog", "menu", "nav", "footer", "aside"))
+_DOUBTFUL = frozenset(("table", "ul", "ol", "div", "form", "fieldset", "section", "dl"))
+_HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
+
+
+def clean(blocks: list[Block], root: Block, dropped: set[int], doubtful: bool, weigh_labels: bool) -> int:
+    """Add to `dropped` what does not belong in `root`; returns the characters left."""
+    inside = [root]
+    number = root.number + 1
+    while number < root.end:
+        block = blocks[number]
+        if number in dropped:
+            number = block.end
+            continue
+        inside.append(block)
+        number += 1
+    for block in inside:
+        block.chars, block.linked, block.commas, block.images = (
+            block.own_chars,
+            block.own_linked,
+            block.own_commas,
+            block.own_images,
+        )
+        block.inputs, block.paragraphs, block.list_items, block.headings = block.own_inputs, 0, 0, 0
+    for block in reversed(inside[1:]):
+        if _is_left_out(block, doubtful, weigh_labels):
+            dropped.add(block.number)
+        else:
+            _add(block, block.parent)
+    return root.chars
+
+
+def _add(block: Block, parent: Block | None) -> None:
+    assert parent is not None  # only the page's root has none, and it is not inside anything
+    name = block.name
+    parent.chars += block.chars
+    parent.linked += block.linked
+    parent.commas += block.commas
+    parent.images += block.images
+    parent.inputs += block.inputs
+    parent.paragraphs += block.paragraphs + (name == "p")
+    parent.list_items += block.list_items + (name == "li")
+    parent.headings += block.chars if name in _HEADINGS else block.headings
+
+
+def _is_left_out(block: Block, doubtful: bool, weigh_labels: bool) -> bool:
+    name = block.name
+    if name in _NEVER or (block.label and block.chars < 500 and is_sharing(block.label)):
+        return True
+    if not doubtful:
+        return False
+    points = weight(block.label) if weigh_labels and block.label else 0
+    if name in _HEADINGS:
+        return points < 0 and name in ("h1", "h2")
+    return name in _DOUBTFUL and _reads_as_furniture(block, points)
+
+
+def _reads_as_furniture(block: Block, points: int) -> bool:
+    if points < 0:
+        return True
+    if block.commas >= 10:
+        return False
+    chars = block.chars
+    density = block.linked / chars if chars else 0.0
+    is_list = block.name in ("ul", "ol")
+    in_figure = block.parent is not None and block.parent.name == "figure"
+    if not is_list and not in_figure:
+        if block.images > 1 and block.paragraphs < block.images * 0.5 and chars > 0 and density > 0.2:
+            return True
+        if block.list_items - 100 > block.paragraphs:
+            return True
+        if chars < 25 and block.headings < chars * 0.9 and (block.images == 0 or block.images > 2) and density > 0:
+            return True
+    if block.inputs > block.paragraphs // 3:
+        return True
+    if not is_list and points < 25 and density > 0.2:
+        return True
+    return density > 0.5 and not (is_list and block.images and block.images == block.list_items)

@@ -1,0 +1,107 @@
+"""Where the main content is: points for paragraphs, the best block, and what belongs to it beside it."""
+
+from __future__ import annotations
+
+from pipeline.extract.blocks import Block
+from pipeline.extract.vocabulary import weight
+
+LEAST_PARAGRAPH = 25
+"""Characters; shorter texts give no points: they are labels more often than sentences."""
+REACH = 5
+"""Levels above a paragraph that get points."""
+
+_TEXT_BLOCKS = frozenset(("p", "pre", "td", "blockquote", "h2", "h3", "h4", "h5", "h6", "section", "dd"))
+_BOXES = frozenset(("div", "article", "main", "center"))
+_TAG_POINTS = {"div": 5, "article": 10, "main": 10, "pre": 3, "td": 3, "blockquote": 3}
+_TAG_POINTS |= dict.fromkeys(("address", "ol", "ul", "dl", "dd", "dt", "li", "form"), -3)
+_TAG_POINTS |= dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6", "th"), -5)
+
+
+def give_points(kept: list[Block], weigh_labels: bool) -> list[Block]:
+    """Points to the blocks around each paragraph in `score`; returns the blocks that have any."""
+    scored: list[Block] = []
+    for block in kept:
+        chars = block.own_chars
+        if chars < LEAST_PARAGRAPH:
+            continue
+        name = block.name
+        if name in _TEXT_BLOCKS:
+            above = block.parent
+        elif name in _BOXES:
+            above = block if any(type(item) is Block for item in block.items) else block.parent
+        else:
+            continue
+        points = 1 + block.own_commas + min(chars // 100, 3)
+        level = 0
+        while above is not None and level < REACH:
+            if not above.score:
+                above.score = _TAG_POINTS.get(above.name, 0) + (weight(above.label) if weigh_labels else 0) + 0.01
+                scored.append(above)
+            above.score += points if level == 0 else points / 2 if level == 1 else points / (level * 3)
+            above = above.parent
+            level += 1
+    for block in scored:
+        if block.chars:
+            block.score *= 1 - min(1.0, block.linked / block.chars)
+    return scored
+
+
+def choose_roots(blocks: list[Block], scored: list[Block], dropped: set[int]) -> list[Block]:
+    """The block with the most points or what holds it and its equals, and the blocks beside it that join it."""
+    scored.sort(key=lambda block: (-block.score, block.number))
+    top = _widen(_around_equals(blocks, scored))
+    return _joined(top, dropped)
+
+
+def _around_equals(blocks: list[Block], scored: list[Block]) -> Block:
+    """The best block, or the nearest block that holds it and three others nearly as good."""
+    top = scored[0]
+    rivals = [block for block in scored[1:6] if block.score >= top.score * 0.75]
+    if len(rivals) >= 3:
+        above = top.parent
+        while above is not None and above.number:
+            if sum(above.number < rival.number < above.end for rival in rivals) >= 3:
+                return above
+            above = above.parent
+    return top
+
+
+def _widen(top: Block) -> Block:
+    """An ancestor with still more points, or that holds nothing else."""
+    last, least = top.score, top.score / 3
+    above = top.parent
+    while above is not None and above.number:
+        if above.score:
+            if above.score < least:
+                break
+            if above.score > last:
+                top = above
+                break
+            last = above.score
+        above = above.parent
+    while top.parent is not None and top.parent.number and len(top.parent.blocks()) == 1:
+        top = top.parent
+    return top
+
+
+def _joined(top: Block, dropped: set[int]) -> list[Block]:
+    if top.parent is None:
+        return [top]
+    need = max(10.0, top.score * 0.2)
+    roots: list[Block] = []
+    for block in top.parent.blocks():
+        if block is top:
+            roots.append(block)
+        elif block.number not in dropped:
+            same = top.score * 0.2 if block.label and block.label == top.label else 0.0
+            if (block.score and block.score + same >= need) or _is_loose_paragraph(block):
+                roots.append(block)
+    return roots
+
+
+def _is_loose_paragraph(block: Block) -> bool:
+    if block.name != "p" or not block.chars:
+        return False
+    if block.chars > 80:
+        return block.linked < block.chars * 0.25
+    return not block.linked and any(type(item) is str and item.rstrip().endswith(".") for item in block.items)
