@@ -23,12 +23,15 @@ class Attempt:
         self.faults: list[Fault] = []
         self.facts: dict[str, Any] = {}
         self._folder = f"tmp/{stage}-{part}-{uuid.uuid4().hex}"
+        self._created = 0
         self._outputs: list[tuple[str, Output]] = []
+        self._published: list[Output] = []
 
     @contextmanager
     def create(self, name: str) -> Iterator[OutputFile]:
         """A new output of the part, to be written and then published as `name` by `commit`; set its `rows`."""
-        temporary = f"{self._folder}/{len(self._outputs)}"
+        temporary = f"{self._folder}/{self._created}"
+        self._created += 1
         self.run.fs.makedirs(self.run.full(self._folder), exist_ok=True)
         with self.run.fs.open(self.run.full(temporary), "wb") as file:
             output = OutputFile(file)
@@ -36,16 +39,28 @@ class Attempt:
         described = Output(path=name, sha256=output.sha256.hexdigest(), bytes=output.written, rows=output.rows)
         self._outputs.append((temporary, described))
 
-    def commit(self, fingerprint: str, inputs: list[str], seconds: float) -> LedgerEntry:
-        """Publish the outputs, then the ledger entry that makes them count."""
+    def publish(self) -> list[Output]:
+        """Move the outputs to their final names."""
         for temporary, output in self._outputs:
             self.run.publish(temporary, output.path)
+        self.discard()
+        self._published += [output for _, output in self._outputs]
+        self._outputs = []
+        return self._published
+
+    def add_published(self, output: Output) -> None:
+        """An output that others of the part published."""
+        self._published.append(output)
+
+    def commit(self, fingerprint: str, inputs: list[str], seconds: float) -> LedgerEntry:
+        """Publish the outputs, then the ledger entry that makes them count."""
+        outputs = self.publish()
         entry = LedgerEntry(
             stage=self.stage,
             part=self.part,
             fingerprint=fingerprint,
             inputs=inputs,
-            outputs=[output for _, output in self._outputs],
+            outputs=outputs,
             counters=dict(sorted(self.counters.items())),
             faults=[_fault_entry(fault) for fault in self.faults[:FAULTS_IN_LEDGER]],
             facts=self.facts,
@@ -53,7 +68,6 @@ class Attempt:
             attempt=self.number,
         )
         self.run.write(f"ledger/{self.stage}/{self.part}.json", entry.model_dump_json(indent=1) + "\n")
-        self.discard()
         return entry
 
     def discard(self) -> None:

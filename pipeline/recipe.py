@@ -117,12 +117,20 @@ class Recipe(_Section):
 
 
 STAGE_FIELDS: dict[str, tuple[str, ...]] = {
-    "extract": ("extract",),
+    "extract": ("extract", "fetch.max_image_mib"),
     "filter": ("rules.languages", "rules.document"),
+    "deduplicate": (),
+    "duplicates": (),
+    "requests": ("fetch.urls_per_part",),
     "fetch": ("fetch",),
-    "assemble": ("rules.image", "dataset"),
+    "links": (),
+    "join": ("rules.image", "dataset"),
+    "assemble": ("dataset",),
 }
-"""What each stage's own result depends on; it also depends on all that the stages before it do."""
+"""What each stage's own result depends on, besides its inputs, which the ledger names by their content's hash."""
+
+RESULT_FIELDS = ("crawl", "extract", "rules", "fetch", "dataset")
+"""All that can change a dataset; `execution` cannot."""
 
 
 def load_recipe(path: str, overrides: list[str] | None = None) -> Recipe:

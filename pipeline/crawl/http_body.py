@@ -9,22 +9,27 @@ from collections.abc import Callable
 import brotli
 from warcio.bufferedreaders import ChunkedDataReader
 
+from pipeline.crawl.warc_record import WarcRecord
+
 
 class BodyError(ValueError):
     """A body that cannot be read; the message is the reason under which it is counted."""
 
 
-def decode_body(block: bytes, *, transfer_encoding: str, content_encoding: str, max_bytes: int) -> bytes:
-    """The bytes that the server meant.
+def response_body(record: WarcRecord, *, max_bytes: int) -> bytes:
+    """The bytes that the server meant, from an HTTP response as it lies in an archive.
 
-    `block` is what follows the HTTP header in the record. Crawlers that already undid an encoding often
-    keep its header, so a body that does not begin like its encoding is taken as it is. Raises
-    `BodyError`: `body_too_large`, `body_unsupported_encoding`, `body_corrupt`.
+    Crawlers that already undid an encoding often keep its header, so a body that does not begin like its encoding is
+    taken as it is. Raises `BodyError`: `body_too_large`, `body_unsupported_encoding`, `body_corrupt`.
     """
-    if "chunked" in transfer_encoding.lower():
+    if record.oversize:
+        raise BodyError("body_too_large")
+    block = record.block
+    if "chunked" in record.http_headers.get("transfer-encoding", "").lower():
         block = _joined_chunks(block)
-    for encoding in reversed([name.strip() for name in content_encoding.lower().split(",") if name.strip()]):
-        if encoding in ("identity", "none", "utf-8"):
+    encodings = record.http_headers.get("content-encoding", "").lower().split(",")
+    for encoding in reversed([name.strip() for name in encodings]):
+        if encoding in ("", "identity", "none", "utf-8"):
             continue
         if encoding not in DECODERS:
             raise BodyError("body_unsupported_encoding")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import BinaryIO
 
 import fsspec
 
@@ -36,22 +37,25 @@ OTHER_COMPRESSION = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstd", b"
 OTHER_COMPRESSION = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 
 
-def read_archive(path: str, *, max_block_bytes: int, offset: int = 0) -> Iterator[WarcRecord | Fault]:
-    """The records of the WARC or ARC file at `path` (an fsspec path) from `offset` on, and its faults, as they lie.
+def read_archive(path: str, *, max_block_bytes: int) -> Iterator[WarcRecord | Fault]:
+    """The records of the WARC or ARC file at `path` (an fsspec path), and its faults, as they lie.
 
     A record that the file's end or a shorter block cuts is given with a `Fault` after it, as Common Crawl's own cut
     payloads are taken; one that does not decompress or runs into the next is a `Fault` alone. Raises OSError only
     if the file cannot be opened or read at all.
     """
     with fsspec.open(path, "rb") as file:
-        if offset:
-            file.seek(offset)
-        found = False
-        for found_item in _Archive(path, Source(file), max_block_bytes).read():
-            found = True
-            yield found_item
-        if not found:
-            yield Fault(path=path, offset=offset, reason="empty_file")
+        yield from read_records(file, path, max_block_bytes=max_block_bytes)
+
+
+def read_records(file: BinaryIO, path: str, *, max_block_bytes: int) -> Iterator[WarcRecord | Fault]:
+    """As `read_archive`, from an open file at its position, where a record or a gzip member begins."""
+    start, found = file.tell(), False
+    for item in _Archive(path, Source(file), max_block_bytes).read():
+        found = True
+        yield item
+    if not found:
+        yield Fault(path=path, offset=start, reason="empty_file")
 
 
 class _Archive:

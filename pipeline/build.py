@@ -1,0 +1,120 @@
+"""`m3w build`: a recipe to a dataset, stage by stage. Called again it goes on where the ledger ends."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from pipeline.crawl.paths import archive_files
+from pipeline.dataset.publish import publish, sum_counters
+from pipeline.executor import Part, Stage, run_stage, start_ray
+from pipeline.grouping import Grouping, run_grouping
+from pipeline.ledger import LedgerEntry
+from pipeline.progress import Progress
+from pipeline.recipe import STAGE_FIELDS, Recipe
+from pipeline.run import Run
+from pipeline.stages import assemble, deduplicate, extract, fetch, filter, join, links, requests
+from schemas.manifest import Manifest
+
+Entries = dict[str, LedgerEntry]
+
+STAGE_VERSIONS = dict.fromkeys(STAGE_FIELDS, 1)
+"""Raised for a stage whose code would now give another result; its parts are then redone."""
+
+
+def build(recipe: Recipe, run: Run, *, address: str | None = None, progress: Progress | None = None) -> Manifest:
+    """Bring `run` to a finished dataset.
+
+    Raises `InputError` before anything is written, `StageFailed` where a stage ends with too many failed parts.
+    """
+    files = archive_files(recipe.crawl.paths, prefix=recipe.crawl.prefix)
+    _freeze(run, recipe)
+    start_ray(address)
+    return _Build(recipe, run, progress or Progress()).work(files)
+
+
+def _freeze(run: Run, recipe: Recipe) -> None:
+    text = recipe.to_yaml()
+    if not run.fs.exists(run.full("recipe.yaml")) or run.read("recipe.yaml") != text.encode():
+        run.write("recipe.yaml", text)
+
+
+@dataclass
+class _Build:
+    recipe: Recipe
+    run: Run
+    progress: Progress
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def work(self, files: dict[str, int | None]) -> Manifest:
+        """The stages in order. Each takes what the one before has committed, named by its content's hash."""
+        extracted = self._stage("extract", extract.process, [_archive_part(*file) for file in files.items()])
+        kept = self._stage("filter", filter.process, _following(extracted))
+        found = self._group(
+            deduplicate.find(self._fingerprint("deduplicate"), self._count("filter", "documents")), kept
+        )
+        copies = self._group(deduplicate.by_part(self._fingerprint("duplicates")), found)
+        references = self._count("extract", "image_references")
+        wanted = requests.grouping(self._fingerprint("requests"), references, self.recipe.fetch.urls_per_part)
+        requested = self._group(wanted, _side_by_side(kept, extracted))
+        fetched = self._stage("fetch", fetch.process, _parts_of_files(requested))
+        linked = self._group(links.grouping(self._fingerprint("links")), fetched)
+        joined = self._stage("join", join.process, _following(kept, copies, linked))
+        self.run.remove("dataset/dataset.json")
+        shards = self._stage("assemble", assemble.process, assemble.plan(joined, self.recipe.dataset.shard_mib))
+        return publish(self.run, self.recipe, shards, self.counts)
+
+    def _stage(self, name: str, process: Callable[..., None], parts: list[Part]) -> Entries:
+        stage = Stage(name=name, fingerprint=self._fingerprint(name), process=process)
+        entries = run_stage(self.run, self.recipe, stage, parts, self.progress)
+        self.counts[name] = sum_counters(entries)
+        return entries
+
+    def _group(self, grouping: Grouping, entries: Entries) -> Entries:
+        entry = run_grouping(self.run, grouping, entries.values(), self.progress)
+        self.counts[grouping.name] = entry.counters
+        return {entry.part: entry}
+
+    def _fingerprint(self, stage: str) -> str:
+        return hashlib.sha256(f"{STAGE_VERSIONS[stage]} {self.recipe.digest(STAGE_FIELDS[stage])}".encode()).hexdigest()
+
+    def _count(self, stage: str, name: str) -> int:
+        return self.counts[stage].get(name, 0)
+
+
+def _archive_part(path: str, size: int | None) -> Part:
+    """A part named after the file, and by a hash of its whole path, so that other files do not change its name."""
+    stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in PurePath(path).name.partition(".")[0])
+    name = f"{stem[:40]}-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
+    return Part(name=name, inputs=[path if size is None else f"{path} of {size} bytes"], work={"path": path})
+
+
+def _following(entries: Entries, *groupings: Entries) -> list[Part]:
+    """A part for each part of the stage before, that also reads the files which groupings wrote under its name."""
+    written = {output.path: output for grouping in groupings for entry in grouping.values() for output in entry.outputs}
+    by_part: dict[str, list[str]] = {}
+    for path, output in written.items():
+        by_part.setdefault(PurePath(path).stem, []).append(f"{path} of sha256 {output.sha256}")
+    return [
+        Part(name=name, inputs=[*(f"{o.path} of sha256 {o.sha256}" for o in entry.outputs), *by_part.get(name, [])])
+        for name, entry in entries.items()
+    ]
+
+
+def _parts_of_files(grouping: Entries) -> list[Part]:
+    """A part for each file that a grouping wrote, under the file's name."""
+    return [
+        Part(name=PurePath(output.path).stem, inputs=[f"{output.path} of sha256 {output.sha256}"])
+        for entry in grouping.values()
+        for output in entry.outputs
+    ]
+
+
+def _side_by_side(first: Entries, second: Entries) -> Entries:
+    """Entries of one stage that also name the outputs of another's part of the same name."""
+    return {
+        name: entry.model_copy(update={"outputs": [*entry.outputs, *second[name].outputs], "faults": []})
+        for name, entry in first.items()
+    }

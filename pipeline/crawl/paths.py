@@ -1,0 +1,72 @@
+"""Which archive files a recipe names: paths, globs, folders and `*.paths.gz` listings, on any fsspec path."""
+
+from __future__ import annotations
+
+import gzip
+import posixpath
+from collections.abc import Iterable, Iterator
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from pipeline.errors import InputError
+
+COMMON_CRAWL = "https://data.commoncrawl.org/"
+COMMON_CRAWL_FOLDER = "crawl-data/"
+LISTING_SUFFIXES = (".paths", ".paths.gz")
+
+
+def archive_files(patterns: Iterable[str], *, prefix: str | None = None) -> dict[str, int | None]:
+    """All archive files that `patterns` name, sorted, with their sizes in bytes (None for those of a listing).
+
+    A folder stands for every file under it. A pattern that ends in `.paths` or `.paths.gz` is a listing, one path a
+    line: put behind `prefix` if there is one; else Common Crawl's own lines (`crawl-data/...`) behind
+    https://data.commoncrawl.org/ and any other relative line behind the listing's folder. A listing that is merely
+    found by a glob or in a folder is a file like any other. Raises `InputError` for what names no file.
+    """
+    found: dict[str, int | None] = {}
+    for pattern in patterns:
+        for path, size in _matches(pattern).items():
+            found.update(dict.fromkeys(_listed(path, prefix)) if pattern.endswith(LISTING_SUFFIXES) else {path: size})
+    return dict(sorted(found.items()))
+
+
+def _matches(pattern: str) -> dict[str, int]:
+    fs, path = url_to_fs(pattern)
+    if any(character in path for character in "*?["):
+        matches = fs.glob(path, detail=True)
+    elif fs.isdir(path):
+        matches = fs.find(path, detail=True)
+    else:
+        matches = {path: fs.info(path)} if fs.exists(path) else {}
+    if not matches:
+        raise InputError(
+            f"crawl.paths: {pattern} names no file, so there is nothing to read; "
+            "give a WARC file, a glob, a folder or a .paths.gz listing that exists"
+        )
+    files = {name: info["size"] for name, info in matches.items() if info["type"] != "directory"}
+    return {str(fs.unstrip_protocol(name)).removeprefix("file://"): size for name, size in files.items()}
+
+
+def _listed(listing: str, prefix: str | None) -> Iterator[str]:
+    for line in _lines(listing):
+        if "://" in line or line.startswith("/"):
+            yield line
+        elif prefix is not None:
+            yield posixpath.join(prefix, line)
+        elif line.startswith(COMMON_CRAWL_FOLDER):
+            yield COMMON_CRAWL + line
+        else:
+            yield posixpath.join(posixpath.dirname(listing), line)
+
+
+def _lines(listing: str) -> list[str]:
+    with fsspec.open(listing, "rb") as file:
+        content = file.read()
+    try:
+        text = (gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content).decode()
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(
+            f"crawl.paths: {listing} is not a listing ({error}); it must be text with one path a line"
+        ) from error
+    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -1,0 +1,63 @@
+"""Rows to a Parquet file under a schema, a bounded number of bytes at a time."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.attempt import OutputFile
+from schemas.table import to_table
+
+ROWS = 1000
+BYTES = 32 * 2**20
+
+
+class RowWriter:
+    """Writes rows as row groups of at most `rows` rows and about `max_bytes` bytes, so that memory stays flat.
+
+    A row that breaks `schema` raises `schemas.table.SchemaError`.
+    """
+
+    def __init__(self, file: OutputFile, schema: pa.Schema, *, rows: int = ROWS, max_bytes: int = BYTES):
+        self._file, self._schema = file, schema
+        self._max_rows, self._max_bytes = rows, max_bytes
+        self._rows: list[dict[str, Any]] = []
+        self._bytes = 0
+        self._writer = pq.ParquetWriter(file, schema, compression="zstd")
+
+    def write(self, row: dict[str, Any]) -> None:
+        size = _size(row)
+        if self._rows and self._bytes + size > self._max_bytes:
+            self._flush()
+        self._rows.append(row)
+        self._bytes += size
+        if len(self._rows) >= self._max_rows:
+            self._flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(to_table(self._rows, self._schema))
+            self._file.rows += len(self._rows)
+            self._rows, self._bytes = [], 0
+
+
+def _size(value: Any) -> int:
+    """Bytes that a row's strings and buffers hold, roughly."""
+    if isinstance(value, (str, bytes)):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    if isinstance(value, list):
+        return sum(map(_size, value))
+    return 8

@@ -1,0 +1,1 @@
+"""What is measured on documents and images; `pipeline.rules` keeps or drops by it."""

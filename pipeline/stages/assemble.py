@@ -1,0 +1,117 @@
+"""Stage `assemble`: joined documents and the image store to the dataset's shards, one part a shard.
+
+The plan puts the chunks of all parts one behind another, by part name and row, and closes a shard where it would pass
+`dataset.shard_mib`; so the shards are a function of the data alone. Each image's bytes move once, here.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, BinaryIO
+
+import pyarrow.parquet as pq
+
+from pipeline.attempt import Attempt
+from pipeline.dataset.sequence_shard import SequenceShardWriter, write_index
+from pipeline.dataset.sequences import sequences_of
+from pipeline.dataset.split import SPLITS
+from pipeline.executor import Part
+from pipeline.ledger import LedgerEntry
+from pipeline.parquet import RowWriter
+from pipeline.recipe import Recipe
+from pipeline.run import Run
+from pipeline.stages.join import joined_name
+from schemas.document import DATASET_SCHEMA, ROW_GROUP_BYTES, InterleavedDocument
+from schemas.sequence import INDEX_SUFFIX
+
+OPEN_STORES = 64
+"""Tars of the image store that one task holds open."""
+
+
+def plan(joined: dict[str, LedgerEntry], shard_mib: int) -> list[Part]:
+    """One part for each shard of the dataset."""
+    parts = []
+    for split in SPLITS:
+        shards = _grouped(joined, split, shard_mib * 2**20)
+        for number, chunks in enumerate(shards):
+            name = f"{split}-{number:05d}-of-{len(shards):05d}"
+            inputs = [f"{c['path']} rows {c['first']}+{c['rows']} of sha256 {c['sha256']}" for c in chunks]
+            parts.append(Part(name=name, inputs=inputs, work={"chunks": chunks}))
+    return parts
+
+
+def _grouped(joined: dict[str, LedgerEntry], split: str, max_bytes: int) -> list[list[dict[str, Any]]]:
+    shards: list[list[dict[str, Any]]] = []
+    size = max_bytes + 1
+    for part, entry in sorted(joined.items()):
+        path = joined_name(part, split)
+        sha256 = next(output.sha256 for output in entry.outputs if output.path == path)
+        for chunk in entry.facts["chunks"][split]:
+            if size + chunk["bytes"] > max_bytes:
+                shards.append([])
+                size = 0
+            shards[-1].append({"path": path, "sha256": sha256, **chunk})
+            size += chunk["bytes"]
+    return shards
+
+
+def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
+    """Write `dataset/documents/NAME.parquet`, `dataset/sequences/NAME.tar` and the tar's index."""
+    tar_name = f"dataset/sequences/{part.name}.tar"
+    with (
+        attempt.create(f"dataset/documents/{part.name}.parquet") as documents_file,
+        attempt.create(tar_name) as tar_file,
+        RowWriter(documents_file, DATASET_SCHEMA, max_bytes=ROW_GROUP_BYTES) as documents,
+        SequenceShardWriter(tar_file) as tar,
+        _ImageStore(attempt.run) as store,
+    ):
+        for row in _rows(attempt.run, part.work["chunks"]):
+            image_bytes = [store.read(place) if place else None for place in row.pop("places")]
+            documents.write({**row, "image_bytes": image_bytes})
+            attempt.counters["documents"] += 1
+            attempt.counters["images"] += sum(content is not None for content in image_bytes)
+            document = InterleavedDocument.from_row(row)
+            for sequence in sequences_of(document, image_bytes, recipe.dataset.images_per_sequence):
+                tar.write(sequence)
+                attempt.counters["sequences"] += 1
+                attempt.counters["sequence_images"] += len(sequence.image_bytes)
+    with attempt.create(tar_name.removesuffix(".tar") + INDEX_SUFFIX) as index_file:
+        write_index(index_file, tar.index())
+
+
+def _rows(run: Run, chunks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for chunk in chunks:
+        with run.fs.open(run.full(chunk["path"]), "rb") as file:
+            batches = pq.ParquetFile(file).iter_batches(batch_size=200)
+            rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
+            yield from itertools.islice(rows, chunk["first"], chunk["first"] + chunk["rows"])
+
+
+class _ImageStore:
+    """Reads images by their place."""
+
+    def __init__(self, run: Run):
+        self._run, self._files = run, dict[str, BinaryIO]()
+        self._stack = ExitStack()
+
+    def read(self, place: dict[str, Any]) -> bytes:
+        file = self._files.get(place["path"]) or self._open(place["path"])
+        file.seek(place["offset"])
+        content = file.read(place["size"])
+        assert len(content) == place["size"], f"{place} lies behind the end of the image store"
+        return content
+
+    def _open(self, path: str) -> BinaryIO:
+        if len(self._files) >= OPEN_STORES:
+            self._stack.close()
+            self._files.clear()
+        self._files[path] = self._stack.enter_context(self._run.fs.open(self._run.full(path), "rb"))
+        return self._files[path]
+
+    def __enter__(self) -> _ImageStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()

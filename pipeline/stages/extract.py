@@ -1,0 +1,162 @@
+"""Stage `extract`: one WARC file to documents and an index of the image responses in it.
+
+Every record ends under one counter: `records` = `records_passed.KIND` + `responses`; `responses` = `pages` +
+`images_in_archive` + `responses_dropped.REASON`; `pages` = `documents` + `pages_dropped.REASON`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.attempt import Attempt
+from pipeline.crawl.http_body import BodyError, response_body
+from pipeline.crawl.warc import read_archive
+from pipeline.crawl.warc_record import Fault, WarcRecord
+from pipeline.executor import Part
+from pipeline.extract import extract_page
+from pipeline.parquet import RowWriter
+from pipeline.recipe import Recipe
+from pipeline.signals.document import measure
+from pipeline.stages.tables import ARCHIVE_SCHEMA, FAULT_SCHEMA
+from schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
+
+HTML_TYPES = ("text/html", "application/xhtml+xml")
+MIB = 2**20
+
+
+def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
+    """Read the WARC file `part.work["path"]`; write `documents/extracted`, `images/archive`, `quarantine/extract`."""
+    path = part.work["path"]
+    limit = max(recipe.extract.max_page_mib, recipe.fetch.max_image_mib) * MIB
+    with (
+        attempt.create(f"documents/extracted/{part.name}.parquet") as documents_file,
+        attempt.create(f"images/archive/{part.name}.parquet") as archive_file,
+        RowWriter(documents_file, DOCUMENT_SCHEMA) as documents,
+        RowWriter(archive_file, ARCHIVE_SCHEMA) as archive,
+    ):
+        for item in read_archive(path, max_block_bytes=limit):
+            if isinstance(item, Fault):
+                _note(attempt, item)
+                continue
+            attempt.counters["records"] += 1
+            if item.kind != "response":
+                attempt.counters[f"records_passed.{_known_kind(item.kind)}"] += 1
+                continue
+            attempt.counters["responses"] += 1
+            if (row := _image_row(item)) is not None:
+                archive.write(row)
+            document = _document(attempt, item, recipe)
+            if document is not None:
+                documents.write(document.row())
+    _write_quarantine(attempt, part)
+
+
+KINDS = ("warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation")
+
+
+def _known_kind(kind: str) -> str:
+    return kind if kind in KINDS else "other"
+
+
+def _note(attempt: Attempt, fault: Fault) -> None:
+    attempt.counters[f"faults.{fault.reason}"] += 1
+    attempt.faults.append(fault)
+
+
+def _image_row(record: WarcRecord) -> dict[str, object] | None:
+    """Where an image lies in the archive, or the status that a URL answered with instead of one."""
+    if record.url is None or record.status is None or (record.status == 200 and not record.mime.startswith("image/")):
+        return None
+    return {
+        "url": record.url,
+        "status": record.status,
+        "warc_path": record.path,
+        "warc_offset": record.offset,
+        "crawled_at": record.crawled_at,
+    }
+
+
+def _document(attempt: Attempt, record: WarcRecord, recipe: Recipe) -> InterleavedDocument | None:
+    """The record's document if it is a page that has one; each way not to be is counted."""
+    reason = _no_page(record)
+    if reason is not None:
+        attempt.counters[reason] += 1
+        return None
+    attempt.counters["pages"] += 1
+    found = _extracted(attempt, record, recipe)
+    if isinstance(found, str):
+        attempt.counters[f"pages_dropped.{found}"] += 1
+        return None
+    attempt.counters["documents"] += 1
+    attempt.counters["image_references"] += sum(image is not None for image in found.images)
+    return found
+
+
+def _no_page(record: WarcRecord) -> str | None:
+    if record.status != 200:
+        return "responses_dropped.http_status"
+    if record.mime.startswith("image/"):
+        return "images_in_archive"
+    if record.url is None or not record.url.lower().startswith(("http://", "https://")):
+        return "responses_dropped.not_http"
+    mime = record.mime or (record.payload_type or "").lower() or _sniffed(record.block)
+    return None if mime in HTML_TYPES else "responses_dropped.not_html"
+
+
+def _sniffed(block: bytes) -> str:
+    start = block[:1024].lstrip().lower()
+    return "text/html" if start.startswith((b"<!doctype html", b"<html")) else ""
+
+
+def _extracted(attempt: Attempt, record: WarcRecord, recipe: Recipe) -> InterleavedDocument | str:
+    """The document, measured, or the reason why there is none."""
+    limit = recipe.extract.max_page_mib * MIB
+    if record.oversize or len(record.block) > limit:
+        return "page_too_large"
+    assert record.url is not None
+    try:
+        html = response_body(record, max_bytes=limit)
+        found = extract_page(html, record.url, record.content_type, content=recipe.extract.content)
+    except BodyError as error:
+        return str(error)
+    except Exception as error:  # the extractor met a page it was not written for: that page, and only it, is lost
+        _note(attempt, _page_fault(record, f"{type(error).__name__}: {error}"))
+        return "extractor_error"
+    if isinstance(found, str):
+        return found
+    if not any(found.images):
+        return "no_image"
+    measure(found)
+    return _placed(found, record)
+
+
+def _page_fault(record: WarcRecord, detail: str) -> Fault:
+    return Fault(path=record.path, offset=record.offset, reason="extractor_error", detail=detail[:500], url=record.url)
+
+
+def _placed(document: InterleavedDocument, record: WarcRecord) -> InterleavedDocument:
+    """The document with where and when it was crawled, which its id depends on."""
+    return InterleavedDocument(
+        **{name: getattr(document, name) for name in _PAGE_FIELDS},
+        crawled_at=record.crawled_at,
+        warc_path=record.path,
+        warc_offset=record.offset,
+        warc_length=record.length,
+    )
+
+
+_CRAWL_FIELDS = {"document_id", "crawled_at", "warc_path", "warc_offset", "warc_length"}
+_PAGE_FIELDS = [name for name in DOCUMENT_SCHEMA.names if name not in _CRAWL_FIELDS]
+
+
+def _write_quarantine(attempt: Attempt, part: Part) -> None:
+    if not attempt.faults:
+        return
+    with attempt.create(f"quarantine/extract/{part.name}.parquet") as file, RowWriter(file, FAULT_SCHEMA) as writer:
+        for row in _fault_rows(attempt.faults):
+            writer.write(row)
+
+
+def _fault_rows(faults: list[Fault]) -> Iterator[dict[str, object]]:
+    for fault in faults:
+        yield {name: getattr(fault, name) for name in FAULT_SCHEMA.names}

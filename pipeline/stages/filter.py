@@ -1,0 +1,41 @@
+"""Stage `filter`: documents whose signals break a rule are dropped, under the rule's name.
+
+`documents_dropped.language` is a language that the recipe does not list; `documents_dropped.RULE` a rule of
+`rules.document`. Reads only what `extract` stored, so a threshold can be changed without reading the crawl again.
+"""
+
+from __future__ import annotations
+
+import pyarrow.parquet as pq
+
+from pipeline.attempt import Attempt
+from pipeline.executor import Part
+from pipeline.parquet import RowWriter
+from pipeline.recipe import Recipe, Rules
+from pipeline.rules import first_broken
+from schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
+
+
+def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
+    """Read `documents/extracted`, write `documents/kept`."""
+    run = attempt.run
+    with (
+        run.fs.open(run.full(f"documents/extracted/{part.name}.parquet"), "rb") as source,
+        attempt.create(f"documents/kept/{part.name}.parquet") as file,
+        RowWriter(file, DOCUMENT_SCHEMA) as kept,
+    ):
+        for batch in pq.ParquetFile(source).iter_batches(batch_size=1000):
+            for row in batch.to_pylist():
+                reason = broken_rule(InterleavedDocument.from_row(row), recipe.rules)
+                if reason is None:
+                    kept.write(row)
+                attempt.counters["documents" if reason is None else f"documents_dropped.{reason}"] += 1
+
+
+def broken_rule(document: InterleavedDocument, rules: Rules) -> str | None:
+    """The first reason to drop `document`, in the recipe's order, languages first; None if there is none."""
+    if rules.languages and document.language not in rules.languages:
+        return "language"
+    score = document.language_score
+    signals = {**document.signals, "language_score": float("nan") if score is None else score}
+    return first_broken(rules.document, signals)

@@ -1,0 +1,133 @@
+"""Stage `join`: kept documents with what became of their images; the image rules; the split.
+
+`documents_kept` = `documents` + `documents_dropped.REASON`. An image that breaks a rule of `rules.image` keeps its
+place in the document under the rule's name as its status; it has no bytes in the dataset. A document without
+an `ok` image is dropped. Writes the documents of each split to a file of its own and, as facts of the ledger entry,
+the runs of rows ("chunks") of at most a shard's size that `assemble` puts together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+from urllib.parse import urldefrag
+
+import pyarrow.parquet as pq
+
+from pipeline.attempt import Attempt
+from pipeline.dataset.split import SPLITS, split_of
+from pipeline.executor import Part
+from pipeline.images.decode import Picture
+from pipeline.parquet import RowWriter
+from pipeline.recipe import Recipe, Rules
+from pipeline.rules import first_broken
+from pipeline.run import Run
+from pipeline.stages.tables import JOINED_SCHEMA
+from schemas.document import OK
+
+FILLED = ("status", "fetched_at", "sha256", "mime", "width", "height", "phash")
+
+
+def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
+    """Read `documents/kept`, `duplicates/parts`, `images/links`; write `documents/joined`."""
+    links = _Links(attempt.run, part.name, recipe.rules)
+    chunks = {split: Chunks(recipe.dataset.shard_mib * 2**20) for split in SPLITS}
+    with ExitStack() as files:
+        writers = {}
+        for split in SPLITS:
+            file = files.enter_context(attempt.create(joined_name(part.name, split)))
+            writers[split] = files.enter_context(RowWriter(file, JOINED_SCHEMA))
+        for row in _unique(attempt, part):
+            places = [links.fill(image) for image in row["images"]]
+            for image in row["images"]:
+                if image is not None:
+                    name = "images" if image["status"] == OK else f"image_references_dropped.{image['status']}"
+                    attempt.counters[name] += 1
+            if not any(places):
+                attempt.counters["documents_dropped.no_image_left"] += 1
+                continue
+            attempt.counters["documents"] += 1
+            split = split_of(row["url"], recipe.dataset.validation_fraction)
+            writers[split].write({**row, "places": places})
+            chunks[split].add(_bytes(row, places))
+    attempt.facts["chunks"] = {split: chunks[split].closed() for split in SPLITS}
+
+
+def joined_name(part: str, split: str) -> str:
+    return f"documents/joined/{part}.{split}.parquet"
+
+
+class Chunks:
+    """Cuts a stream of documents where a chunk would pass `max_bytes`; a larger document is a chunk of its own."""
+
+    def __init__(self, max_bytes: int):
+        self._max_bytes = max_bytes
+        self._chunks: list[dict[str, int]] = []
+
+    def add(self, size: int) -> None:
+        last = self._chunks[-1] if self._chunks else None
+        if last is None or last["bytes"] + size > self._max_bytes:
+            first = last["first"] + last["rows"] if last else 0
+            last = {"first": first, "rows": 0, "bytes": 0}
+            self._chunks.append(last)
+        last["rows"] += 1
+        last["bytes"] += size
+
+    def closed(self) -> list[dict[str, int]]:
+        return self._chunks
+
+
+class _Links:
+    """What became of the part's image URLs."""
+
+    def __init__(self, run: Run, part: str, rules: Rules):
+        self._rules = rules
+        self._by_url = {row["url"]: row for row in _rows_if_there(run, f"images/links/{part}.parquet")}
+
+    def fill(self, image: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Write what is known of the image into it; its place in the store if it is to be in the dataset."""
+        if image is None:
+            return None
+        link = self._by_url[urldefrag(image["url"]).url]
+        image |= {name: link[name] for name in FILLED}
+        if image["status"] == OK and (broken := self._broken_rule(link)):
+            image["status"] = broken
+        place: dict[str, Any] | None = link["place"] if image["status"] == OK else None
+        return place
+
+    def _broken_rule(self, link: dict[str, Any]) -> str | None:
+        fields = ("sha256", "mime", "width", "height", "phash", "colour_range")
+        picture = Picture(**{name: link[name] for name in fields})
+        return first_broken(self._rules.image, picture.signals(link["place"]["size"]))
+
+
+def _unique(attempt: Attempt, part: Part) -> Iterator[dict[str, Any]]:
+    """The part's kept documents without the copies that `deduplicate` found."""
+    run = attempt.run
+    copies = {row["row"] for row in _rows_if_there(run, f"duplicates/parts/{part.name}.parquet")}
+    number = 0
+    with run.fs.open(run.full(f"documents/kept/{part.name}.parquet"), "rb") as file:
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=500):
+            for row in batch.to_pylist():
+                attempt.counters["documents_kept"] += 1
+                if number in copies:
+                    attempt.counters["documents_dropped.same_crawl_of_page"] += 1
+                else:
+                    yield row
+                number += 1
+
+
+def _rows_if_there(run: Run, name: str) -> list[dict[str, Any]]:
+    """A grouping writes no file for a part that has nothing in it."""
+    if not run.fs.exists(run.full(name)):
+        return []
+    with run.fs.open(run.full(name), "rb") as file:
+        rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+    return rows
+
+
+def _bytes(row: dict[str, Any], places: list[dict[str, Any] | None]) -> int:
+    texts = sum(len(text.encode("utf-8", "replace")) for text in row["texts"] if text is not None)
+    images: int = sum(place["size"] for place in places if place)
+    return texts + images

@@ -1,0 +1,71 @@
+"""The Arrow schemas of what lies between the stages of a run; nothing outside a run reads these."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from schemas.document import DOCUMENT_SCHEMA, TIME
+
+FAULT_SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string()),
+        pa.field("url", pa.string()),
+    ]
+)
+"""`quarantine/`: what could not be read, and where it lies."""
+
+ARCHIVE_SCHEMA = pa.schema(
+    [
+        pa.field("url", pa.string(), nullable=False),
+        pa.field("status", pa.int32(), nullable=False),
+        pa.field("warc_path", pa.string(), nullable=False),
+        pa.field("warc_offset", pa.int64(), nullable=False),
+        pa.field("crawled_at", TIME),
+    ]
+)
+"""`images/archive/`: image responses in the crawl's own files, and URLs that answered with another status."""
+
+REQUEST_SCHEMA = pa.schema(
+    [
+        pa.field("url", pa.string(), nullable=False),
+        pa.field("parts", pa.list_(pa.string()), nullable=False),
+        pa.field("status", pa.int32()),
+        pa.field("warc_path", pa.string()),
+        pa.field("warc_offset", pa.int64()),
+        pa.field("crawled_at", TIME),
+    ]
+)
+"""`images/requests/`: each image URL of the run once, the parts whose documents show it, its place in the archive."""
+
+PLACE_TYPE = pa.struct(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+    ]
+)
+"""Where an image's bytes lie in the store: a tar of the run, and the offset and number of bytes in it."""
+
+IMAGE_FIELDS = [
+    pa.field("url", pa.string(), nullable=False),
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("fetched_at", TIME),
+    pa.field("sha256", pa.string()),
+    pa.field("mime", pa.string()),
+    pa.field("width", pa.int32()),
+    pa.field("height", pa.int32()),
+    pa.field("phash", pa.string()),
+    pa.field("colour_range", pa.int32()),
+    pa.field("place", PLACE_TYPE),
+]
+INDEX_SCHEMA = pa.schema([*IMAGE_FIELDS, pa.field("parts", pa.list_(pa.string()), nullable=False)])
+"""`images/index/`: what became of each requested URL."""
+
+LINK_SCHEMA = pa.schema(IMAGE_FIELDS)
+"""`images/links/`: the index's rows for the image URLs of one part's documents."""
+
+JOINED_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("places", pa.list_(PLACE_TYPE), nullable=False))
+"""`documents/joined/`: finished documents, but for their images' bytes; `places` is as long as `images`."""
