@@ -6,21 +6,19 @@
 24 sites in eight layouts tell of kites, stamps and biscuits; each picture shows one or two things on
 a ground, and the sentence beside it says which. The things are drawn at random, so only who looks at
 a picture can know its caption. Around them stands what a web has: navigation, broken images, pages
-in other languages, an error or two. `sample_web(...)` says what is planted, and how often.
+in other languages, an error or two. `sample_web(...).planted` says how often, `PLANTED` what is meant.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.crawl.sample.contents import PLANTED, VALIDATION_HOSTS, SamplePage, SampleWeb
 from pipeline.crawl.sample.exchange import Exchange
 from pipeline.crawl.sample.pack import pack
-from pipeline.crawl.sample.web import VALIDATION_HOSTS, SamplePage, SampleWeb, sample_web
+from pipeline.crawl.sample.web import PAGES, sample_web
 
-__all__ = ["PAGES", "VALIDATION_HOSTS", "SamplePage", "SampleWeb", "sample_web", "write_sample_crawl"]
-
-PAGES = 264
-"""Good pages of the full sample crawl: eleven a site, about 1,450 pictures."""
+__all__ = ["PAGES", "PLANTED", "VALIDATION_HOSTS", "SamplePage", "SampleWeb", "sample_web", "write_sample_crawl"]
 
 FILES = 4
 

@@ -55,8 +55,7 @@ def diary(writer: Writer, illustrations: Sequence[Illustration]) -> str:
     first = writer.random.randrange(7)
     blocks = [paragraph(writer.opening(), "lead")]
     for number, illustration in enumerate(illustrations):
-        blocks += [f"<h2>{days[(first + number) % 7]}</h2>", paragraph(writer.fact())]
-        blocks += [_figure(illustration), paragraph(writer.between())]
+        blocks += [f"<h2>{days[(first + number) % 7]}</h2>", _figure(illustration), paragraph(writer.between())]
     return "\n".join([*blocks, paragraph(writer.closing())])
 
 
@@ -80,8 +79,7 @@ def recipe(writer: Writer, illustrations: Sequence[Illustration]) -> str:
     blocks = [paragraph(writer.opening(), "lead"), "<h2>You need</h2>", f"<ul>{''.join(amounts)}</ul>"]
     blocks += ["<h2>How it is done</h2>", "<ol>"]
     for illustration in illustrations:
-        blocks.append(f"<li><p>{escape(writer.fact(), quote=False)}</p>")
-        blocks.append(f"<p>{_inline(illustration)}</p>{paragraph(writer.remark())}</li>")
+        blocks.append(f"<li><p>{_inline(illustration)}</p>{paragraph(writer.between())}</li>")
     return "\n".join([*blocks, "</ol>", paragraph(writer.closing())])
 
 
@@ -93,12 +91,14 @@ def gallery(writer: Writer, illustrations: Sequence[Illustration]) -> str:
 
 
 def forum(writer: Writer, illustrations: Sequence[Illustration]) -> str:
-    posts = []
     authors = writer.random.sample(PEOPLE, len(illustrations))
+    month, day = writer.random.choice(MONTHS), writer.random.randrange(1, 7)
+    posts = []
     for number, (author, illustration) in enumerate(zip(authors, illustrations, strict=True)):
-        text = writer.opening() if number == 0 else writer.fact()
-        stamp = f"{author} wrote on {writer.random.randrange(1, 28)} {writer.random.choice(MONTHS)}"
-        blocks = [f'<p class="by">{stamp}</p>', paragraph(text), _paragraphs(illustration), paragraph(writer.between())]
+        day += writer.random.randrange(4)
+        blocks = [f'<p class="by">{author} wrote on {day} {month}</p>']
+        blocks += [paragraph(writer.opening(), "lead")] if number == 0 else []
+        blocks += [_paragraphs(illustration), paragraph(writer.between())]
         posts.append('<div class="post">' + "\n".join(blocks) + "</div>")
     return "\n".join([*posts, paragraph(writer.closing())])
 
@@ -130,8 +130,7 @@ def lesson(writer: Writer, illustrations: Sequence[Illustration]) -> str:
     blocks += [f"<li>{thing}</li>" for thing in ("paper and a pencil", "good light", "somebody to talk to")]
     blocks.append("</ul>")
     for number, illustration in enumerate(illustrations, 1):
-        blocks += [f"<h2>Part {number}</h2>", paragraph(writer.fact())]
-        blocks += [_figure(illustration), paragraph(writer.remark())]
+        blocks += [f"<h2>Part {number}</h2>", _figure(illustration), paragraph(writer.between())]
     return "\n".join([*blocks, paragraph(writer.closing())])
 
 

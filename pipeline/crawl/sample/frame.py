@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from pipeline.crawl.sample.exchange import Exchange
 from pipeline.crawl.sample.sites import SITES, Site
 
 
@@ -79,6 +80,9 @@ footer a {{ color: #fff; }}
 .cookies button {{ margin-left: 12px; }}
 """
 
+SCRIPT = 'document.querySelectorAll("img[data-src]").forEach(function (image) { image.src = image.dataset.src; });'
+"""What loads the pictures that wait in `data-src`."""
+
 FONTS = ("Georgia, serif", "Verdana, 'DejaVu Sans', sans-serif", "'Trebuchet MS', 'Liberation Sans', sans-serif")
 PAPERS = ("#f6f3ec", "#eef3f6", "#f3f6ee")
 
@@ -106,8 +110,17 @@ def stylesheet(site: Site) -> str:
     )
 
 
-def page(site: Site, content: Content, related: Sequence[Link]) -> str:
-    """The whole HTML document."""
+def html(site: Site, content: Content, related: Sequence[Link] = (), *, transfer: str = "") -> Exchange:
+    """The response to a request for the page."""
+    return Exchange(
+        url=f"https://{site.host}{content.path}",
+        body=_page(site, content, related).encode(),
+        content_type="text/html; charset=utf-8",
+        transfer=transfer,
+    )
+
+
+def _page(site: Site, content: Content, related: Sequence[Link]) -> str:
     base = f'<base href="{content.base}">\n' if content.base else ""
     byline = f'<p class="byline">{escape(content.byline)}</p>\n' if content.byline else ""
     return f"""<!DOCTYPE html>
@@ -119,7 +132,6 @@ def page(site: Site, content: Content, related: Sequence[Link]) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="canonical" href="https://{site.host}{content.path}">
 <link rel="stylesheet" href="/style.css">
-<script>window.visits = (window.visits || 0) + 1;</script>
 </head>
 <body>
 {_header(site)}
@@ -133,6 +145,7 @@ def page(site: Site, content: Content, related: Sequence[Link]) -> str:
 {_sidebar(site, related)}
 </div>
 {_footer(site)}
+<script>{SCRIPT}</script>
 </body>
 </html>
 """

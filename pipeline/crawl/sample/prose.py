@@ -7,7 +7,7 @@ captions has to look.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
 from random import Random
 
 from pipeline.crawl.sample.sites import Site
@@ -57,18 +57,19 @@ REMARKS = (
     "Nobody remembers who ordered it, but everybody knows where it hangs.",
     "We asked three neighbours about it and were given three different stories.",
     "It survived two house moves and one very curious dog.",
-    "Compared with the one before, it seems almost shy.",
+    "Compared with the others, it seems almost shy.",
     "The idea came from {person}, who had seen something like it in {place}.",
     "It is not for sale, although people keep asking.",
     "This is how it looked on the day we arrived.",
     "A copy of it can be seen in the reading room at {place}.",
     "Every time we pass, we stop for a minute and say good morning to it.",
-    "The next one was made a few weeks later, in better weather.",
+    "It was made a few weeks after the others, in better weather.",
     "{person} laughed out loud on seeing it again after so many years.",
     "According to the label, it was finished in {month}.",
     "We would have liked to know more, but the book has a page missing just there.",
     "Somebody has taken good care of it, and it shows.",
-    "Here we made a break and shared the last of the sandwiches.",
+    "{person} would have taken it home if it were not so well nailed down.",
+    "Our neighbour in {place} has one that is nearly the same.",
 )
 
 KITCHEN_REMARKS = (
@@ -98,11 +99,40 @@ LESSON_REMARKS = (
     "Those who are done may help the person beside them.",
     "{person} found a way to do it with eyes closed.",
     "Take a short break here and open a window.",
-    "Compare it with the one before: what has stayed the same?",
+    "Compare it with another one: what do the two have in common?",
 )
 
-REMARKS_OF_KIND = {"recipe": KITCHEN_REMARKS, "lesson": LESSON_REMARKS}
+FORUM_REMARKS = (
+    "Has anybody seen this one in {place}?",
+    "{person} told me to ask here, so I am asking.",
+    "I bought it in {month} from a man who knew nothing about it.",
+    "Thank you for the quick answer; I will look at it again in daylight.",
+    "The photograph is mine, and I am sorry that it is not sharper.",
+    "I would not rule out a joke, but it would be an old one.",
+    "There is a better example in the window of the chemist in {place}.",
+    "My grandmother in {place} says that she remembers it from school.",
+    "I measured it twice, because I did not believe the first result.",
+    "If you turn it over, you can see where it was glued.",
+    "{person} is right about the age, I think, but not about the use.",
+    "I will ask at the archive in {month} and report back.",
+    "It was in the same drawer as a bill from {month}.",
+    "That is as much as I know, and half of it is a guess.",
+)
+
+REMARKS_OF_KIND = {"recipe": KITCHEN_REMARKS, "lesson": LESSON_REMARKS, "forum": FORUM_REMARKS}
 """The kinds of page that want remarks of their own; `REMARKS` suits all others."""
+
+FORUM_OPENINGS = (
+    "I hope that somebody here can help me with {topic}. I found them in {place} last {month}.",
+    "New here, and with a question at once: who knows anything about {topic}?",
+    "Following the advice of {person}, I am showing you {topic}. All of them come from {place}.",
+)
+
+FORUM_CLOSINGS = (
+    "The question is still open. Write to us if you can add something.",
+    "{person} closed this thread in {month}, with thanks to all who took part.",
+    "Solved, as far as such things can be. The {nouns} stay in {place}.",
+)
 
 CLOSINGS = (
     "That is all for today. If you know more about one of these {nouns}, please write to us.",
@@ -132,37 +162,37 @@ class Writer:
         self.topic = random.choice(site.topics)
         self.person = random.choice(PEOPLE)
         self.place = random.choice(PLACES)
-        self._facts = self._shuffled(site.facts)
-        self._remarks = self._shuffled(REMARKS_OF_KIND.get(site.kind, REMARKS))
+        remarks = REMARKS_OF_KIND.get(site.kind, REMARKS)
+        self._facts = iter(random.sample(site.facts, len(site.facts)))
+        self._remarks = itertools.cycle(random.sample(remarks, len(remarks)))
 
     def opening(self) -> str:
-        return f"{self._fill(self.random.choice(OPENINGS))} {self.fact()}"
+        return (
+            f"{self._fill(self.random.choice(FORUM_OPENINGS if self.site.kind == 'forum' else OPENINGS))} {self.fact()}"
+        )
 
     def closing(self) -> str:
-        return self._fill(self.random.choice(CLOSINGS))
+        return self._fill(self.random.choice(FORUM_CLOSINGS if self.site.kind == "forum" else CLOSINGS))
 
     def summary(self) -> str:
         return self._fill(self.random.choice(SUMMARIES))
 
-    def fact(self) -> str:
-        return next(self._facts)
-
     def remark(self) -> str:
         return self._fill(next(self._remarks))
 
+    def fact(self) -> str:
+        """A fact of the site's theme; a remark once the page has told them all."""
+        return next(self._facts, None) or self.remark()
+
     def between(self) -> str:
-        """What stands between two pictures: a remark, a fact, or one of each."""
-        kind = self.random.random()
-        if kind < 0.4:
+        """What stands between two pictures; often two sentences, so that few paragraphs of a site are alike."""
+        if self.random.random() < 0.45:
             return self.remark()
-        return self.fact() if kind < 0.7 else f"{self.remark()} {self.fact()}"
+        sentences = [self.remark(), self.fact()]
+        self.random.shuffle(sentences)
+        return " ".join(sentences)
 
     def _fill(self, sentence: str) -> str:
         site = self.site
         words = {"person": self.person, "place": self.place, "month": self.random.choice(MONTHS)}
         return sentence.format(noun=site.noun, nouns=site.nouns, topic=self.topic, **words)
-
-    def _shuffled(self, sentences: tuple[str, ...]) -> Iterator[str]:
-        """Each sentence once before any comes again."""
-        while True:
-            yield from self.random.sample(sentences, len(sentences))
