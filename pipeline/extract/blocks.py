@@ -69,7 +69,8 @@ class Picture:
     """An element that shows a picture: its name and attributes, and what stands around it."""
 
     name: str
-    """`img`, `amp-img`; `background`, whose address is in `style`; `video`, whose address is in `poster`."""
+    """`img`, `amp-img`; `background`, whose address is in `style`; `video`, whose address is in `poster`;
+    `figure` without a picture in it, whose address is in some attribute for a script."""
     attributes: Attributes
     link: str | None = None
     """The address that a click on it leads to."""

@@ -133,6 +133,9 @@ class PageBuilder:
         self._pre = 0
         self._veiled: list[bool] = []
         self._in_title = False
+        self._pictures = 0
+        self._figures: list[int] = []
+        """How many pictures there were when each open `figure` started."""
         self._starts: dict[str, Callable[[str, Attributes], None]] = {
             "a": self._start_link, "span": self._start_span, "br": self._line_break, "img": self._picture,
             "amp-img": self._picture, "amp-anim": self._picture, "picture": self._start_picture, "source": self._source,
@@ -206,6 +209,8 @@ class PageBuilder:
             block.cut = is_hidden(attributes)
         if name == "pre":
             self._pre += 1
+        elif name == "figure":
+            self._figures.append(self._pictures)
 
     def _end_block(self, name: str) -> None:
         if self._pieces:
@@ -217,6 +222,8 @@ class PageBuilder:
         self._block = parent
         if name == "pre":
             self._pre -= 1
+        elif name == "figure" and self._figures.pop() == self._pictures and len(block.attributes) > 1:
+            block.items.insert(0, Picture(name, block.attributes))
         if not block.items:
             if "url(" in (block.attributes.get("style") or ""):
                 block.items.append(Picture("background", block.attributes, self._links[-1] if self._links else None))
@@ -283,6 +290,7 @@ class PageBuilder:
         if self._pieces:
             self._flush()
         link = self._links[-1] if self._links else None
+        self._pictures += 1
         picture = Picture(name, attributes, link, self._sources, self._noscript > 0)
         self._block.items.append(picture)
         if not self._noscript:

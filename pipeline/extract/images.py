@@ -1,77 +1,188 @@
-"""What the page says of its pictures: the address to fetch, alternative text, size; or why there is none."""
+"""What the page says of its pictures: the address to fetch, alternative text, size; or why there is none.
+
+Everything is decided from attributes, before any fetch: which of the many addresses is the picture,
+and which pictures are placeholders, spacers, tracking pixels, avatars, icons or sprites.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 from pipeline.extract.blocks import Picture
-from pipeline.extract.srcset import largest
+from pipeline.extract.events import Attributes
+from pipeline.extract.srcset import ENOUGH_WIDTH, best, width_of
 from pipeline.extract.urls import RejectedUrlError, resolve
 from schemas.document import ImageReference
 
-LAZY = (
-    "data-src",
-    "data-lazy-src",
-    "data-original",
-    "data-lazy",
-    "data-hi-res-src",
-    "data-image",
-    "data-img-src",
-    "data-ezsrc",
-    "data-delayed-url",
-    "data-flickity-lazyload",
-    "data-lazyload",
-    "data-orig-file",
-    "data-large-file",
-    "datasrc",
-    "data-full",
+LEAST_SIDE = 3
+"""CSS pixels; an image declared smaller is a spacer or counts visitors."""
+ICON_SIDE = 32
+"""CSS pixels; an image declared no larger in both directions is an icon."""
+LEAST_DATA_CHARACTERS = 2000
+"""Of a `data:` address; shorter ones (about 1.5 kB decoded) are placeholders and icons."""
+THUMBNAIL_SIDE = 320
+"""CSS pixels; a picture declared no larger, in a link to a picture, is a thumbnail of it."""
+
+_LAZY_NAME = re.compile(
+    r"data-(?:[a-z]+-)*(?:src|original|lazy|image|img|url|full|large|delay|file|big|zoom|hi-?res|href|default)\b|data-lazyload|"
+    r"data-[a-z]*(?:lazy|src)[a-z]*|datasrc|src-orig|original-src|lazy-?src|placeholdersrc|file|rel:bf_image_src"
 )
-LAZY_SETS = ("data-srcset", "data-lazy-srcset", "data-ezsrcset")
+_LAZY_SET_NAME = re.compile(r"(?:data-)?(?:[a-z]+-)*[a-z]*srcset")
+_NOT_THE_PICTURE = re.compile(r"low|thumb|small|icon|avatar|link|page|share|permalink|placeholder|facebook|slide-url|fallback|pin-")
+_PICTURE_ADDRESS = re.compile(r"[^\s{}<>\"']+\.(?:jpe?g|png|webp|gif|avif|bmp|tiff?)(?![a-z0-9])[^\s{}<>\"']*\Z", re.IGNORECASE)
+_PICTURE_FILE = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|bmp|tiff?)\Z", re.IGNORECASE)
 _PLACEHOLDER = re.compile(
-    r"blank|placeholder|spacer|pixel|transparent|1x1|loading|loader|grey\.|gray\.|clear\.gif|lazy|dot\.gif",
+    r"(?:^|[/_.=-])(?:blank|place-?holder|spacer|transparent|pixel|1x1|1px|loading|loader|lazy|grey|gray|clear|dot|empty|noimg|no-?image|"
+    r"missing-image|default-image|trans|shim|spinner|preload(?:er)?)(?:[/_.-]|\d|\Z)",
     re.IGNORECASE,
 )
-_FURNITURE = re.compile(r"avatar|gravatar|icon|sprite|emoji|logo|spinner|badge|button", re.IGNORECASE)
+_AVATAR = re.compile(r"gravatar\.com|avatar|profile[-_]?(?:pic|photo|image)|author[-_]?(?:pic|photo|image|img)", re.IGNORECASE)
+_ICON = re.compile(
+    r"(?:^|[/_.\s-])(?:favicons?|icons?|ico|sprites?|emojis?|emoticons?|smil(?:ey|ies)|logos?|badges?|buttons?|btn|bullets?|arrows?)(?:[/_.\s-]|\d|\Z)",
+    re.IGNORECASE,
+)
+_TRACKER = re.compile(
+    r"[/.](?:pixel|beacon|track(?:er|ing)?|counter|stats?|analytics|impression|count|ping|p?hit)(?:[/.?]|\Z)|doubleclick\.net|"
+    r"scorecardresearch|quantserve|feedburner|google-analytics|facebook\.com/tr|vgwort\.de",
+    re.IGNORECASE,
+)
 _LENGTH = re.compile(r"\s*(\d{1,6})(?:\.\d*)?\s*(?:px)?\s*\Z")
+_STYLE_LENGTH = {side: re.compile(rf"(?:^|[;\s]){side}\s*:\s*(\d{{1,6}})(?:\.\d*)?px") for side in ("width", "height")}
+_STYLE_ADDRESS = re.compile(r"background(?:-image)?\s*:[^;]*?url\(\s*(\"[^\"]*\"|'[^']*'|[^)'\"]*)\s*\)", re.IGNORECASE)
 
 
-def reference(picture: Picture, base: str, counters: Counter[str]) -> ImageReference | None:
-    """The image reference of `picture`; None, with a counter of the reason, if it has none."""
+def reference(picture: Picture, base: str, counters: Counter[str], shared: frozenset[str] = frozenset()) -> ImageReference | None:
+    """The image reference of `picture`; None, with a counter of the reason, if it has none.
+
+    `shared` are the `src` values that several pictures of the page have beside another address.
+    """
     attributes = picture.attributes
-    width, height = _length(attributes.get("width")), _length(attributes.get("height"))
-    if (width is not None and width <= 2) or (height is not None and height <= 2):
-        counters["image_pixel"] += 1
-        return None
-    reason = "image_without_address"
-    for address in _addresses(picture):
-        try:
-            url = resolve(base, address)
-        except RejectedUrlError as error:
-            reason = str(error)
-            continue
-        alt = " ".join((attributes.get("alt") or "").split())
-        return ImageReference(url=url, alt=alt or None, declared_width=width, declared_height=height)
-    counters[reason] += 1
+    width, height = _side(attributes, "width"), _side(attributes, "height")
+    reason = _furniture(attributes, width, height)
+    if reason is None:
+        url, reason = _address(picture, base, shared, width)
+        if url is not None and (reason := _furniture_address(url)) is None:
+            alt = " ".join((attributes.get("alt") or "").split())
+            return ImageReference(url=url, alt=alt or None, declared_width=width, declared_height=height)
+    counters[reason or "image_without_address"] += 1
     return None
 
 
-def _addresses(picture: Picture) -> list[str]:
-    a = picture.attributes
-    src = (a.get("src") or "").strip()
-    lazy = [v for k in LAZY if (v := (a.get(k) or "").strip()) and "{" not in v and " " not in v]
-    lazy += [largest(a.get(k) or "") or "" for k in LAZY_SETS if a.get(k)]
-    srcset = largest(a.get("srcset") or "")
-    good = [src] if src and not src.startswith("data:") and not _PLACEHOLDER.search(src) else []
-    found = ([srcset] if srcset and not srcset.startswith("data:") else []) + good
-    found = lazy + found if "lazy" in (a.get("class") or "") or not good else found + lazy
+def _address(picture: Picture, base: str, shared: frozenset[str], width: int | None) -> tuple[str | None, str | None]:
+    """The first address that can be fetched, else the reason of the last that cannot."""
+    reason = "image_without_address"
+    for address in _in_order(picture, shared, width):
+        if address[:5].lower() == "data:":
+            if len(address) >= LEAST_DATA_CHARACTERS and address[5:11].lower() == "image/" and ";base64," in address[:64]:
+                return address, None
+            reason = "image_placeholder"
+            continue
+        try:
+            return resolve(base, address), None
+        except RejectedUrlError as error:
+            reason = str(error)
+    return None, reason
+
+
+def _in_order(picture: Picture, shared: frozenset[str], width: int | None) -> Iterator[str]:
+    """The addresses of a picture, best first: what it links to if it is a thumbnail, else what it shows."""
+    attributes = picture.attributes
+    if picture.name == "background":
+        match = _STYLE_ADDRESS.search(attributes.get("style") or "")
+        if match:
+            yield match[1].strip("\"' ")
+        return
+    if picture.name == "video":
+        yield attributes.get("poster") or ""
+        return
+    if picture.name == "figure":
+        yield from (value for value in attributes.values() if value and _PICTURE_ADDRESS.match(value.strip()))
+        return
+    src = (attributes.get("src") or "").strip()
+    real = bool(src) and src not in shared and src[:5].lower() != "data:" and _PLACEHOLDER.search(src) is None
+    if picture.link and width is not None and width <= THUMBNAIL_SIDE and _is_picture_file(picture.link):
+        yield picture.link
+    late = list(_lazy(attributes)) if len(attributes) > 1 else []
+    if late and (not real or "lazy" in (attributes.get("class") or "").lower()):
+        yield from late
+        late = []
+    srcset = attributes.get("srcset") or ""
+    of_set = best(srcset) if srcset else None
+    if real and not (of_set and (width_of(srcset, src) or ENOUGH_WIDTH) < ENOUGH_WIDTH):
+        yield src
+    if of_set and _PLACEHOLDER.search(of_set) is None:
+        yield of_set
+    yield from late
     for source in picture.sources:
-        candidate = largest(source.get("srcset") or source.get("data-srcset") or "")
-        if candidate:
-            found.append(candidate)
-    return found or ([src] if src else [])
+        found = best(source.get("srcset") or source.get("data-srcset") or source.get("data-lazy-srcset") or "")
+        if found and _PLACEHOLDER.search(found) is None:
+            yield found
+    if src and not real and src[:5].lower() == "data:":
+        yield src
 
 
-def _length(value: str | None) -> int | None:
+def _lazy(attributes: Attributes) -> Iterator[str]:
+    """The addresses that a script would put in `src` later; those named as sets of sizes first."""
+    plain: list[str] = []
+    for name, value in attributes.items():
+        if not value or name in ("src", "srcset", "alt", "class", "width", "height"):
+            continue
+        if _NOT_THE_PICTURE.search(name):
+            continue
+        if _LAZY_SET_NAME.fullmatch(name):
+            found = best(value)
+            if found and "{" not in found:
+                yield found
+        elif _LAZY_NAME.fullmatch(name) and (_PICTURE_ADDRESS.match(value.strip()) or name in ("data-src", "data-lazy-src", "data-original")):
+            value = value.strip()
+            if "{" not in value and " " not in value and ("/" in value or "." in value):
+                plain.append(value)
+    yield from plain
+
+
+def _is_picture_file(address: str) -> bool:
+    path = address.split("?", 1)[0].split("#", 1)[0]
+    return _PICTURE_FILE.search(path) is not None and ":" not in path.rsplit("/", 1)[-1] and "/wiki/" not in path
+
+
+def _furniture(attributes: Attributes, width: int | None, height: int | None) -> str | None:
+    """The reason if the attributes alone say that the picture is no content."""
+    if (width is not None and width < LEAST_SIDE) or (height is not None and height < LEAST_SIDE):
+        return "image_pixel"
+    if width is not None and height is not None and width <= ICON_SIDE and height <= ICON_SIDE:
+        return "image_icon"
+    label = attributes.get("class")
+    if label:
+        if _AVATAR.search(label):
+            return "image_avatar"
+        if _ICON.search(label):
+            return "image_icon"
+    return None
+
+
+def _furniture_address(url: str) -> str | None:
+    """The reason if the address says that the picture is no content."""
+    if url.startswith("data:"):
+        return None
+    if _AVATAR.search(url):
+        return "image_avatar"
+    if _TRACKER.search(url):
+        return "image_tracker"
+    path = url.split("?", 1)[0]
+    name = path[path.find("/", 8) :]
+    if _PLACEHOLDER.search(name[-60:]):
+        return "image_placeholder"
+    if _ICON.search(name):
+        return "image_icon"
+    return None
+
+
+def _side(attributes: Attributes, name: str) -> int | None:
+    """A declared width or height in CSS pixels, from the attribute or the style."""
+    value = attributes.get(name)
     match = _LENGTH.match(value) if value else None
+    if match is None and "style" in attributes:
+        match = _STYLE_LENGTH[name].search(attributes["style"] or "")
     return int(match[1]) if match else None

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import re
 
-_CANDIDATE = re.compile(r"[\s,]*([^\s,][^\s]*)\s*([^,(]*(?:\([^)]*\)[^,(]*)*)(?:,|\Z)")
-"""An address runs to white space, so commas inside it belong to it; a descriptor runs to the next comma."""
+_ADDRESS = re.compile(r"[\s,]*([^\s,]\S*)")
+"""An address runs to white space, so the commas inside it belong to it."""
+DENSITY_SCALE = 1000.0
+ENOUGH_WIDTH = 512.0
+"""Pixels; the smallest candidate at least so wide is taken. Models see 224 to 448 pixels a side; more is traffic."""
 
 
 def candidates(srcset: str) -> list[tuple[str, float]]:
-    """`(address, size)` of each candidate; size is pixels for `w`, 1000 x density for `x`; 0 if unreadable.
+    """`(address, size)` of each candidate, in order.
 
-    The scale of the two differs, but one `srcset` has only one of them.
+    Size is in pixels for `w`, 1000 x the density for `x` or no descriptor, 0 if unreadable; one
+    `srcset` has only one of the kinds, so sizes compare.
     """
     found: list[tuple[str, float]] = []
     position, end = 0, len(srcset)
     while position < end:
-        match = re.compile(r"[\s,]*([^\s,]\S*)").match(srcset, position)
-        if not match:
+        match = _ADDRESS.match(srcset, position)
+        if match is None:
             break
         address, position = match[1], match.end()
         if address.endswith(","):  # no descriptor: the comma ends the candidate
-            found.append((address.rstrip(","), 1000.0))
+            found.append((address.rstrip(","), DENSITY_SCALE))
             continue
         stop = srcset.find(",", position)
         stop = end if stop < 0 else stop
@@ -31,24 +35,26 @@ def candidates(srcset: str) -> list[tuple[str, float]]:
 
 
 def _size(descriptor: str) -> float:
-    words = descriptor.split()
-    if not words:
-        return 1000.0
-    for word in words:
+    for word in descriptor.split():
         try:
             if word[-1] in "wW":
                 return float(word[:-1])
             if word[-1] in "xX":
-                return 1000.0 * float(word[:-1])
+                return DENSITY_SCALE * float(word[:-1])
         except ValueError:
             return 0.0
-    return 0.0
+    return DENSITY_SCALE if not descriptor.strip() else 0.0
 
 
-def largest(srcset: str) -> str | None:
-    """The address of the largest candidate; the first of equals; None if there is none."""
-    best, best_size = None, -1.0
-    for address, size in candidates(srcset):
-        if size > best_size:
-            best, best_size = address, size
-    return best
+def best(srcset: str) -> str | None:
+    """The address of the smallest candidate of at least `ENOUGH_WIDTH`, else of the largest; None if there is none."""
+    found = [(size, address) for address, size in candidates(srcset) if not address.startswith("data:")]
+    if not found:
+        return None
+    enough = [candidate for candidate in found if candidate[0] >= ENOUGH_WIDTH]
+    return min(enough, key=lambda c: c[0])[1] if enough else max(found, key=lambda c: c[0])[1]
+
+
+def width_of(srcset: str, address: str) -> float | None:
+    """The size that `srcset` gives for `address`, None if it does not name it."""
+    return next((size for name, size in candidates(srcset) if name == address), None)

@@ -71,7 +71,7 @@ def weight(label: str) -> int:
     return (25 if _CONTENT.search(label) else 0) - (25 if _LESS.search(label) else 0)
 
 
-_SHARING = re.compile(SHARING)
+_SHARING = re.compile(rf"(?:^|[\s_-])(?:{SHARING})(?:$|[\s_-])")
 
 
 def is_sharing(label: str) -> bool:
