@@ -1,0 +1,62 @@
+"""`m3w extract`: one HTML or WARC file to documents, as JSON lines; no run, no rules, no images fetched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import fsspec
+
+from pipeline.crawl.archive_stream import GZIP_MAGIC, WARC_MAGIC
+from pipeline.crawl.warc import read_archive
+from pipeline.crawl.warc_record import ARC_MAGIC, WarcRecord
+from pipeline.errors import InputError
+from pipeline.extract import extract_page
+from pipeline.recipe import Extract
+from pipeline.signals.document import measure
+from pipeline.stages.extract import MIB, not_a_page, page_document
+from schemas.document import InterleavedDocument
+
+
+def document_lines(path: str, url: str) -> Iterator[str]:
+    """One JSON object a page: the document's row, or `url` and `dropped` with the reason why it has none.
+
+    Raises `InputError` for a file that cannot be read.
+    """
+    try:
+        with fsspec.open(path, "rb") as file:
+            start = file.read(len(ARC_MAGIC))
+            content = b"" if _is_archive(start) else start + file.read()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); give an HTML or a WARC file") from error
+    found = _archive_documents(path) if _is_archive(start) else [(url, _document(content, url))]
+    for page_url, document in found:
+        row = {"url": page_url, "dropped": document} if isinstance(document, str) else document.row()
+        yield json.dumps(row, ensure_ascii=False, default=_plain)
+
+
+def _is_archive(start: bytes) -> bool:
+    return start.startswith((GZIP_MAGIC, WARC_MAGIC, ARC_MAGIC))
+
+
+def _document(html: bytes, url: str) -> InterleavedDocument | str:
+    document = extract_page(html, url)
+    if isinstance(document, InterleavedDocument):
+        measure(document)
+    return document
+
+
+def _archive_documents(path: str) -> Iterator[tuple[str, InterleavedDocument | str]]:
+    """Documents without an image too: what is looked at here is the extraction."""
+    settings = Extract()
+    for item in read_archive(path, max_block_bytes=settings.max_page_mib * MIB):
+        if isinstance(item, WarcRecord) and item.kind == "response" and not_a_page(item) is None:
+            yield item.url or "", page_document(item, settings)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
