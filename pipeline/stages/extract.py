@@ -6,7 +6,9 @@ Every record ends under one counter: `records` = `records_passed.KIND` + `respon
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pipeline.attempt import Attempt
 from pipeline.crawl.http_body import BodyError, response_body
@@ -15,7 +17,7 @@ from pipeline.crawl.warc_record import Fault, WarcRecord
 from pipeline.executor import Part
 from pipeline.extract import extract_page
 from pipeline.parquet import RowWriter
-from pipeline.recipe import Recipe
+from pipeline.recipe import Extract, Recipe
 from pipeline.signals.document import measure
 from pipeline.stages.tables import ARCHIVE_SCHEMA, FAULT_SCHEMA
 from schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
@@ -77,22 +79,32 @@ def _image_row(record: WarcRecord) -> dict[str, object] | None:
 
 
 def _document(attempt: Attempt, record: WarcRecord, recipe: Recipe) -> InterleavedDocument | None:
-    """The record's document if it is a page that has one; each way not to be is counted."""
-    reason = _no_page(record)
+    """The record's document if it is a page that has one with an image; each way not to be is counted."""
+    reason = not_a_page(record)
     if reason is not None:
         attempt.counters[reason] += 1
         return None
     attempt.counters["pages"] += 1
-    found = _extracted(attempt, record, recipe)
+    dropped: Counter[str] = Counter()
+    try:
+        found = page_document(record, recipe.extract, dropped)
+    except Exception as error:  # the extractor met a page it was not written for: that page, and only it, is lost
+        found = "extractor_error"
+        detail = f"{type(error).__name__}: {error}"[:500]
+        _note(attempt, Fault(path=record.path, offset=record.offset, reason=found, detail=detail, url=record.url))
+    if isinstance(found, InterleavedDocument) and not any(found.images):
+        found = "no_image"
     if isinstance(found, str):
         attempt.counters[f"pages_dropped.{found}"] += 1
         return None
     attempt.counters["documents"] += 1
     attempt.counters["image_references"] += sum(image is not None for image in found.images)
+    attempt.counters.update({f"image_references_dropped.{name}": count for name, count in dropped.items()})
     return found
 
 
-def _no_page(record: WarcRecord) -> str | None:
+def not_a_page(record: WarcRecord) -> str | None:
+    """The counter of a response that is no HTML page of status 200; None if it is one."""
     if record.status != 200:
         return "responses_dropped.http_status"
     if record.mime.startswith("image/"):
@@ -108,45 +120,30 @@ def _sniffed(block: bytes) -> str:
     return "text/html" if start.startswith((b"<!doctype html", b"<html")) else ""
 
 
-def _extracted(attempt: Attempt, record: WarcRecord, recipe: Recipe) -> InterleavedDocument | str:
-    """The document, measured, or the reason why there is none."""
-    limit = recipe.extract.max_page_mib * MIB
+def page_document(
+    record: WarcRecord, settings: Extract, dropped: Counter[str] | None = None
+) -> InterleavedDocument | str:
+    """The page's document, measured, or the reason why there is none. `dropped` counts what the extractor left out."""
+    limit = settings.max_page_mib * MIB
     if record.oversize or len(record.block) > limit:
         return "page_too_large"
     assert record.url is not None
     try:
         html = response_body(record, max_bytes=limit)
-        found = extract_page(html, record.url, record.content_type, content=recipe.extract.content)
     except BodyError as error:
         return str(error)
-    except Exception as error:  # the extractor met a page it was not written for: that page, and only it, is lost
-        _note(attempt, _page_fault(record, f"{type(error).__name__}: {error}"))
-        return "extractor_error"
+    found = extract_page(html, record.url, record.content_type, content=settings.content, counters=dropped)
     if isinstance(found, str):
         return found
-    if not any(found.images):
-        return "no_image"
     measure(found)
-    return _placed(found, record)
-
-
-def _page_fault(record: WarcRecord, detail: str) -> Fault:
-    return Fault(path=record.path, offset=record.offset, reason="extractor_error", detail=detail[:500], url=record.url)
-
-
-def _placed(document: InterleavedDocument, record: WarcRecord) -> InterleavedDocument:
-    """The document with where and when it was crawled, which its id depends on."""
-    return InterleavedDocument(
-        **{name: getattr(document, name) for name in _PAGE_FIELDS},
+    return replace(
+        found,
+        document_id="",  # made again, from URL and crawl time
         crawled_at=record.crawled_at,
         warc_path=record.path,
         warc_offset=record.offset,
         warc_length=record.length,
     )
-
-
-_CRAWL_FIELDS = {"document_id", "crawled_at", "warc_path", "warc_offset", "warc_length"}
-_PAGE_FIELDS = [name for name in DOCUMENT_SCHEMA.names if name not in _CRAWL_FIELDS]
 
 
 def _write_quarantine(attempt: Attempt, part: Part) -> None:

@@ -1,0 +1,86 @@
+"""Commands over crawls and datasets: build, status, extract, stats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    for command in (build, status, extract, stats):
+        app.command()(command)
+
+
+def build(
+    recipe: Annotated[str, typer.Argument(help="A recipe: a YAML file on any fsspec path.")],
+    run: Annotated[str, typer.Option(help="The run's folder: a path, s3://, gs://, ...")] = "runs/m3w",
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value into the recipe.")
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="A Ray cluster's address; without it Ray starts here.")] = None,
+) -> None:
+    """Turn a crawl into a dataset. Called again it goes on where it stopped.
+
+    Example: m3w build recipes/m3w.yaml --run runs/first --set 'crawl.paths=["crawl/*.warc.gz"]'
+    """
+    from pipeline.build import build as build_dataset
+    from pipeline.recipe import load_recipe
+    from pipeline.run import Run
+
+    manifest = build_dataset(load_recipe(recipe, overrides), Run.create(run), address=address)
+    counts = manifest.counts["assemble"]
+    typer.echo(
+        f"{run}/dataset: {counts.get('documents', 0)} documents, {counts.get('images', 0)} images, "
+        f"{counts.get('sequences', 0)} sequences"
+    )
+
+
+def status(run: Annotated[str, typer.Argument(help="The folder of an m3w build.")]) -> None:
+    """Say what of a run is done, what failed and why, and what is left.
+
+    Example: m3w status runs/first
+    """
+    from rich.console import Console
+
+    from pipeline.inspect import print_status, run_status
+    from pipeline.run import Run
+
+    print_status(run_status(Run.open(run)), Console())
+
+
+def extract(
+    file: Annotated[str, typer.Argument(help="An HTML file or a WARC file.")],
+    url: Annotated[str, typer.Option(help="The page's URL, for an HTML file.")] = "http://localhost/",
+) -> None:
+    """Extract documents from one HTML or WARC file, as JSON lines.
+
+    Example: m3w extract page.html --url https://example.com/page.html
+    """
+    from pipeline.extract_file import document_lines
+
+    for line in document_lines(file, url):
+        typer.echo(line)
+
+
+def stats(
+    dataset: Annotated[str, typer.Argument(help="The folder of a dataset or of a run.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a report to this file.")] = None,
+) -> None:
+    """Show a dataset's funnel and distributions.
+
+    Example: m3w stats runs/first --html report.html
+    """
+    from rich.console import Console
+
+    from pipeline.inspect import print_statistics, statistics, write_report
+
+    found = statistics(dataset)
+    if html is not None:
+        write_report(found, html)
+    if as_json:
+        typer.echo(found.to_json())
+    else:
+        print_statistics(found, Console())
