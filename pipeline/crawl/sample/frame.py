@@ -69,7 +69,7 @@ td p:first-child {{ margin-top: 0; }}
 .by {{ color: #777; font-size: .9em; }}
 blockquote {{ margin: 1em 0; padding: 0 20px; border-left: 4px solid var(--accent); font-style: italic; }}
 aside {{ width: 240px; flex: none; font-size: .9em; }}
-aside h3 {{ margin: .2em 0 .6em; color: var(--accent); }}
+aside h3 {{ margin: 1.2em 0 .6em; color: var(--accent); }}
 aside ul {{ list-style: none; padding: 0; }}
 aside li {{ margin-bottom: 14px; }}
 aside img {{ display: block; border-radius: 6px; margin-bottom: 4px; }}

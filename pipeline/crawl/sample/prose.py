@@ -128,6 +128,13 @@ FORUM_OPENINGS = (
     "Following the advice of {person}, I am showing you {topic}. All of them come from {place}.",
 )
 
+KITCHEN_OPENINGS = (
+    "We make {topic} every {month}, and each time somebody in {place} asks how it is done.",
+    "{person} brought the recipe for {topic} from {place}, and we have changed hardly anything.",
+    "For {topic} you need an hour in the kitchen, another one to let things cool, and a steady hand.",
+    "{person} learnt this at the bakery in {place}; the {nouns} below are from last {month}.",
+)
+
 FORUM_CLOSINGS = (
     "The question is still open. Write to us if you can add something.",
     "{person} closed this thread in {month}, with thanks to all who took part.",
@@ -144,6 +151,16 @@ CLOSINGS = (
     "Much is still unclear, but one thing is certain: nobody here is tired of {nouns} yet.",
     "We closed the notebook, paid for the soup and took the last bus home.",
 )
+
+KITCHEN_CLOSINGS = (
+    "Serve them on a plain plate, so that nothing takes the eyes away from your work.",
+    "Send us a picture of your own {nouns}; the best ones will be shown here in {month}.",
+    "{person} in {place} keeps the first one of every batch in a drawer. We eat ours.",
+    "What is left over can be given away, if anything is left over.",
+)
+
+OPENINGS_OF_KIND = {"recipe": KITCHEN_OPENINGS, "forum": FORUM_OPENINGS}
+CLOSINGS_OF_KIND = {"recipe": KITCHEN_CLOSINGS, "forum": FORUM_CLOSINGS}
 
 SUMMARIES = (
     "Notes and pictures from {place}, written by {person}.",
@@ -167,12 +184,11 @@ class Writer:
         self._remarks = itertools.cycle(random.sample(remarks, len(remarks)))
 
     def opening(self) -> str:
-        return (
-            f"{self._fill(self.random.choice(FORUM_OPENINGS if self.site.kind == 'forum' else OPENINGS))} {self.fact()}"
-        )
+        sentence = self.random.choice(OPENINGS_OF_KIND.get(self.site.kind, OPENINGS))
+        return f"{self._fill(sentence)} {self.fact()}"
 
     def closing(self) -> str:
-        return self._fill(self.random.choice(FORUM_CLOSINGS if self.site.kind == "forum" else CLOSINGS))
+        return self._fill(self.random.choice(CLOSINGS_OF_KIND.get(self.site.kind, CLOSINGS)))
 
     def summary(self) -> str:
         return self._fill(self.random.choice(SUMMARIES))
