@@ -10,6 +10,7 @@ from typing import Any
 import fsspec
 
 from pipeline.crawl.archive_stream import GZIP_MAGIC, WARC_MAGIC
+from pipeline.crawl.http_body import BodyError
 from pipeline.crawl.warc import read_archive
 from pipeline.crawl.warc_record import ARC_MAGIC, WarcRecord
 from pipeline.errors import InputError
@@ -53,7 +54,10 @@ def _archive_documents(path: str) -> Iterator[tuple[str, InterleavedDocument | s
     settings = Extract()
     for item in read_archive(path, max_block_bytes=settings.max_page_mib * MIB):
         if isinstance(item, WarcRecord) and item.kind == "response" and not_a_page(item) is None:
-            yield item.url or "", page_document(item, settings)
+            try:
+                yield item.url or "", page_document(item, settings)
+            except BodyError as error:
+                yield item.url or "", str(error)
 
 
 def _plain(value: Any) -> str:

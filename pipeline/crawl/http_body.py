@@ -20,7 +20,8 @@ def response_body(record: WarcRecord, *, max_bytes: int) -> bytes:
     """The bytes that the server meant, from an HTTP response as it lies in an archive.
 
     Crawlers that already undid an encoding often keep its header, so a body that does not begin like its encoding is
-    taken as it is. Raises `BodyError`: `body_too_large`, `body_unsupported_encoding`, `body_corrupt`.
+    taken as it is. Of a compressed body that was cut short, what is there is given. Raises `BodyError`:
+    `body_too_large`, `body_unsupported_encoding`, `body_corrupt`.
     """
     if record.oversize:
         raise BodyError("body_too_large")
@@ -70,8 +71,6 @@ def _inflated(data: bytes, limit: int, window_bits: int) -> bytes:
         raise BodyError("body_corrupt") from error
     if len(content) > limit:
         raise BodyError("body_too_large")
-    if not inflate.eof:
-        raise BodyError("body_corrupt")
     return content
 
 
@@ -86,8 +85,6 @@ def _unbrotli(data: bytes, limit: int) -> bytes:
         return _plain_text_or_corrupt(data)
     if len(content) > limit:
         raise BodyError("body_too_large")
-    if not decoder.is_finished():
-        raise BodyError("body_corrupt")
     return bytes(content)
 
 

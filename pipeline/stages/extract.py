@@ -88,10 +88,12 @@ def _document(attempt: Attempt, record: WarcRecord, recipe: Recipe) -> Interleav
     dropped: Counter[str] = Counter()
     try:
         found = page_document(record, recipe.extract, dropped)
+    except BodyError as error:
+        found = str(error)
+        _note(attempt, _fault(record, found, ""))
     except Exception as error:  # the extractor met a page it was not written for: that page, and only it, is lost
         found = "extractor_error"
-        detail = f"{type(error).__name__}: {error}"[:500]
-        _note(attempt, Fault(path=record.path, offset=record.offset, reason=found, detail=detail, url=record.url))
+        _note(attempt, _fault(record, found, f"{type(error).__name__}: {error}"[:500]))
     if isinstance(found, InterleavedDocument) and not any(found.images):
         found = "no_image"
     if isinstance(found, str):
@@ -101,6 +103,10 @@ def _document(attempt: Attempt, record: WarcRecord, recipe: Recipe) -> Interleav
     attempt.counters["image_references"] += sum(image is not None for image in found.images)
     attempt.counters.update({f"image_references_dropped.{name}": count for name, count in dropped.items()})
     return found
+
+
+def _fault(record: WarcRecord, reason: str, detail: str) -> Fault:
+    return Fault(path=record.path, offset=record.offset, reason=reason, detail=detail, url=record.url)
 
 
 def not_a_page(record: WarcRecord) -> str | None:
@@ -123,15 +129,15 @@ def _sniffed(block: bytes) -> str:
 def page_document(
     record: WarcRecord, settings: Extract, dropped: Counter[str] | None = None
 ) -> InterleavedDocument | str:
-    """The page's document, measured, or the reason why there is none. `dropped` counts what the extractor left out."""
+    """The page's document, measured, or the reason why there is none; `dropped` counts what the extractor left out.
+
+    Raises `BodyError` for a body that cannot be read.
+    """
     limit = settings.max_page_mib * MIB
     if record.oversize or len(record.block) > limit:
         return "page_too_large"
     assert record.url is not None
-    try:
-        html = response_body(record, max_bytes=limit)
-    except BodyError as error:
-        return str(error)
+    html = response_body(record, max_bytes=limit)
     found = extract_page(html, record.url, record.content_type, content=settings.content, counters=dropped)
     if isinstance(found, str):
         return found
