@@ -82,4 +82,4 @@ def _reads_as_furniture(block: Block, points: int) -> bool:
         return True
     if not is_list and points < 25 and density > 0.2:
         return True
-    return density > 0.5 and not (is_list and block.images and block.images == block.list_items)
+    return density > (0.8 if is_list else 0.5)

@@ -119,7 +119,7 @@ def _in_order(picture: Picture, shared: frozenset[str], width: int | None) -> It
         found = best(source.get("srcset") or source.get("data-srcset") or source.get("data-lazy-srcset") or "")
         if found and _PLACEHOLDER.search(found) is None:
             yield found
-    if src and not real and src[:5].lower() == "data:":
+    if src and not real and (src in shared or src[:5].lower() == "data:"):
         yield src
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from pipeline.extract.blocks import Block
 from pipeline.extract.cleaning import clean
+from pipeline.extract.lead import find_lead
 from pipeline.extract.root import choose_roots, give_points
 from pipeline.extract.vocabulary import UNLIKELY_ROLES, is_around
 
@@ -68,7 +69,8 @@ def _attempt(blocks: list[Block], cuts: Cuts, title: str | None) -> Selection:
     chars = 0
     for root in roots:
         chars += clean(blocks, root, dropped, cuts.clean, cuts.weigh_labels)
-    return Selection(roots, dropped, chars)
+    leads = find_lead(blocks, roots[0])
+    return Selection(leads + roots, dropped - {number for lead in leads for number in range(lead.number, lead.end)}, chars)
 
 
 def _set_aside(blocks: list[Block], around: bool) -> tuple[list[Block], set[int]]:

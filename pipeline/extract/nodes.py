@@ -18,7 +18,7 @@ def nodes(selection: Selection, base: str, counters: Counter[str]) -> list[Node]
     """The nodes of the selected blocks; a picture and its `noscript` twin count once."""
     items = _in_page_order(selection)
     found: list[Node] = []
-    seen: set[str] = set()
+    from_noscript = False
     shared = _shared(items)
     for item in items:
         if isinstance(item, str):
@@ -28,13 +28,11 @@ def nodes(selection: Selection, base: str, counters: Counter[str]) -> list[Node]
             if image is None:
                 continue
             before = found[-1] if found else None
-            if image.url in seen and item.in_noscript:
-                counters["image_repeated"] += 1
-                continue
-            if item.in_noscript and isinstance(before, ImageReference) and _are_twins(before.url, image.url):
-                image.alt = image.alt or before.alt
-                found.pop()
-            seen.add(image.url)
+            if isinstance(before, ImageReference) and (item.in_noscript or from_noscript):
+                if _are_twins(before.url, image.url):
+                    image.alt = image.alt or before.alt
+                    found.pop()
+            from_noscript = item.in_noscript
             found.append(image)
     return found
 

@@ -10,6 +10,10 @@ LEAST_PARAGRAPH = 25
 REACH = 5
 """Levels above a paragraph that get points."""
 
+HIGHEST = 8
+"""Levels above the root at which sections like it are looked for."""
+_ENDS = frozenset(("article", "main", "body"))
+
 _TEXT_BLOCKS = frozenset(("p", "pre", "td", "blockquote", "h2", "h3", "h4", "h5", "h6", "section", "dd"))
 _BOXES = frozenset(("div", "article", "main", "center"))
 _TAG_POINTS = {"div": 5, "article": 10, "main": 10, "pre": 3, "td": 3, "blockquote": 3}
@@ -85,18 +89,47 @@ def _widen(top: Block) -> Block:
 
 
 def _joined(top: Block, dropped: set[int]) -> list[Block]:
+    """`top` with what belongs to it beside it and, further up, beside what holds it."""
     if top.parent is None:
         return [top]
-    need = max(10.0, top.score * 0.2)
-    roots: list[Block] = []
-    for block in top.parent.blocks():
-        if block is top:
-            roots.append(block)
-        elif block.number not in dropped:
-            same = top.score * 0.2 if block.label and block.label == top.label else 0.0
-            if (block.score and block.score + same >= need) or _is_loose_paragraph(block):
+    roots = _beside(top, dropped)
+    child, level = top.parent, 1
+    while child.parent is not None and child.number and child.name not in _ENDS and level < HIGHEST:
+        for block in child.parent.blocks():
+            if block is not child and block.number not in dropped and _is_of_a_kind(block, child):
                 roots.append(block)
-    return roots
+        child, level = child.parent, level + 1
+    return sorted(roots, key=lambda block: block.number)
+
+
+def _beside(top: Block, dropped: set[int]) -> list[Block]:
+    """`top` and those of its siblings that score like it; what stands between two such belongs to them too."""
+    assert top.parent is not None
+    need = max(10.0, top.score * 0.2)
+    siblings = [block for block in top.parent.blocks() if block.number not in dropped]
+    good = []
+    for place, block in enumerate(siblings):
+        same = top.score * 0.2 if block.label and block.label == top.label else 0.0
+        if block is top or (block.score and block.score + same >= need) or _is_loose_paragraph(block):
+            good.append(place)
+    chosen = set(good)
+    return [
+        block
+        for place, block in enumerate(siblings[: good[-1] + 1])
+        if place in chosen or (place > good[0] and block.linked <= block.chars * 0.25 and weight(block.label) >= 0)
+    ]
+
+
+def _is_of_a_kind(block: Block, path: Block) -> bool:
+    """Whether a block beside the path to the main content is a section like it."""
+    if block.chars - block.linked < 80 or block.linked > block.chars * 0.25:
+        return False
+    kind = _kind(path.label)
+    return bool(kind) and block.name == path.name and _kind(block.label) == kind
+
+
+def _kind(label: str) -> str:
+    return " ".join(word for word in label.split() if not any(c.isdigit() for c in word))
 
 
 def _is_loose_paragraph(block: Block) -> bool:

@@ -48,6 +48,7 @@ UNLIKELY_ROLES = frozenset(
         "search",
     )
 )
+_BYLINE = re.compile(r"byline|author|dateline|\\bdate\\b|caption|credit|time|published|copyright")
 _INVISIBLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 
 
@@ -77,3 +78,23 @@ _SHARING = re.compile(rf"(?:^|[\s_-])(?:{SHARING})(?:$|[\s_-])")
 def is_sharing(label: str) -> bool:
     """Whether `label` names a share bar or links to social networks."""
     return _SHARING.search(label) is not None
+
+
+_LEAD = re.compile(
+    r"\blead\b|[-_]lead\b|lead[-_]|teaser|intro|excerpt|summary|stand-?first|\bdek\b|\bdeck\b|sub-?(?:title|head)|abstract|"
+    r"perex|chapo|entradilla|bajada|vorspann|preamble|ingress|sommario|copete|anleser"
+)
+
+
+def is_lead(label: str) -> bool:
+    """Whether `label` names the paragraph that introduces an article."""
+    return _LEAD.search(label) is not None
+
+
+def is_beside_text(name: str, label: str, attributes: Attributes) -> bool:
+    """Whether an element between a heading and the text is neither of them: dates, authors, shares, navigation."""
+    if name in ("nav", "footer", "aside", "dialog", "menu", "form", "ul", "ol", "figcaption", "table"):
+        return True
+    if label and (_LESS.search(label) or _BYLINE.search(label)):
+        return True
+    return bool(attributes) and attributes.get("role") in UNLIKELY_ROLES
