@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.extract.blocks import Block, Picture
+from pipeline.extract.blocks import Block
 from pipeline.extract.vocabulary import is_beside_text, is_lead
 
 LEAST_CHARACTERS = 80

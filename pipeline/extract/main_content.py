@@ -18,7 +18,7 @@ from pipeline.extract.blocks import Block
 from pipeline.extract.cleaning import clean
 from pipeline.extract.lead import find_lead
 from pipeline.extract.root import choose_roots, give_points
-from pipeline.extract.vocabulary import UNLIKELY_ROLES, is_around
+from pipeline.extract.vocabulary import UNLIKELY_ROLES, is_around, is_prose_around
 
 ENOUGH_CHARACTERS = 500
 """Below this, the selection is tried again with fewer cuts."""
@@ -50,6 +50,7 @@ ATTEMPTS = (Cuts(True, True, True), Cuts(False, True, True), Cuts(False, False, 
 def select(blocks: list[Block], title: str | None) -> Selection:
     """The main content of a page's `blocks`; no roots if it has none."""
     best = Selection([], set(), 0)
+    _add_up(blocks)
     for cuts in ATTEMPTS:
         found = _attempt(blocks, cuts, title)
         if found.chars > best.chars or not best.roots:
@@ -93,8 +94,13 @@ def _is_around(block: Block) -> bool:
     if block.name in _ASIDE:
         return True
     if block.label and block.name != "article" and is_around(block.label):
-        return True
+        return is_prose_around(block.label) or not _is_prose(block)
     return bool(block.attributes) and block.attributes.get("role") in UNLIKELY_ROLES
+
+
+def _is_prose(block: Block) -> bool:
+    """Whether a block reads like paragraphs, whatever its label says."""
+    return block.chars >= ENOUGH_CHARACTERS and block.linked < block.chars * 0.1
 
 
 def _add_up(kept: list[Block]) -> None:

@@ -20,6 +20,8 @@ FRAME = r"sidebar|side-?bar|footer|header|masthead|widget|supplement"
 INTRUSION = r"cookie|consent|gdpr|modal|pop-?up|overlay|newsletter|subscri|sign-?up|paywall|community|extra"
 
 _AROUND = re.compile("|".join((NAVIGATION, ADVERTS, SHARING, TALK, ELSEWHERE, FRAME, INTRUSION)))
+_PROSE_AROUND = re.compile("|".join((ADVERTS, SHARING, TALK, ELSEWHERE, INTRUSION, "footer|sidebar|widget")))
+"""Words of parts that hold whole sentences, so that much text with few links does not speak against them."""
 _MAYBE_CONTENT = re.compile(r"article|body|content|column|main|mathjax|shadow|\band\b")
 _CONTENT = re.compile(r"article|body|content|entry|main|page|post|text|blog|story|recipe|product-?desc")
 _LESS = re.compile(
@@ -64,6 +66,11 @@ def is_hidden(attributes: Attributes) -> bool:
 def is_around(label: str) -> bool:
     """Whether `label` names what stands around content, and nothing in it speaks for content."""
     return _AROUND.search(label) is not None and _MAYBE_CONTENT.search(label) is None
+
+
+def is_prose_around(label: str) -> bool:
+    """Whether `label` names a part around content that may hold whole sentences: adverts, comments, notices."""
+    return _PROSE_AROUND.search(label) is not None
 
 
 @lru_cache(maxsize=8192)
