@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.extract.blocks import Block
+from pipeline.extract.phrases import points_elsewhere
 from pipeline.extract.vocabulary import is_sharing, weight
 
 _NEVER = frozenset(("object", "dialog", "menu", "nav", "footer", "aside"))
@@ -56,6 +57,8 @@ def _is_left_out(block: Block, doubtful: bool, weigh_labels: bool) -> bool:
         return True
     if not doubtful:
         return False
+    if block.own_linked and points_elsewhere(block):
+        return True
     points = weight(block.label) if weigh_labels and block.label else 0
     if name in _HEADINGS:
         return points < 0 and name in ("h1", "h2")

@@ -17,10 +17,11 @@ SHARING = r"share|sharing|social|addtoany|follow-?us"
 TALK = r"comment|disqus|discuss|repl(?:y|ies)|trackback|respond"
 ELSEWHERE = r"related|recommend|read-?(?:more|next)|more-?(?:from|stories|news)|popular|trending|see-?also|you-?may"
 FRAME = r"sidebar|side-?bar|footer|header|masthead|widget|supplement"
-INTRUSION = r"cookie|consent|gdpr|modal|pop-?up|overlay|newsletter|subscri|sign-?up|paywall|community|extra"
+AUTHOR = r"author-?(?:box|bio|info|desc|card|profile|about)|about-?(?:the-?)?author|saboxplugin|\bbio\b"
+INTRUSION = r"\balerts?\b|cookie|consent|gdpr|modal|pop-?up|overlay|newsletter|subscri|sign-?up|paywall|community|extra"
 
-_AROUND = re.compile("|".join((NAVIGATION, ADVERTS, SHARING, TALK, ELSEWHERE, FRAME, INTRUSION)))
-_PROSE_AROUND = re.compile("|".join((ADVERTS, SHARING, TALK, ELSEWHERE, INTRUSION, "footer|sidebar|widget")))
+_AROUND = re.compile("|".join((NAVIGATION, ADVERTS, SHARING, TALK, ELSEWHERE, FRAME, AUTHOR, INTRUSION)))
+_PROSE_AROUND = re.compile("|".join((ADVERTS, SHARING, TALK, ELSEWHERE, AUTHOR, INTRUSION, "footer|sidebar|widget")))
 """Words of parts that hold whole sentences, so that much text with few links does not speak against them."""
 _MAYBE_CONTENT = re.compile(r"article|body|content|column|main|mathjax|shadow|\band\b")
 _CONTENT = re.compile(r"article|body|content|entry|main|page|post|text|blog|story|recipe|product-?desc")
