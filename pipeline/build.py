@@ -9,8 +9,8 @@ from pathlib import PurePath
 
 from pipeline.crawl.paths import archive_files
 from pipeline.dataset.publish import publish, sum_counters
-from pipeline.executor import Part, Stage, run_stage, start_ray
-from pipeline.grouping import Grouping, run_grouping
+from pipeline.executor import Executor, Part, Stage
+from pipeline.grouping import Grouping, work_off
 from pipeline.ledger import LedgerEntry
 from pipeline.progress import Progress
 from pipeline.recipe import STAGE_FIELDS, Recipe
@@ -30,22 +30,16 @@ def build(recipe: Recipe, run: Run, *, address: str | None = None, progress: Pro
     Raises `InputError` before anything is written, `StageFailed` where a stage ends with too many failed parts.
     """
     files = archive_files(recipe.crawl.paths, prefix=recipe.crawl.prefix)
-    _freeze(run, recipe)
-    start_ray(address)
-    return _Build(recipe, run, progress or Progress()).work(files)
-
-
-def _freeze(run: Run, recipe: Recipe) -> None:
-    text = recipe.to_yaml()
-    if not run.fs.exists(run.full("recipe.yaml")) or run.read("recipe.yaml") != text.encode():
-        run.write("recipe.yaml", text)
+    run.write_if_changed("recipe.yaml", recipe.to_yaml())
+    manifest = _Build(recipe, Executor(run, recipe, progress or Progress(), address)).work(files)
+    run.remove("tmp")
+    return manifest
 
 
 @dataclass
 class _Build:
     recipe: Recipe
-    run: Run
-    progress: Progress
+    executor: Executor
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def work(self, files: dict[str, int | None]) -> Manifest:
@@ -62,18 +56,17 @@ class _Build:
         fetched = self._stage("fetch", fetch.process, _parts_of_files(requested))
         linked = self._group(links.grouping(self._fingerprint("links")), fetched)
         joined = self._stage("join", join.process, _following(kept, copies, linked))
-        self.run.remove("dataset/dataset.json")
         shards = self._stage("assemble", assemble.process, assemble.plan(joined, self.recipe.dataset.shard_mib))
-        return publish(self.run, self.recipe, shards, self.counts)
+        return publish(self.executor.run, self.recipe, shards, self.counts)
 
     def _stage(self, name: str, process: Callable[..., None], parts: list[Part]) -> Entries:
         stage = Stage(name=name, fingerprint=self._fingerprint(name), process=process)
-        entries = run_stage(self.run, self.recipe, stage, parts, self.progress)
+        entries = self.executor.work_off(stage, parts)
         self.counts[name] = sum_counters(entries)
         return entries
 
     def _group(self, grouping: Grouping, entries: Entries) -> Entries:
-        entry = run_grouping(self.run, grouping, entries.values(), self.progress)
+        entry = work_off(self.executor, grouping, entries.values())
         self.counts[grouping.name] = entry.counters
         return {entry.part: entry}
 

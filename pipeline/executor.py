@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,88 +53,100 @@ class StageFailed(RuntimeError):
     """More parts of a stage were set aside than the recipe allows."""
 
 
-def start_ray(address: str | None = None) -> None:
-    """Connect to the cluster at `address` (or in RAY_ADDRESS), or start Ray on this machine. Twice is once."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # img2dataset's import would ask the network
-    if not ray.is_initialized():
-        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+class Executor:
+    """Works off the stages of one run. Ray is started, or connected to, by the first part that needs it."""
 
+    def __init__(self, run: Run, recipe: Recipe, progress: Progress, address: str | None = None):
+        self.run, self.recipe, self.progress = run, recipe, progress
+        self._address = address
 
-def run_stage(
-    run: Run, recipe: Recipe, stage: Stage, parts: Iterable[Part], progress: Progress
-) -> dict[str, LedgerEntry]:
-    """Work off `parts`; the ledger entries of all that are committed, in the order of `parts`.
+    def start_ray(self) -> None:
+        """Connect to the cluster at the address (or in RAY_ADDRESS), or start Ray on this machine. Twice is once."""
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # img2dataset's import would ask the network
+        if not ray.is_initialized():
+            ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
 
-    Raises `StageFailed` if more than `execution.max_failed_parts` were set aside.
-    """
-    by_name = {part.name: part for part in parts}
-    entries = _still_valid(run, stage, by_name, progress)
-    waiting = deque((part, 1) for name, part in by_name.items() if name not in entries)
-    progress.begin(stage.name, total=len(by_name), done=len(entries))
-    failed = 0
-    for result in _results(run, recipe, stage, waiting):
-        if isinstance(result, LedgerEntry):
-            entries[result.part] = result
-        else:
-            run.set_aside(result)
-            failed += 1
-        progress.advance(result)
-    progress.end(stage.name)
-    if failed > recipe.execution.max_failed_parts:
-        raise StageFailed(
-            f"{failed} of {len(by_name)} parts of {stage.name} failed {recipe.execution.attempts} times each and were "
-            f"set aside; see m3w status, mend the cause and build again, or raise execution.max_failed_parts"
-        )
-    return {name: entries[name] for name in by_name if name in entries}
+    def work_off(self, stage: Stage, parts: Iterable[Part]) -> dict[str, LedgerEntry]:
+        """The ledger entries of all `parts` that are committed in the end, in the order of `parts`.
 
-
-def _still_valid(run: Run, stage: Stage, parts: dict[str, Part], progress: Progress) -> dict[str, LedgerEntry]:
-    """Committed entries that this recipe would make again; the others are taken out of the ledger first."""
-    entries = run.entries(stage.name)
-    valid = {
-        name: entry
-        for name, entry in entries.items()
-        if name in parts and entry.fingerprint == stage.fingerprint and entry.inputs == parts[name].inputs
-    }
-    missing = run.missing_outputs(valid.values())
-    valid = {name: entry for name, entry in valid.items() if name not in missing}
-    stale = [entry for name, entry in entries.items() if name not in valid]
-    if stale:
-        progress.note(f"{stage.name}: {len(stale)} parts are redone, since their recipe or inputs changed or were lost")
-    kept = {output.path for entry in valid.values() for output in entry.outputs}
-    for entry in stale:
-        run.remove(f"ledger/{stage.name}/{entry.part}.json")
-        for output in entry.outputs:
-            if output.path not in kept:
-                run.remove(output.path)
-    run.remove(f"ledger/{stage.name}/failed")
-    return valid
-
-
-def _results(run: Run, recipe: Recipe, stage: Stage, waiting: deque[tuple[Part, int]]) -> Iterable[Any]:
-    """Each part's ledger entry or `FailedPart`, as they come."""
-    running: dict[Any, tuple[Part, int]] = {}
-    settings = {
-        "num_cpus": recipe.execution.cpus_per_part,
-        "memory": recipe.execution.memory_mib_per_part * 2**20,
-        "max_retries": 0,  # attempts are counted here, a worker's death among them
-    }
-    slots = max(1, int(ray.cluster_resources().get("CPU", 1) / recipe.execution.cpus_per_part))
-    while waiting or running:
-        while waiting and len(running) < slots * TASKS_PER_SLOT:
-            part, number = waiting.popleft()
-            options = _attempt.options(name=f"{stage.name}/{part.name}", **settings)
-            running[options.remote(run.path, stage, part, recipe, number)] = (part, number)
-        done, _ = ray.wait(list(running), num_returns=1)
-        part, number = running.pop(done[0])
-        try:
-            yield ray.get(done[0])
-        except RayError as error:
-            if number < recipe.execution.attempts:
-                waiting.append((part, number + 1))
+        Raises `StageFailed` if more than `execution.max_failed_parts` were set aside.
+        """
+        by_name = {part.name: part for part in parts}
+        entries = self._still_valid(stage, by_name)
+        waiting = deque((part, 1) for name, part in by_name.items() if name not in entries)
+        self.progress.begin(stage.name, total=len(by_name), done=len(entries))
+        failed = 0
+        for result in self._results(stage, waiting):
+            if isinstance(result, LedgerEntry):
+                entries[result.part] = result
             else:
-                yield _failed(stage, part, number, error)
+                self.run.set_aside(result)
+                failed += 1
+            self.progress.advance(result)
+        self.progress.end(stage.name)
+        if failed > self.recipe.execution.max_failed_parts:
+            raise StageFailed(
+                f"{failed} of {len(by_name)} parts of {stage.name} failed {self.recipe.execution.attempts} times each "
+                f"and were set aside; see m3w status {self.run.path}, mend the cause and build again, or raise "
+                "execution.max_failed_parts"
+            )
+        return {name: entries[name] for name in by_name if name in entries}
+
+    def _still_valid(self, stage: Stage, parts: dict[str, Part]) -> dict[str, LedgerEntry]:
+        """Committed entries that this recipe would make again; the others are taken out of the ledger first."""
+        entries = self.run.entries(stage.name)
+        valid = {
+            name: entry
+            for name, entry in entries.items()
+            if name in parts and entry.fingerprint == stage.fingerprint and entry.inputs == parts[name].inputs
+        }
+        missing = self.run.missing_outputs(valid.values())
+        valid = {name: entry for name, entry in valid.items() if name not in missing}
+        stale = [entry for name, entry in entries.items() if name not in valid]
+        if stale:
+            self.progress.note(f"{stage.name}: {len(stale)} parts are redone: their recipe or inputs changed")
+        self._take_out(stage, stale, kept={output.path for entry in valid.values() for output in entry.outputs})
+        return valid
+
+    def _take_out(self, stage: Stage, stale: list[LedgerEntry], kept: set[str]) -> None:
+        for entry in stale:
+            self.run.remove(f"ledger/{stage.name}/{entry.part}.json")
+            for output in entry.outputs:
+                if output.path not in kept:
+                    self.run.remove(output.path)
+        self.run.remove(f"ledger/{stage.name}/failed")
+
+    def _results(self, stage: Stage, waiting: deque[tuple[Part, int]]) -> Iterator[LedgerEntry | FailedPart]:
+        """Each part's ledger entry or `FailedPart`, as they come."""
+        if not waiting:
+            return
+        self.start_ray()
+        execution = self.recipe.execution
+        at_once = TASKS_PER_SLOT * max(1, int(ray.cluster_resources().get("CPU", 1) / execution.cpus_per_part))
+        running: dict[Any, tuple[Part, int]] = {}
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                part, number = waiting.popleft()
+                running[self._submit(stage, part, number)] = (part, number)
+            (done, *_), _ = ray.wait(list(running), num_returns=1)
+            part, number = running.pop(done)
+            try:
+                yield ray.get(done)
+            except RayError as error:
+                if number < execution.attempts:
+                    waiting.append((part, number + 1))
+                else:
+                    yield _failed(stage, part, number, error)
+
+    def _submit(self, stage: Stage, part: Part, number: int) -> Any:
+        task = _attempt.options(
+            name=f"{stage.name}/{part.name}",
+            num_cpus=self.recipe.execution.cpus_per_part,
+            memory=self.recipe.execution.memory_mib_per_part * 2**20,
+            max_retries=0,  # attempts are counted here, a worker's death among them
+        )
+        return task.remote(self.run.path, stage, part, self.recipe, number)
 
 
 @ray.remote  # type: ignore[untyped-decorator]

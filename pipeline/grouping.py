@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.attempt import Attempt
+from pipeline.executor import Executor
 from pipeline.ledger import LedgerEntry, Output
-from pipeline.progress import Progress
 from pipeline.run import Run
 
 ALL = "all"
@@ -39,31 +39,28 @@ class Grouping:
     """Where the files go: `FOLDER/GROUP.parquet`."""
 
 
-def run_grouping(run: Run, grouping: Grouping, entries: Iterable[LedgerEntry], progress: Progress) -> LedgerEntry:
-    """Work off a grouping over the committed `entries` of earlier stages, or find that it was; its ledger entry."""
-    entries = list(entries)
+def work_off(executor: Executor, grouping: Grouping, entries: Iterable[LedgerEntry]) -> LedgerEntry:
+    """The ledger entry of a grouping over the committed `entries` of earlier stages; found there, or made."""
+    run, entries = executor.run, list(entries)
     inputs = [f"{len(entries)} parts with outputs of sha256 {_digest(entries)}"]
     known = run.entries(grouping.name).get(ALL)
-    progress.begin(grouping.name, total=1, done=0)
-    if (
-        known
-        and known.fingerprint == grouping.fingerprint
-        and known.inputs == inputs
-        and not run.missing_outputs([known])
-    ):
-        progress.advance(known)
-        progress.end(grouping.name)
+    same = known and known.fingerprint == grouping.fingerprint and known.inputs == inputs
+    if known and same and not run.missing_outputs([known]):
+        executor.progress.begin(grouping.name, total=1, done=1)
+        executor.progress.end(grouping.name)
         return known
+    executor.progress.begin(grouping.name, total=1, done=0)
     run.remove(f"ledger/{grouping.name}")
     run.remove(grouping.folder)
     started = time.perf_counter()
     attempt = Attempt(run, grouping.name, ALL)
+    executor.start_ray()
     for output, counters in _groups(run, grouping, entries):
         attempt.add_published(output)
         attempt.counters.update(counters)
     entry = attempt.commit(grouping.fingerprint, inputs, time.perf_counter() - started)
-    progress.advance(entry)
-    progress.end(grouping.name)
+    executor.progress.advance(entry)
+    executor.progress.end(grouping.name)
     return entry
 
 

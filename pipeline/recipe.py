@@ -179,12 +179,15 @@ def _siblings(location: tuple[str | int, ...]) -> list[str]:
 
 
 def _put(values: dict[str, Any], override: str) -> None:
+    """Set one value; a section that the recipe does not write out starts from its defaults."""
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise InputError(f"--set {override} names no value; write --set key.key=value")
     *sections, last = key.split(".")
+    defaults: Any = Recipe(crawl=Crawl(paths=["-"])).model_dump()
     for section in sections:
-        values = values.setdefault(section, {})
+        defaults = defaults.get(section, {}) if isinstance(defaults, dict) else {}
+        values = values.setdefault(section, defaults)
         if not isinstance(values, dict):
             raise InputError(f"--set {override}: {section} is a value, not a section that could hold {last}")
     values[last] = yaml.safe_load(text)

@@ -78,6 +78,11 @@ class Run:
         self.fs.pipe_file(self.full(temporary), content.encode() if isinstance(content, str) else content)
         self.publish(temporary, name)
 
+    def write_if_changed(self, name: str, content: str) -> None:
+        """Put a small file in place, unless it stands there already."""
+        if not self.fs.exists(self.full(name)) or self.read(name) != content.encode():
+            self.write(name, content)
+
     def publish(self, temporary: str, name: str) -> None:
         self.fs.makedirs(posixpath.dirname(self.full(name)), exist_ok=True)
         self.fs.mv(self.full(temporary), self.full(name))

@@ -24,8 +24,8 @@ def publish(run: Run, recipe: Recipe, shards: dict[str, LedgerEntry], counts: di
         splits={split: _split(entries) for split in SPLITS if (entries := _of_split(shards, split))},
         counts=counts,
     )
-    run.write(f"{FOLDER}dataset.json", manifest.to_json())
-    run.write(f"{FOLDER}README.md", dataset_card(manifest, recipe))
+    run.write_if_changed(f"{FOLDER}dataset.json", manifest.to_json())
+    run.write_if_changed(f"{FOLDER}README.md", dataset_card(manifest, recipe))
     return manifest
 
 
