@@ -11,8 +11,11 @@ _DOUBTFUL = frozenset(("table", "ul", "ol", "div", "form", "fieldset", "section"
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 
 
-def clean(blocks: list[Block], root: Block, dropped: set[int], doubtful: bool, weigh_labels: bool) -> int:
-    """Add to `dropped` what does not belong in `root`; returns the characters left."""
+def clean(blocks: list[Block], root: Block, dropped: set[int], title: str, doubtful: bool, weigh_labels: bool) -> int:
+    """Add to `dropped` what does not belong in `root`; returns the characters left.
+
+    `title` is the page's, as `comparable` gives it.
+    """
     inside = [root]
     number = root.number + 1
     while number < root.end:
@@ -31,7 +34,7 @@ def clean(blocks: list[Block], root: Block, dropped: set[int], doubtful: bool, w
         )
         block.inputs, block.paragraphs, block.list_items, block.headings = block.own_inputs, 0, 0, 0
     for block in reversed(inside[1:]):
-        if _is_left_out(block, doubtful, weigh_labels):
+        if _is_left_out(block, title, doubtful, weigh_labels):
             dropped.add(block.number)
         else:
             _add(block, block.parent)
@@ -51,7 +54,7 @@ def _add(block: Block, parent: Block | None) -> None:
     parent.headings += block.chars if name in _HEADINGS else block.headings
 
 
-def _is_left_out(block: Block, doubtful: bool, weigh_labels: bool) -> bool:
+def _is_left_out(block: Block, title: str, doubtful: bool, weigh_labels: bool) -> bool:
     name = block.name
     if name in _NEVER or (block.label and block.chars < 500 and is_sharing(block.label)):
         return True
@@ -61,8 +64,19 @@ def _is_left_out(block: Block, doubtful: bool, weigh_labels: bool) -> bool:
         return True
     points = weight(block.label) if weigh_labels and block.label else 0
     if name in _HEADINGS:
-        return points < 0 and name in ("h1", "h2")
+        return name in ("h1", "h2") and (points < 0 or repeats_title(block, title))
     return name in _DOUBTFUL and _reads_as_furniture(block, points)
+
+
+def comparable(text: str) -> str:
+    """The letters and digits of `text`, in one case."""
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
+def repeats_title(heading: Block, title: str) -> bool:
+    """Whether `heading` says no more than the page's title, which the document holds already."""
+    text = comparable("".join(item for item in heading.items if isinstance(item, str)))
+    return bool(text) and text in title and len(text) >= len(title) * 0.4
 
 
 def _reads_as_furniture(block: Block, points: int) -> bool:

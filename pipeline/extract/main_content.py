@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.extract.blocks import Block
-from pipeline.extract.cleaning import clean
+from pipeline.extract.cleaning import clean, comparable
 from pipeline.extract.lead import find_lead
 from pipeline.extract.root import choose_roots, give_points
 from pipeline.extract.vocabulary import UNLIKELY_ROLES, is_around, is_prose_around
@@ -52,7 +52,7 @@ def select(blocks: list[Block], title: str | None) -> Selection:
     best = Selection([], set(), 0)
     _add_up(blocks)
     for cuts in ATTEMPTS:
-        found = _attempt(blocks, cuts, title)
+        found = _attempt(blocks, cuts, comparable(title or ""))
         if found.chars > best.chars or not best.roots:
             best = found
         if best.chars >= ENOUGH_CHARACTERS:
@@ -60,7 +60,7 @@ def select(blocks: list[Block], title: str | None) -> Selection:
     return best
 
 
-def _attempt(blocks: list[Block], cuts: Cuts, title: str | None) -> Selection:
+def _attempt(blocks: list[Block], cuts: Cuts, title: str) -> Selection:
     kept, dropped = _set_aside(blocks, cuts.around)
     _add_up(kept)
     scored = give_points(kept, cuts.weigh_labels)
@@ -69,7 +69,7 @@ def _attempt(blocks: list[Block], cuts: Cuts, title: str | None) -> Selection:
     roots = choose_roots(blocks, scored, dropped)
     chars = 0
     for root in roots:
-        chars += clean(blocks, root, dropped, cuts.clean, cuts.weigh_labels)
+        chars += clean(blocks, root, dropped, title, cuts.clean, cuts.weigh_labels)
     leads = find_lead(blocks, roots[0])
     return Selection(leads + roots, dropped - {number for lead in leads for number in range(lead.number, lead.end)}, chars)
 
