@@ -30,15 +30,21 @@ _LAZY_NAME = re.compile(
     r"data-[a-z]*(?:lazy|src)[a-z]*|datasrc|src-orig|original-src|lazy-?src|placeholdersrc|file|rel:bf_image_src"
 )
 _LAZY_SET_NAME = re.compile(r"(?:data-)?(?:[a-z]+-)*[a-z]*srcset")
-_NOT_THE_PICTURE = re.compile(r"low|thumb|small|icon|avatar|link|page|share|permalink|placeholder|facebook|slide-url|fallback|pin-")
-_PICTURE_ADDRESS = re.compile(r"[^\s{}<>\"']+\.(?:jpe?g|png|webp|gif|avif|bmp|tiff?)(?![a-z0-9])[^\s{}<>\"']*\Z", re.IGNORECASE)
+_NOT_THE_PICTURE = re.compile(
+    r"low|thumb|small|icon|avatar|link|page|share|permalink|placeholder|facebook|slide-url|fallback|pin-"
+)
+_PICTURE_ADDRESS = re.compile(
+    r"[^\s{}<>\"']+\.(?:jpe?g|png|webp|gif|avif|bmp|tiff?)(?![a-z0-9])[^\s{}<>\"']*\Z", re.IGNORECASE
+)
 _PICTURE_FILE = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|bmp|tiff?)\Z", re.IGNORECASE)
 _PLACEHOLDER = re.compile(
     r"(?:^|[/_.=-])(?:blank|place-?holder|spacer|transparent|pixel|1x1|1px|loading|loader|lazy|grey|gray|clear|dot|empty|noimg|no-?image|"
     r"missing-image|default-image|trans|shim|spinner|preload(?:er)?)(?:[/_.-]|\d|\Z)",
     re.IGNORECASE,
 )
-_AVATAR = re.compile(r"gravatar\.com|avatar|profile[-_]?(?:pic|photo|image)|author[-_]?(?:pic|photo|image|img)", re.IGNORECASE)
+_AVATAR = re.compile(
+    r"gravatar\.com|avatar|profile[-_]?(?:pic|photo|image)|author[-_]?(?:pic|photo|image|img)", re.IGNORECASE
+)
 _ICON = re.compile(
     r"(?:^|[/_.\s-])(?:favicons?|icons?|ico|sprites?|emojis?|emoticons?|smil(?:ey|ies)|logos?|badges?|buttons?|btn|bullets?|arrows?)(?:[/_.\s-]|\d|\Z)",
     re.IGNORECASE,
@@ -53,7 +59,9 @@ _STYLE_LENGTH = {side: re.compile(rf"(?:^|[;\s]){side}\s*:\s*(\d{{1,6}})(?:\.\d*
 _STYLE_ADDRESS = re.compile(r"background(?:-image)?\s*:[^;]*?url\(\s*(\"[^\"]*\"|'[^']*'|[^)'\"]*)\s*\)", re.IGNORECASE)
 
 
-def reference(picture: Picture, base: str, counters: Counter[str], shared: frozenset[str] = frozenset()) -> ImageReference | None:
+def reference(
+    picture: Picture, base: str, counters: Counter[str], shared: frozenset[str] = frozenset()
+) -> ImageReference | None:
     """The image reference of `picture`; None, with a counter of the reason, if it has none.
 
     `shared` are the `src` values that several pictures of the page have beside another address.
@@ -75,7 +83,11 @@ def _address(picture: Picture, base: str, shared: frozenset[str], width: int | N
     reason = "image_without_address"
     for address in _in_order(picture, shared, width):
         if address[:5].lower() == "data:":
-            if len(address) >= LEAST_DATA_CHARACTERS and address[5:11].lower() == "image/" and ";base64," in address[:64]:
+            if (
+                len(address) >= LEAST_DATA_CHARACTERS
+                and address[5:11].lower() == "image/"
+                and ";base64," in address[:64]
+            ):
                 return address, None
             reason = "image_placeholder"
             continue
@@ -135,7 +147,9 @@ def _lazy(attributes: Attributes) -> Iterator[str]:
             found = best(value)
             if found and "{" not in found:
                 yield found
-        elif _LAZY_NAME.fullmatch(name) and (_PICTURE_ADDRESS.match(value.strip()) or name in ("data-src", "data-lazy-src", "data-original")):
+        elif _LAZY_NAME.fullmatch(name) and (
+            _PICTURE_ADDRESS.match(value.strip()) or name in ("data-src", "data-lazy-src", "data-original")
+        ):
             value = value.strip()
             if "{" not in value and " " not in value and ("/" in value or "." in value):
                 plain.append(value)

@@ -71,7 +71,9 @@ def _attempt(blocks: list[Block], cuts: Cuts, title: str) -> Selection:
     for root in roots:
         chars += clean(blocks, root, dropped, title, cuts.clean, cuts.weigh_labels)
     leads = find_lead(blocks, roots[0])
-    return Selection(leads + roots, dropped - {number for lead in leads for number in range(lead.number, lead.end)}, chars)
+    return Selection(
+        leads + roots, dropped - {number for lead in leads for number in range(lead.number, lead.end)}, chars
+    )
 
 
 def _set_aside(blocks: list[Block], around: bool) -> tuple[list[Block], set[int]]:

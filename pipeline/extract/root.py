@@ -110,7 +110,12 @@ def _beside(top: Block, dropped: set[int]) -> list[Block]:
     good = []
     for place, block in enumerate(siblings):
         same = top.score * 0.2 if block.label and block.label == top.label else 0.0
-        if block is top or (block.score and block.score + same >= need) or _is_loose_paragraph(block) or _is_of_a_kind(block, top):
+        if (
+            block is top
+            or (block.score and block.score + same >= need)
+            or _is_loose_paragraph(block)
+            or _is_of_a_kind(block, top)
+        ):
             good.append(place)
     chosen = set(good)
     return [
