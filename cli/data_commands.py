@@ -27,9 +27,8 @@ def build(
     """
     from pipeline.build import build as build_dataset
     from pipeline.recipe import load_recipe
-    from pipeline.run import Run
 
-    manifest = build_dataset(load_recipe(recipe, overrides), Run.create(run), address=address)
+    manifest = build_dataset(load_recipe(recipe, overrides), run, address=address)
     counts = manifest.counts["assemble"]
     typer.echo(
         f"{run}/dataset: {counts.get('documents', 0)} documents, {counts.get('images', 0)} images, "

@@ -24,12 +24,13 @@ STAGE_VERSIONS = dict.fromkeys(STAGE_FIELDS, 1)
 """Raised for a stage whose code would now give another result; its parts are then redone."""
 
 
-def build(recipe: Recipe, run: Run, *, address: str | None = None, progress: Progress | None = None) -> Manifest:
-    """Bring `run` to a finished dataset.
+def build(recipe: Recipe, path: str, *, address: str | None = None, progress: Progress | None = None) -> Manifest:
+    """Bring the run in the folder `path` to a finished dataset.
 
     Raises `InputError` before anything is written, `StageFailed` where a stage ends with too many failed parts.
     """
     files = archive_files(recipe.crawl.paths, prefix=recipe.crawl.prefix)
+    run = Run.create(path)
     run.write_if_changed("recipe.yaml", recipe.to_yaml())
     manifest = _Build(recipe, Executor(run, recipe, progress or Progress(), address)).work(files)
     run.remove("tmp")

@@ -73,8 +73,8 @@ class Sequence:
         return [i for i, image in enumerate(self.images) if image is not None]
 
 
-def encode_sample(sequence: Sequence) -> dict[str, str | bytes]:
-    """The sample as `webdataset.TarWriter(encoder=False)` takes it: `__key__` and bytes by suffix."""
+def encode_sample(sequence: Sequence) -> dict[str, bytes]:
+    """The sample's members by suffix: `json`, `0.jpg`, `1.png`, ...; each lies in the tar as `KEY.SUFFIX`."""
     positions = sequence.image_positions
     assert len(positions) == len(sequence.image_bytes) <= IMAGES_PER_SEQUENCE
     fields = {
@@ -85,8 +85,7 @@ def encode_sample(sequence: Sequence) -> dict[str, str | bytes]:
         "images": [None if image is None else _plain(image) for image in sequence.images],
         "image_positions": positions,
     }
-    sample: dict[str, str | bytes] = {"__key__": sequence.key}
-    sample["json"] = json.dumps(fields, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
+    sample = {"json": json.dumps(fields, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")}
     for number, (position, content) in enumerate(zip(positions, sequence.image_bytes, strict=True)):
         image = sequence.images[position]
         assert image is not None and image.mime is not None

@@ -84,4 +84,4 @@ def _row(request: dict[str, Any], content: bytes | NoImageError, store: StoreWri
     except NoImageError as error:
         return {**row, "status": str(error)}
     seen = {name: getattr(picture, name) for name in ("sha256", "mime", "width", "height", "phash", "colour_range")}
-    return {**row, **seen, "status": OK, "place": store.add(picture.sha256, picture.mime, content)}
+    return {**row, **seen, "status": OK, "place": store.store(picture.sha256, picture.mime, content)}

@@ -69,7 +69,7 @@ def write_shard(folder: Path, name: str, samples: Sequence[SequenceSample]) -> S
     with tar.open("wb") as file:
         writer = webdataset.TarWriter(file, encoder=False, mtime=0)
         for sample in samples:
-            writer.write(encode_sample(sample))
+            writer.write({"__key__": sample.key, **encode_sample(sample)})
         writer.close()
     pq.write_table(_index(tar, {sample.key: sample.document_id for sample in samples}), index)
     return SequenceShard(

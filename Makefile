@@ -1,0 +1,59 @@
+# Everything here sets up what it needs: a virtual environment in .venv with the versions of requirements.lock.
+# PIP_ARGS is handed to pip, for example PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" for the CPU
+# build of torch where the default index would bring the CUDA build.
+
+PYTHON ?= python3
+PIP_ARGS ?=
+BIN := .venv/bin
+PIP := $(BIN)/pip install --disable-pip-version-check --quiet $(PIP_ARGS)
+export NO_ALBUMENTATIONS_UPDATE := 1
+
+.PHONY: setup demo test test-slow lint format lock clean
+
+setup: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 12) else f"m3w needs Python 3.11 or 3.12, this is {sys.version.split()[0]}; run make PYTHON=python3.11 ...")'
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(PIP) -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: setup
+	$(BIN)/m3w demo demo
+
+test: setup
+	$(BIN)/python -m pytest -m "not slow and not gpu and not browser"
+
+test-slow: setup
+	$(BIN)/python -m pytest -m "slow and not gpu"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The peers that benchmarks measure against are no part of the product.
+.venv/installed-bench: .venv/installed
+	$(PIP) -c requirements.lock -e '.[bench]'
+	touch $@
+
+bench-%: .venv/installed-bench
+	$(BIN)/python -m benchmarks.$*
+
+# New pins: a fresh environment with the newest versions that pyproject.toml allows. torch is pinned without its local
+# version, so that each index gives its own build.
+lock:
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --disable-pip-version-check --quiet $(PIP_ARGS) torch==2.13.0
+	.venv-lock/bin/pip install --disable-pip-version-check --quiet $(PIP_ARGS) -e '.[dev,s3]'
+	.venv-lock/bin/pip freeze --all --exclude-editable --exclude pip | sed 's/^\(torch==[0-9.]*\)+.*/\1/' > requirements.lock
+	rm -rf .venv-lock
+
+clean:
+	rm -rf .venv .venv-lock demo runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,5 @@
+"""`python -m cli` is `m3w`."""
+
+from cli.main import main
+
+main()

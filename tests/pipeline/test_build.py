@@ -1,0 +1,198 @@
+"""`m3w build` as a whole, on Ray: the same bytes whatever happens on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.build import build
+from pipeline.crawl.sample import write_sample_crawl
+from pipeline.errors import InputError
+from pipeline.recipe import Recipe, load_recipe, parse_recipe
+from pipeline.run import Run
+from schemas.manifest import Manifest
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def crawl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("crawl")
+    write_sample_crawl(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recipe(crawl: Path) -> Recipe:
+    return parse_recipe({"crawl": {"paths": [f"{crawl}/*.warc.gz"]}, "dataset": {"shard_mib": 1}}, "-")
+
+
+@pytest.fixture(scope="module")
+def unbroken(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
+    folder = tmp_path_factory.mktemp("runs") / "unbroken"
+    return folder, build(recipe, str(folder))
+
+
+def hashes(run: Path) -> dict[str, str]:
+    """Of every file of the dataset."""
+    files = sorted(path for path in (run / "dataset").rglob("*") if path.is_file())
+    return {str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_the_counters_add_up_from_records_to_documents(unbroken: tuple[Path, Manifest]) -> None:
+    counts = unbroken[1].counts
+    extract, join = counts["extract"], counts["join"]
+
+    def dropped(stage: str, noun: str) -> int:
+        return sum(n for name, n in counts[stage].items() if name.startswith(f"{noun}_dropped."))
+
+    passed = sum(n for name, n in extract.items() if name.startswith("records_passed."))
+    assert extract["records"] == passed + extract["responses"]
+    assert extract["responses"] == extract["pages"] + extract["images_in_archive"] + dropped("extract", "responses")
+    assert extract["pages"] == extract["documents"] + dropped("extract", "pages")
+    assert extract["documents"] == counts["filter"]["documents"] + dropped("filter", "documents")
+    assert counts["filter"]["documents"] == join["documents_kept"] == join["documents"] + dropped("join", "documents")
+    assert counts["fetch"]["image_urls"] == counts["fetch"]["images"] + dropped("fetch", "image_urls")
+    assert join["documents"] == counts["assemble"]["documents"] > 200
+    assert join["images"] == counts["assemble"]["images"] == counts["assemble"]["sequence_images"] > 1000
+
+
+def test_the_manifest_names_every_shard_with_its_hash(unbroken: tuple[Path, Manifest]) -> None:
+    run, manifest = unbroken
+    on_disk = hashes(run)
+    named = {}
+    for split in manifest.splits.values():
+        for shard in split.documents:
+            named[f"dataset/{shard.path}"] = shard.sha256
+        for tar in split.sequences:
+            named |= {f"dataset/{tar.path}": tar.sha256, f"dataset/{tar.index}": tar.index_sha256}
+    assert {**on_disk, **named} == on_disk
+    assert set(on_disk) - set(named) == {"dataset/dataset.json", "dataset/README.md"}
+    assert len(manifest.splits["train"].documents) > 1, "one shard would not show that shards are cut by size"
+
+
+def test_a_second_build_does_nothing(recipe: Recipe, unbroken: tuple[Path, Manifest]) -> None:
+    run, _ = unbroken
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    build(recipe, str(run))
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_the_order_of_the_inputs_does_not_change_a_byte(
+    recipe: Recipe, crawl: Path, unbroken: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    paths = sorted((str(path) for path in crawl.iterdir()), reverse=True)
+    again = parse_recipe({"crawl": {"paths": paths}, "dataset": {"shard_mib": 1}}, "-")
+    build(again.model_copy(update={"crawl": again.crawl}), str(tmp_path / "run"))
+    first, second = hashes(unbroken[0]), hashes(tmp_path / "run")
+    first.pop("dataset/dataset.json"), second.pop("dataset/dataset.json")  # names the recipe, which lists the paths
+    assert first == second
+
+
+def test_a_changed_rule_redoes_only_what_follows_it(
+    recipe: Recipe, unbroken: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(unbroken[0], run)
+    before = {path: path.stat().st_mtime_ns for path in (run / "ledger").rglob("*.json")}
+    rules = recipe.rules.model_copy(
+        update={
+            "image": {
+                **recipe.rules.image,
+                "too_small": recipe.rules.image["too_small"].model_copy(update={"min": 100}),
+            }
+        }
+    )
+    manifest = build(recipe.model_copy(update={"rules": rules}), str(run))
+    redone = {
+        path.parent.name for path in (run / "ledger").rglob("*.json") if before.get(path) != path.stat().st_mtime_ns
+    }
+    assert redone == {"join", "assemble"}
+    assert manifest.counts["join"]["images"] < unbroken[1].counts["join"]["images"]
+    assert {f"dataset/{s.path}" for split in manifest.splits.values() for s in split.documents} == {
+        str(path.relative_to(run)) for path in (run / "dataset/documents").iterdir()
+    }, "shards of the old rules are gone"
+
+
+def test_a_lost_output_is_made_again(recipe: Recipe, unbroken: tuple[Path, Manifest], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(unbroken[0], run)
+    shutil.rmtree(run / "dataset")
+    next((run / "documents/kept").iterdir()).unlink()
+    build(recipe, str(run))
+    assert hashes(run) == hashes(unbroken[0])
+
+
+@pytest.mark.parametrize("stage", ["extract", "requests", "assemble"])
+def test_a_run_whose_driver_is_killed_resumes_to_the_same_bytes(
+    stage: str, recipe: Recipe, unbroken: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    """SIGKILL once the stage has begun (its predecessor has a ledger entry), then the same command."""
+    run, path = tmp_path / "run", tmp_path / "recipe.yaml"
+    path.write_text(recipe.to_yaml())
+    command = [sys.executable, "-m", "cli", "build", str(path), "--run", str(run)]
+    started = {"extract": "run.json", "requests": "ledger/duplicates/all.json", "assemble": "ledger/links/all.json"}
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (run / started[stage]).exists() and time.monotonic() < deadline:
+        assert process.poll() is None, "the build ended before it could be killed"
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (run / "dataset/dataset.json").exists()
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    assert hashes(run) == hashes(unbroken[0])
+
+
+def test_every_shared_archive_in_one_run(shared_data: Path, tmp_path: Path) -> None:
+    """Good, odd and bad WARC files, and files that are none: the run ends, and each fault is named in the ledger."""
+    recipe = parse_recipe({"crawl": {"paths": [f"{shared_data}/warc"]}, "rules": {"languages": []}}, "-")
+    manifest = build(recipe, str(tmp_path / "run"))
+    entries = Run.open(str(tmp_path / "run")).entries("extract")
+    files = [path for path in (shared_data / "warc").rglob("*") if path.is_file()]
+    assert len(entries) == len(files)
+    for entry in entries.values():
+        counted = sum(n for name, n in entry.counters.items() if name.startswith("faults."))
+        assert counted == len(entry.faults) and all(fault.path in entry.inputs[0] for fault in entry.faults)
+    silent = [entry.inputs[0] for entry in entries.values() if not entry.counters.get("records") and not entry.faults]
+    assert not silent, "a file without a record has a fault that says why"
+    assert manifest.counts["extract"]["pages"] == 71
+    assert manifest.counts["deduplicate"]["documents_dropped.same_crawl_of_page"] > 0
+
+
+def test_a_part_that_fails_is_set_aside_and_the_rest_goes_on(crawl: Path, tmp_path: Path) -> None:
+    listing = tmp_path / "crawl.paths"
+    listing.write_text(f"{next(crawl.iterdir())}\n{tmp_path}/missing.warc.gz\n")
+    values = {"crawl": {"paths": [str(listing)]}, "execution": {"attempts": 2, "max_failed_parts": 1}}
+    manifest = build(parse_recipe(values, "-"), str(tmp_path / "run"))
+    assert manifest.counts["extract"]["documents"] > 0
+    (failed,) = Run.open(str(tmp_path / "run")).failures("extract").values()
+    assert failed.attempts == 2 and "missing.warc.gz" in failed.error and "Traceback" in failed.traceback
+
+
+def test_wrong_input_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing.warc names no file"):
+        build(parse_recipe({"crawl": {"paths": [f"{tmp_path}/nothing.warc"]}}, "-"), str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_shipped_recipe_is_the_default(crawl: Path) -> None:
+    shipped = load_recipe("recipes/m3w.yaml")
+    assert shipped == parse_recipe({"crawl": shipped.crawl.model_dump()}, "-")
+
+
+def test_the_frozen_recipe_builds_the_same_again(unbroken: tuple[Path, Manifest]) -> None:
+    run, manifest = unbroken
+    assert load_recipe(str(run / "recipe.yaml")).digest(("crawl", "extract", "rules", "fetch", "dataset")) == (
+        manifest.recipe_sha256
+    )
+    assert json.loads((run / "dataset/dataset.json").read_text())["recipe_sha256"] == manifest.recipe_sha256
