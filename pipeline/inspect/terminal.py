@@ -1,0 +1,138 @@
+"""A dataset's statistics as tables on the terminal, 80 columns wide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.inspect.figures import Frequencies, Statistics, Step
+from pipeline.inspect.wording import (
+    TRACKS,
+    bin_label,
+    number,
+    percent,
+    plain,
+    reason,
+    shown_bins,
+    size,
+    summary,
+)
+
+WIDTH = 80
+BAR = 22
+LABEL = 35
+LISTED = 10
+"""Values of a column that the terminal shows; the JSON and the report have more."""
+
+
+def print_statistics(statistics: Statistics, console: Console) -> None:
+    """The totals, the funnel and the distributions; at most 80 columns, without colour where there is none."""
+    console.print(_totals(statistics))
+    for track, title in TRACKS.items():
+        steps = [step for step in statistics.funnel if step.track == track]
+        if steps:
+            _heading(console, title, "shares of what entered the step;  - dropped  · passed by")
+            console.print(_funnel(steps))
+    if statistics.faults:
+        _heading(console, "Faults in the crawl", "what lies around them was read; see quarantine/ in the run")
+        console.print(_bars((reason(name), count) for name, count in statistics.faults.items()))
+    for distribution in statistics.distributions.values():
+        if distribution.count:
+            _heading(console, distribution.title, summary(distribution))
+            console.print(_bars((bin_label(each, distribution), each.count) for each in shown_bins(distribution)))
+    for frequencies in statistics.frequencies.values():
+        if frequencies.total:
+            _heading(console, frequencies.title, _kinds(frequencies))
+            console.print(_frequencies(frequencies))
+
+
+def _heading(console: Console, title: str, beside: str = "") -> None:
+    console.print()
+    console.print(Text(title, style="bold"))
+    if beside:
+        console.print(Text(beside, style="dim"), width=WIDTH)
+
+
+def _totals(statistics: Statistics) -> Table:
+    table = Table(title=Text(statistics.dataset, style="bold"), title_justify="left", box=None, pad_edge=False)
+    table.add_column("split")
+    for name in ("documents", "images", "sequences", "shards", "size"):
+        table.add_column(name, justify="right")
+    for name, split in statistics.splits.items():
+        table.add_row(
+            name,
+            number(split.documents),
+            number(split.images),
+            number(split.sequences),
+            number(split.document_shards + split.sequence_shards),
+            size(split.document_bytes + split.sequence_bytes),
+        )
+    return table
+
+
+def _funnel(steps: list[Step]) -> Table:
+    """What entered, why some of it left, and what was kept, with bars as long as the share of what entered."""
+    table = _table()
+    before = None
+    for step in steps:
+        if before is None or before.kept != step.entered:
+            table.add_row(Text(step.entered_as, style="bold"), Text(number(step.entered), style="bold"))
+        for left in step.exits:
+            lost = left.kind == "dropped"
+            label = Text(f"  {'-' if lost else '·'} {reason(left.reason)}")
+            table.add_row(label, number(left.count), percent(left.share), _bar(left.share, "red" if lost else "dim"))
+        if step.unaccounted:
+            table.add_row(Text("  ? unaccounted", style="red"), number(step.unaccounted))
+        kept = Text(number(step.kept), style="bold")
+        table.add_row(Text(step.kept_as, style="bold"), kept, percent(step.share), _bar(step.share, "green"))
+        before = step
+    return table
+
+
+def _bars(rows: Iterable[tuple[str, int]], total: int | None = None) -> Table:
+    listed = list(rows)
+    total = total or sum(count for _, count in listed)
+    longest = max((count for _, count in listed), default=0)
+    table = _table()
+    for label, count in listed:
+        bar = _bar(count / longest if longest else 0, "cyan")
+        table.add_row(Text(plain(label)), number(count), percent(count / total if total else 0), bar)
+    return table
+
+
+def _frequencies(frequencies: Frequencies) -> Table:
+    listed = [(each.value, each.count) for each in frequencies.values[:LISTED]]
+    others = frequencies.total - sum(count for _, count in listed)
+    if others:
+        rest = frequencies.distinct - len(listed)
+        listed.append((f"{number(rest)} others", others))
+    return _bars(listed, frequencies.total)
+
+
+def _kinds(frequencies: Frequencies) -> str:
+    about = "" if frequencies.exact else "at least "
+    word = "value" if frequencies.distinct == 1 else "values"
+    return f"{number(frequencies.total)} {frequencies.unit}, {about}{number(frequencies.distinct)} {word}"
+
+
+def _table() -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, width=WIDTH)
+    table.add_column(width=LABEL, no_wrap=True, overflow="ellipsis")
+    table.add_column(justify="right", width=9, no_wrap=True)
+    table.add_column(justify="right", width=8, no_wrap=True)
+    table.add_column(width=BAR, no_wrap=True)
+    return table
+
+
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def _bar(share: float, style: str) -> Text:
+    """A bar of `BAR` cells at a share of 1, to an eighth of a cell; what is there at all shows."""
+    eighths = round(min(max(share, 0), 1) * BAR * 8)
+    if share > 0:
+        eighths = max(eighths, 1)
+    return Text("█" * (eighths // 8) + EIGHTHS[eighths % 8].strip(), style=style)

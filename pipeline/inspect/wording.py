@@ -1,0 +1,81 @@
+"""Figures in words, the same on the terminal and in the report."""
+
+from __future__ import annotations
+
+from pipeline.inspect.figures import Bin, Distribution
+
+KIB = 1024
+
+
+def number(value: float) -> str:
+    """`12,345`; a fraction keeps two digits."""
+    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:,.2f}".rstrip("0")
+
+
+def percent(share: float) -> str:
+    """`12.3 %`; never `0.0 %` or `100.0 %` for what is not quite that."""
+    if 0 < share < 0.001:
+        return "< 0.1 %"
+    if 0.999 < share < 1:
+        return "> 99.9 %"
+    return f"{share * 100:.1f} %"
+
+
+def size(count: float) -> str:
+    """Bytes, by powers of 1024."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if count < KIB:
+            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 10 else f"{count:.1f} {unit}".replace(".0", "")
+        count /= KIB
+    return f"{count:,.1f} TiB"
+
+
+def reason(name: str) -> str:
+    """A counter's reason for people: `no_image_left` is `no image left`."""
+    return name.replace("_", " ")
+
+
+def bin_label(shown: Bin, distribution: Distribution) -> str:
+    """`50-74` for whole numbers, `16-32 KiB` for bytes, `1.05-1.25` for ratios; the last is `100 or more`."""
+    if distribution.unit == "bytes":
+        return f"{size(shown.low)} or more" if shown.high is None else f"{_from(shown)}–{size(shown.high)}"
+    if shown.high is None:
+        return f"{number(shown.low)} or more"
+    if not distribution.whole:
+        return f"{number(shown.low)}–{number(shown.high)}"
+    last = shown.high - 1
+    return number(shown.low) if last == shown.low else f"{number(shown.low)}–{number(last)}"
+
+
+def _from(shown: Bin) -> str:
+    """The lower end of a range in bytes, without its unit where the upper end has the same."""
+    low, high = size(shown.low), size(shown.high or 0)
+    return low.split()[0] if low.split()[1] == high.split()[1] or not shown.low else low
+
+
+def shown_bins(distribution: Distribution) -> list[Bin]:
+    """The bins from the first to the last that holds something."""
+    filled = [place for place, each in enumerate(distribution.bins) if each.count]
+    return distribution.bins[filled[0] : filled[-1] + 1] if filled else []
+
+
+def summary(distribution: Distribution) -> str:
+    """One line: `median 138, mean 160.5, 9 of 10 in 20–900, all in 12–2,301`."""
+    if distribution.mean is None or distribution.lowest is None or distribution.highest is None:
+        return "none known"
+    said = size if distribution.unit == "bytes" else number
+    percentiles = distribution.percentiles
+    line = (
+        f"median {said(percentiles['50'])}, mean {said(round(distribution.mean, 2))}, "
+        f"9 of 10 in {said(percentiles['5'])}–{said(percentiles['95'])}, "
+        f"all in {said(distribution.lowest)}–{said(distribution.highest)}"
+    )
+    return f"{line}; {number(distribution.missing)} unknown" if distribution.missing else line
+
+
+def plain(text: str) -> str:
+    """What came from the web or a path, as one line that moves no cursor and colours nothing."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+TRACKS = {"pages": "From records to documents", "images": "From image references to images"}
