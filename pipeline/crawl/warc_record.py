@@ -5,7 +5,7 @@ What is read here is hostile: every length, line and header may be wrong.
 
 from __future__ import annotations
 
-import io
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -13,7 +13,14 @@ from warcio.exceptions import ArchiveLoadFailed
 from warcio.recordloader import ArcWarcRecord, ArcWarcRecordLoader
 from warcio.statusandheaders import StatusAndHeadersParserException
 
-from pipeline.crawl.archive_stream import BLOCK_BYTES, WARC_MAGIC, GzipMember, PlainFile, Source
+from pipeline.crawl.archive_stream import (
+    BLOCK_BYTES,
+    START_BYTES,
+    GzipMember,
+    Source,
+    begins_arc_record,
+    begins_record,
+)
 
 ARC_MAGIC = b"filedesc://"
 MAX_HEADER_BYTES = 2**20
@@ -76,25 +83,27 @@ class BadRecord(ValueError):
 class RecordStream:
     """A member's bytes with a position in the file, for warcio to read records from.
 
-    In a plain file positions are exact. In a gzip member (`whole_member`) every position is the member's.
+    In a plain file positions are exact. In a gzip member every position is the member's.
     """
 
-    def __init__(self, raw: GzipMember | PlainFile, start: int, *, whole_member: bool = False):
-        self._raw, self._buffer = raw, io.BufferedReader(raw, BLOCK_BYTES)
-        self._start, self._whole_member = start, whole_member
+    def __init__(self, blocks: GzipMember | Source, start: int):
+        self._blocks, self._start = blocks, start
+        self._member = blocks if isinstance(blocks, GzipMember) else None
+        self._window, self._at = b"", 0
         self._consumed, self._header_budget, self._records = 0, 0, 0
         self.record_start = self.record_end = start
 
-    def read(self, size: int = -1) -> bytes:
-        data = self._buffer.read(size)
-        self._consumed += len(data)
-        return data
+    def read(self, size: int) -> bytes:
+        pieces = []
+        while size > 0 and self._ahead(1):
+            pieces.append(self._take(size))
+            size -= len(pieces[-1])
+        return b"".join(pieces)
 
     def readline(self, size: int | None = None) -> bytes:
         """A line of a header; raises `BadRecord` once the record's header passed `MAX_HEADER_BYTES`."""
         limit = self._header_budget if size is None or size < 0 else min(size, self._header_budget)
-        line = self._buffer.readline(limit)
-        self._consumed += len(line)
+        line = self._line(limit)
         self._header_budget -= len(line)
         if self._header_budget <= 0:
             raise BadRecord("header_too_long", f"more than {MAX_HEADER_BYTES} bytes")
@@ -104,44 +113,77 @@ class RecordStream:
         return self._consumed
 
     def peek(self, size: int) -> bytes:
-        return self._buffer.peek(size)[:size]
-
-    def starts_with(self, magic: bytes) -> bool:
-        return self.peek(len(magic)) == magic
+        """The next `size` bytes, fewer only at the member's end."""
+        self._ahead(size)
+        return self._window[self._at : self._at + size]
 
     def at_record(self) -> bool:
-        return self.peek(len(WARC_MAGIC)).upper() == WARC_MAGIC or self.starts_with(ARC_MAGIC)
+        return begins_record(self.peek(START_BYTES))
+
+    def at_arc_record(self) -> bool:
+        return begins_arc_record(self.peek(START_BYTES))
 
     def skip_blank_lines(self) -> bool:
         """Pass over line ends; False at the end of the member."""
-        while ahead := self._buffer.peek(1):
-            blank = len(ahead) - len(ahead.lstrip(b"\r\n"))
-            self._consumed += len(self._buffer.read(blank))
-            if blank < len(ahead):
+        while self._ahead(1):
+            blank = _LINE_ENDS.match(self._window, self._at)
+            assert blank is not None  # it matches nothing, too
+            self._take(blank.end() - self._at)
+            if self._at < len(self._window):
                 return True
         return False
 
-    def drain(self) -> None:
-        """Read to the member's end, where the next one begins."""
-        while self._buffer.read(BLOCK_BYTES):
-            pass
+    def skip_to_record(self) -> bool:
+        """Pass on to the next line that begins a record; False at the end of the member."""
+        while line := self._line(BLOCK_BYTES):
+            if line.endswith(b"\n") and self.at_record():
+                return True
+        return False
 
     def mark_record(self) -> None:
         self._header_budget = MAX_HEADER_BYTES
         self._records += 1
-        if not self._whole_member:
+        if self._member:
+            self._member.record_open = True
+        else:
             self.record_start = self._start + self._consumed
 
     def mark_end(self) -> None:
-        if not self._whole_member:
+        if self._member:
+            self._member.record_open = False
+        else:
             self.record_end = self._start + self._consumed
 
     def length(self, source: Source, more: bool) -> int | None:
         """Bytes of the record that ended, as it lies; call at the next record's start, `more` if there is one."""
-        if not self._whole_member:
+        if not self._member:
             return self.record_end - self.record_start
         alone = self._records == 1 and not more
         return source.position - self._start if alone else None
+
+    def _ahead(self, size: int) -> int:
+        """How many bytes are held; at least `size` of them, unless the member ends."""
+        while len(self._window) - self._at < size and (block := self._blocks.block()):
+            self._window, self._at = self._window[self._at :] + block, 0
+        return len(self._window) - self._at
+
+    def _take(self, size: int) -> bytes:
+        data = self._window[self._at : self._at + size]
+        self._at += len(data)
+        self._consumed += len(data)
+        return data
+
+    def _line(self, limit: int) -> bytes:
+        """The bytes up to the next line end, at most `limit` of them."""
+        pieces = [b""]
+        while limit > 0 and not pieces[-1].endswith(b"\n") and self._ahead(1):
+            end = self._window.find(b"\n", self._at, self._at + limit)
+            pieces.append(self._take(limit if end < 0 else end + 1 - self._at))
+            limit -= len(pieces[-1])
+        return b"".join(pieces)
+
+
+_LINE_ENDS = re.compile(rb"[\r\n]*")
 
 
 def parse_record(stream: RecordStream, path: str, max_block_bytes: int, *, arc: bool) -> WarcRecord:
@@ -180,7 +222,7 @@ def _parsed(stream: RecordStream, arc: bool) -> ArcWarcRecord:
     except (ArchiveLoadFailed, StatusAndHeadersParserException, EOFError) as error:
         raise BadRecord("bad_record_header", " ".join(str(error).split())[:200]) from error
     except AttributeError as error:  # warcio's, on a response that names no URL
-        raise BadRecord("no_target_uri", str(error)) from error
+        raise BadRecord("no_target_uri", "a response without WARC-Target-URI") from error
 
 
 def _check_length(parsed: ArcWarcRecord, url: str | None) -> None:
@@ -194,9 +236,9 @@ def _check_length(parsed: ArcWarcRecord, url: str | None) -> None:
 def _moment(text: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat((text or "").strip())
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # no moment, or one that is before the year 1 in UTC
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _status(code: str | None) -> int | None:
