@@ -32,6 +32,8 @@ def document_lines(path: str, url: str) -> Iterator[str]:
             content = b"" if _is_archive(start) else start + file.read()
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); give an HTML or a WARC file") from error
+    if not start:
+        raise InputError(f"{path} is empty, so it holds no page; give an HTML or a WARC file")
     found = _archive_documents(path) if _is_archive(start) else [(url, _document(content, url))]
     for page_url, document in found:
         row = {"url": page_url, "dropped": document} if isinstance(document, str) else document.row()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import fsspec
 from fsspec.core import url_to_fs
@@ -16,18 +16,24 @@ COMMON_CRAWL_FOLDER = "crawl-data/"
 LISTING_SUFFIXES = (".paths", ".paths.gz")
 
 
-def archive_files(patterns: Iterable[str], *, prefix: str | None = None) -> dict[str, int | None]:
+def archive_files(patterns: Sequence[str], *, prefix: str | None = None) -> dict[str, int | None]:
     """All archive files that `patterns` name, sorted, with their sizes in bytes (None for those of a listing).
 
     A folder stands for every file under it. A pattern that ends in `.paths` or `.paths.gz` is a listing, one path a
     line: put behind `prefix` if there is one; else Common Crawl's own lines (`crawl-data/...`) behind
     https://data.commoncrawl.org/ and any other relative line behind the listing's folder. A listing that is merely
-    found by a glob or in a folder is a file like any other. Raises `InputError` for what names no file.
+    found by a glob or in a folder is a file like any other. Raises `InputError` for what names no file, and where
+    all files are empty (one that is empty among others is a fault in the input).
     """
     found: dict[str, int | None] = {}
     for pattern in patterns:
         for path, size in _matches(pattern).items():
             found.update(dict.fromkeys(_listed(path, prefix)) if pattern.endswith(LISTING_SUFFIXES) else {path: size})
+    if not any(size is None or size for size in found.values()):
+        raise InputError(
+            f"crawl.paths: {', '.join(patterns)} names only empty files, so there is nothing to read; "
+            "fetch them again, or give others"
+        )
     return dict(sorted(found.items()))
 
 
