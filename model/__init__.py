@@ -1,1 +1,16 @@
+"""The network: Flamingo over any decoder and vision encoder of transformers.
 
+torch and transformers only; nothing here knows of datasets, Ray or training.
+"""
+
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText
+
+from model.config import FlamingoConfig
+from model.flamingo import Flamingo, FlamingoOutput
+
+AutoConfig.register(FlamingoConfig.model_type, FlamingoConfig)
+AutoModel.register(FlamingoConfig, Flamingo)
+AutoModelForCausalLM.register(FlamingoConfig, Flamingo)
+AutoModelForImageTextToText.register(FlamingoConfig, Flamingo)
+
+__all__ = ["Flamingo", "FlamingoConfig", "FlamingoOutput"]

@@ -1,0 +1,126 @@
+"""What a Flamingo is made of: its two backbones and the new parts between them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from transformers import AutoConfig, PreTrainedConfig
+
+FORMAT_VERSION = 1
+"""Of the configuration file. Raised when an old release could not run a new file."""
+
+ACTIVATIONS = ("squared_relu", "gelu")
+ATTEND = ("one", "all_previous")
+
+
+class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
+    """The backbones' configurations and the sizes of the resampler and the cross-attention blocks.
+
+    The defaults are those of the paper (arXiv 2204.14198, appendix A.1.1 and tables 4 and 5). Raises ValueError
+    for a number that cannot be, an unknown option, or a file that a newer release wrote.
+    """
+
+    model_type: ClassVar[str] = "m3w_flamingo"
+    sub_configs: ClassVar[dict[str, Any]] = {"text_config": AutoConfig, "vision_config": AutoConfig}
+
+    text_config: Any = None
+    """The language model's: a transformers configuration, or its dict with `model_type`."""
+    vision_config: Any = None
+    """The vision encoder's, in the same two forms."""
+    vision_width: int | None = None
+    """Channels of one vision feature; None reads it from `vision_config` (a timm encoder does not say)."""
+
+    image_token_id: int | None = None
+    """`<image>`; None puts it right behind the language model's vocabulary."""
+    end_of_chunk_token_id: int | None = None
+    """`<|endofchunk|>`; None puts it behind `<image>`."""
+
+    activation: str = "squared_relu"
+    """Of the new feed-forward layers: `squared_relu` (the paper) or `gelu` (OpenFlamingo)."""
+    head_dim: int = 128
+    """Width of one attention head, in the resampler and in the cross-attention."""
+    attend: str = "one"
+    """`one`: a token sees the image that phi names; `all_previous`: that one and all before it (the ablation)."""
+    feed_forward_multiple: float = 4.0
+    """Hidden width of a new feed-forward layer, as a multiple of its own width."""
+
+    cross_attention_interval: int = 1
+    """A cross-attention block stands before every `interval`-th block of the language model,"""
+    cross_attention_first: int = 0
+    """from this block on, counted from 0. The paper starts at the first; OpenFlamingo at `interval - 1`."""
+    cross_attention_heads: int | None = None
+    """None: as many heads of `head_dim` as fit the language model's width, at least one."""
+
+    resampler_layers: int = 6
+    resampler_latents: int = 64
+    """Visual tokens that stand for one image or video."""
+    resampler_heads: int = 16
+    resampler_width: int | None = None
+    """None: `vision_width`, without a projection. The paper has 1536 whatever the encoder."""
+    resampler_frames: int = 8
+    """Learnt temporal embeddings; more frames interpolate them. 0: none, and frames have no order."""
+    latent_width: int | None = None
+    """Width of the visual tokens as the cross-attention reads them; None: `resampler_width`, without a projection."""
+
+    freeze_language_model: bool = True
+    freeze_vision_encoder: bool = True
+    initializer_range: float = 0.02
+    """Standard deviation of the new weights' initial values."""
+    format_version: int = FORMAT_VERSION
+    language_model_name: str | None = None
+    """Where a checkpoint that holds only trained weights finds its language model; None: it holds that, too."""
+    vision_encoder_name: str | None = None
+    """The same of the vision encoder."""
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        if self.format_version > FORMAT_VERSION:
+            raise ValueError(
+                f"the configuration has format_version {self.format_version}, this release reads up to "
+                f"{FORMAT_VERSION}: its fields may mean something else; install a newer m3w"
+            )
+        self.text_config = _sub_config(self.text_config, "llama")
+        self.vision_config = _sub_config(self.vision_config, "clip_vision_model")
+        self._resolve_widths()
+        super().__post_init__(**kwargs)
+        self._check()
+
+    def _resolve_widths(self) -> None:
+        if self.vision_width is None:
+            self.vision_width = getattr(self.vision_config, "hidden_size", None)
+        vocabulary = self.text_config.vocab_size
+        if self.image_token_id is None:
+            self.image_token_id = vocabulary
+        if self.end_of_chunk_token_id is None:
+            self.end_of_chunk_token_id = max(vocabulary, self.image_token_id + 1)
+        if self.cross_attention_heads is None:
+            self.cross_attention_heads = max(1, self.text_config.hidden_size // self.head_dim)
+
+    def _check(self) -> None:
+        for name, allowed in (("activation", ACTIVATIONS), ("attend", ATTEND)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, so it is unknown what to do; take one of {allowed}")
+        positive = ("head_dim", "cross_attention_interval", "cross_attention_heads", "resampler_layers")
+        for name in (*positive, "resampler_latents", "resampler_heads", "feed_forward_multiple"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, which leaves nothing to compute; it must be above 0")
+        if self.image_token_id == self.end_of_chunk_token_id:
+            raise ValueError(f"image_token_id and end_of_chunk_token_id are both {self.image_token_id}; give each its own")
+        layers = self.text_config.num_hidden_layers
+        if not 0 <= self.cross_attention_first < layers:
+            raise ValueError(
+                f"cross_attention_first is {self.cross_attention_first} and the language model has {layers} blocks, so "
+                f"no cross-attention would be inserted; choose 0 to {layers - 1}"
+            )
+
+    @property
+    def cross_attention_layers(self) -> tuple[int, ...]:
+        """Indices of the language model's blocks that have cross-attention before them."""
+        layers = self.text_config.num_hidden_layers
+        return tuple(range(self.cross_attention_first, layers, self.cross_attention_interval))
+
+
+def _sub_config(given: Any, default: str) -> PreTrainedConfig:
+    if isinstance(given, PreTrainedConfig):
+        return given
+    values = dict(given or {})
+    return AutoConfig.for_model(values.pop("model_type", default), **values)

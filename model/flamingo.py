@@ -1,0 +1,296 @@
+"""Flamingo: a language model that sees through a resampler and gated cross-attention.
+
+Alayrac et al., arXiv 2204.14198, section 3. A call costs the vision encoder and the resampler per image (none for
+an image that is in the cache), the language model and its cross-attention blocks per token.
+
+Shapes: B rows, L tokens, N images or videos of the batch, T frames, C = 3 channels, H and W pixels, R visual tokens of an
+image, M their width, E width of embeddings, V columns of the logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers.utils import ModelOutput
+
+from model.cache import FlamingoCache
+from model.checkpoint import FlamingoCheckpoint
+from model.config import FlamingoConfig
+from model.cross_attention import GatedCrossAttention, Sight
+from model.generation import FlamingoGeneration
+from model.insertion import BLOCKS_GET_NO_KEYWORDS, insert
+from model.layers import initialize
+from model.loss import next_token_loss
+from model.new_tokens import NewTokens, attach
+from model.positions import position_ids_of
+from model.resampler import PerceiverResampler
+from model.sight import see
+from model.vision import check_pixels, frame_features
+
+
+@dataclass
+class FlamingoOutput(ModelOutput):  # type: ignore[misc]
+    """What a call gives."""
+
+    loss: Tensor | None = None
+    """Mean over the labels that count, if labels were given."""
+    logits: Tensor | None = None
+    """[B, L, V]: the language model's columns, and those of new tokens behind them."""
+    past_key_values: FlamingoCache | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+
+
+class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, GenerationMixin):  # type: ignore[misc]
+    """A frozen language model, a frozen vision encoder, and the new parts that connect them.
+
+    Only the new parts train unless the configuration (or `set_frozen`) says otherwise. Names of their parameters:
+    `resampler.*`, `latent_projection.*`, `new_tokens.*`, and `*.cross_attention.*` inside the language model.
+    """
+
+    config: FlamingoConfig
+    config_class = FlamingoConfig
+    base_model_prefix = ""
+    main_input_name = "input_ids"
+    input_modalities: ClassVar[tuple[str, ...]] = ("image", "text")
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _no_split_modules: ClassVar[list[str]] = ["CrossAttendingBlock"]
+
+    def __init__(
+        self,
+        config: FlamingoConfig,
+        language_model: PreTrainedModel | None = None,
+        vision_encoder: PreTrainedModel | None = None,
+    ) -> None:
+        super().__init__(config)
+        if language_model is None:
+            language_model = AutoModelForCausalLM.from_config(config.text_config)
+        if vision_encoder is None:
+            vision_encoder = AutoModel.from_config(config.vision_config)
+        config.text_config, config.vision_config = language_model.config, vision_encoder.config
+        self.vision_encoder = vision_encoder
+        self.resampler = PerceiverResampler(config)
+        self.latent_projection = _latent_projection(config)
+        for part in (self.resampler, self.latent_projection):
+            initialize(part, config.initializer_range)
+        inputs, outputs = language_model.get_input_embeddings(), language_model.get_output_embeddings()
+        self.new_tokens = NewTokens(config, inputs, outputs)
+        attach(self.new_tokens, outputs)
+        blocks = {at: GatedCrossAttention(config, i) for i, at in enumerate(config.cross_attention_layers)}
+        insert(language_model, blocks)
+        self.language_model = language_model
+        self._keep_initial_values()
+        self.post_init()
+        self.set_frozen(language_model=config.freeze_language_model, vision_encoder=config.freeze_vision_encoder)
+
+    @classmethod
+    def from_backbones(
+        cls,
+        config: FlamingoConfig | None = None,
+        *,
+        language_model: PreTrainedModel | str,
+        vision_encoder: PreTrainedModel | str,
+        **options: Any,
+    ) -> Flamingo:
+        """A Flamingo over two models, each given as transformers loads it or by its name or folder.
+
+        `options` are fields of `FlamingoConfig`; with `config`, they change it. The models are used, not copied: the
+        language model's blocks are wrapped in place. Names are kept, so that a checkpoint may leave the backbones out.
+        """
+        if isinstance(language_model, str):
+            options.setdefault("language_model_name", language_model)
+            language_model = load_language_model(language_model)
+        if isinstance(vision_encoder, str):
+            options.setdefault("vision_encoder_name", vision_encoder)
+            vision_encoder = load_vision_encoder(vision_encoder)
+        fields = {} if config is None else own_fields(config)
+        # Copies: a configuration that is given sub-configurations resets their choice of attention kernel.
+        backbones = {"text_config": deepcopy(language_model.config), "vision_config": deepcopy(vision_encoder.config)}
+        return cls(FlamingoConfig(**{**fields, **options, **backbones}), language_model, vision_encoder)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        image_counts: Tensor | None = None,
+        labels: Tensor | None = None,
+        *,
+        phi: Tensor | None = None,
+        past_key_values: FlamingoCache | None = None,
+        use_cache: bool = False,
+        beams: int = 1,
+        **kwargs: Any,
+    ) -> FlamingoOutput:
+        """Logits of every next token and, with labels, their loss.
+
+        input_ids [B, L]. pixel_values [N, T, 3, H, W]: the images of all rows, row by row, in the order of their
+        `<image>` tags; none (None, or N = 0) is fine. image_counts [B]: how many belong to each row; None counts
+        the tags. labels [B, L] as input_ids, -100 where nothing is to be learnt; the loss shifts them and is the mean
+        over those that count. phi [B, L]: i for the row's i-th image, 0 for none; None is the image before (and at
+        the tag itself, its image). The attention mask is of the text alone; padding may be on either side.
+        `past_key_values` holds earlier tokens and their images: then all arguments are of the new tokens.
+
+        Raises ValueError if tags and images differ in number, if phi names an image that is not there,
+        or if the pixels do not have the shape above.
+        """
+        if past_key_values is None and use_cache:
+            past_key_values = FlamingoCache(config=self.language_model.config)
+        cache = _own(past_key_values)
+        latents_NRM = self.encode_images(pixel_values)
+        is_image_BL = input_ids == self.config.image_token_id
+        visible = see(
+            is_image_BL, len(latents_NRM), image_counts, phi, cache, attend=self.config.attend, beams=beams
+        )
+        outputs = self._run_language_model(
+            self.new_tokens.embed(input_ids, self.language_model.get_input_embeddings()),
+            Sight(latents_NRM, visible, cache),
+            attention_mask=attention_mask,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        loss = None
+        if labels is not None:
+            loss = next_token_loss(self._sayable(labels), outputs.logits, kwargs.get("num_items_in_batch"))
+        return FlamingoOutput(
+            loss=loss,
+            logits=outputs.logits,
+            past_key_values=cache if use_cache else None,
+            hidden_states=outputs.get("hidden_states"),
+            attentions=outputs.get("attentions"),
+        )
+
+    def encode_images(self, pixel_values: Tensor | None) -> Tensor:
+        """latents_NRM of pixel_values [N, T, 3, H, W]; of none, an empty tensor. The frozen encoder gets no gradient."""
+        if pixel_values is not None:
+            check_pixels(pixel_values)
+        if pixel_values is None or (len(pixel_values) == 0 and self.config.freeze_vision_encoder):
+            frames = 1 if pixel_values is None else pixel_values.shape[1]
+            features = self.resampler.latents.new_zeros(0, frames, 1, self.config.vision_width)
+        else:
+            pixels_MCHW = pixel_values.flatten(0, 1).to(self.vision_encoder.dtype)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_vision_encoder):
+                features_MSV = frame_features(self.vision_encoder, pixels_MCHW)
+            features = features_MSV.unflatten(0, pixel_values.shape[:2])
+        return self.latent_projection(self.resampler(features.to(self.resampler.latents.dtype)))
+
+    def _run_language_model(self, x_BLE: Tensor, sight: Sight, *, attention_mask: Tensor | None, **kwargs: Any) -> Any:
+        cache = sight.cache
+        for ours in ("num_items_in_batch", "return_dict"):
+            kwargs.pop(ours, None)
+        if kwargs.get("position_ids") is None:
+            kwargs["position_ids"] = position_ids_of(self.language_model, attention_mask, x_BLE.shape[1])
+        if kwargs["position_ids"] is None:
+            del kwargs["position_ids"]
+        if self.language_model.config.model_type in BLOCKS_GET_NO_KEYWORDS:
+            cache = cache if cache is not None else FlamingoCache()
+            cache.sight = sight
+        else:
+            kwargs["cross_attention"] = sight
+        outputs = self.language_model(
+            inputs_embeds=x_BLE, attention_mask=attention_mask, past_key_values=cache, return_dict=True, **kwargs
+        )
+        if cache is not None:
+            cache.sight = None
+        if getattr(self.language_model.config, "final_logit_softcapping", None):
+            outputs.logits = self.new_tokens.hide_unsayable(outputs.logits)
+        return outputs
+
+    def _sayable(self, labels_BL: Tensor) -> Tensor:
+        """Labels without those of `<image>` where it has no logit: it is read, never said."""
+        if self.new_tokens.image_has_logit:
+            return labels_BL
+        return labels_BL.masked_fill(labels_BL == self.config.image_token_id, -100)
+
+    def set_frozen(self, *, language_model: bool | None = None, vision_encoder: bool | None = None) -> None:
+        """Freeze or train the backbones, each as said; None leaves it. The new parts always train."""
+        if language_model is not None:
+            self.config.freeze_language_model = language_model
+            for name, parameter in self.language_model.named_parameters():
+                if ".cross_attention." not in name:
+                    parameter.requires_grad_(not language_model)
+        if vision_encoder is not None:
+            self.config.freeze_vision_encoder = vision_encoder
+            self.vision_encoder.requires_grad_(not vision_encoder)
+        self.train(self.training)
+
+    def trainable_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters that train, in a stable order."""
+        return (parameter for parameter in self.parameters() if parameter.requires_grad)
+
+    def train(self, mode: bool = True) -> Flamingo:
+        """As any module's; a frozen vision encoder stays in evaluation mode."""
+        super().train(mode)
+        if self.config.freeze_vision_encoder:
+            self.vision_encoder.eval()
+        return self
+
+    @property
+    def cross_attention_blocks(self) -> list[GatedCrossAttention]:
+        """The gated cross-attention blocks, first to last."""
+        return [part for part in self.language_model.modules() if isinstance(part, GatedCrossAttention)]
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The language model's; rows of the new tokens are in `new_tokens`."""
+        return self.language_model.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The language model's, in the same sense."""
+        return self.language_model.get_output_embeddings()
+
+    def _keep_initial_values(self) -> None:
+        """Every part has its values (loaded, or drawn when it was made): transformers need not draw them again."""
+        for part in self.modules():
+            if all(tensor.device.type != "meta" for tensor in part.parameters(recurse=False)):
+                part._is_hf_initialized = True
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """For parts that a checkpoint lacks."""
+        super()._init_weights(module)
+        if isinstance(module, PerceiverResampler):
+            nn.init.normal_(module.latents, std=self.config.initializer_range)
+
+
+def own_fields(config: FlamingoConfig) -> dict[str, Any]:
+    """The fields of a FlamingoConfig that are not of its backbones and not derived from them."""
+    names = FlamingoConfig.__annotations__
+    return {name: getattr(config, name) for name in names if name not in (*FlamingoConfig.sub_configs, "sub_configs", "model_type")}
+
+
+def load_language_model(name: str) -> PreTrainedModel:
+    """The decoder with its head, by name or folder, in the type of its file."""
+    return AutoModelForCausalLM.from_pretrained(name)
+
+
+def load_vision_encoder(name: str) -> PreTrainedModel:
+    """The vision encoder by name or folder; of a model of images and texts (CLIP, SigLIP) the vision half."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(name)
+    return AutoModel.from_pretrained(name, config=getattr(config, "vision_config", config))
+
+
+def _latent_projection(config: FlamingoConfig) -> nn.Module:
+    width = config.resampler_width or config.vision_width
+    if config.latent_width in (None, width):
+        return nn.Identity()
+    return nn.Linear(width, config.latent_width, bias=False)
+
+
+def _own(cache: Any) -> FlamingoCache | None:
+    if cache is None or isinstance(cache, FlamingoCache):
+        return cache
+    raise ValueError(
+        f"past_key_values is a {type(cache).__name__}, which has no place for images, so later tokens could not see "
+        "them; pass a model.cache.FlamingoCache"
+    )

@@ -1,0 +1,83 @@
+"""Cross-attention into any decoder: its blocks are wrapped, nothing of its code is changed.
+
+What to attend to is passed with the call, as the keyword argument `cross_attention`, which decoders of transformers 5
+hand on to their blocks. Those of mpt and bloom hand on only the cache, which then carries it.
+
+Shapes: B rows, L tokens, W width.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from model.cache import FlamingoCache
+from model.cross_attention import GatedCrossAttention, Sight
+
+BLOCKS_GET_NO_KEYWORDS = frozenset({"mpt", "bloom"})
+"""Families whose blocks get the cache but not the keyword arguments of the model's call."""
+
+
+class CrossAttendingBlock(nn.Module):
+    """A block of the language model with gated cross-attention before it.
+
+    Called as the block it wraps. Without images in the call (the language model used alone) it is that block.
+    """
+
+    def __init__(self, block: nn.Module, cross_attention: GatedCrossAttention) -> None:
+        super().__init__()
+        self.block = block
+        self.cross_attention = cross_attention
+
+    def forward(self, hidden_states: Tensor, *args: Any, cross_attention: Sight | None = None, **kwargs: Any) -> Any:
+        """As the wrapped block, of x_BLW."""
+        sight = cross_attention or _carried(args, kwargs)
+        if sight is not None:
+            hidden_states = self.cross_attention(hidden_states, *sight)
+        return self.block(hidden_states, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        """What decoders ask their blocks for (`attention_type`, ...) the wrapped block answers."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("block"), name)
+
+
+def _carried(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sight | None:
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, FlamingoCache):
+            sight: Sight | None = value.sight
+            return sight
+    return None
+
+
+def decoder_blocks(language_model: PreTrainedModel) -> nn.ModuleList:
+    """The list of a language model's blocks, in which they can be wrapped in place.
+
+    Raises ValueError where there is no such list, or more than one.
+    """
+    layers = getattr(language_model.config.get_text_config(), "num_hidden_layers", None)
+    lists = {name: part for name, part in language_model.named_modules() if isinstance(part, nn.ModuleList)}
+    found = [name for name, part in lists.items() if len(part) == layers]
+    if len(found) != 1:
+        sizes = ", ".join(f"{name} of {len(part)}" for name, part in lists.items()) or "none"
+        raise ValueError(
+            f"{type(language_model).__name__} has {len(found)} lists of its num_hidden_layers = {layers} blocks "
+            f"(lists: {sizes}), so it is not known where cross-attention belongs; use a decoder such as llama, opt or gpt_neox"
+        )
+    return lists[found[0]]
+
+
+def insert(language_model: PreTrainedModel, blocks: dict[int, GatedCrossAttention]) -> None:
+    """Wrap the language model's block i with `blocks[i]`, in place."""
+    layers = decoder_blocks(language_model)
+    for index, cross_attention in blocks.items():
+        if isinstance(layers[index], CrossAttendingBlock):
+            raise ValueError(
+                f"block {index} of the {type(language_model).__name__} has cross-attention already, and a second one would "
+                "see the same images; give a language model that is in no other Flamingo"
+            )
+        layers[index] = CrossAttendingBlock(layers[index], cross_attention)

@@ -1,0 +1,71 @@
+"""Frames to features, whatever the vision encoder: CLIP, SigLIP, SigLIP2, DINOv2, timm.
+
+Shapes: M frames, C = 3 channels, H and W pixels, S features, V their width, G x G patches.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+SUMMARY_TOKENS = {"clip_vision_model": 1, "dinov2": 1, "vit": 1}
+"""Leading features that stand for the whole frame and are left out: the resampler summarises by itself."""
+
+
+def frame_features(encoder: PreTrainedModel, pixels_MCHW: Tensor) -> Tensor:
+    """features_MSV of every frame: the encoder's last layer, without summary tokens. M may be 0."""
+    if encoder.config.model_type == "siglip2_vision_model":
+        hidden = encoder(**_patches(pixels_MCHW, encoder.config.patch_size)).last_hidden_state
+    else:
+        hidden = encoder(pixel_values=pixels_MCHW).last_hidden_state
+    if hidden.ndim == 4:  # a convolutional encoder's map_MVHW
+        return hidden.flatten(2).transpose(1, 2)
+    return hidden[:, summary_tokens(encoder) :]
+
+
+def summary_tokens(encoder: PreTrainedModel) -> int:
+    """How many leading features of a frame are not of a place in it."""
+    if encoder.config.model_type == "timm_wrapper":
+        return int(getattr(encoder.timm_model, "num_prefix_tokens", 0))
+    registers = int(getattr(encoder.config, "num_register_tokens", 0) or 0)
+    return SUMMARY_TOKENS.get(encoder.config.model_type, 1 if registers else 0) + registers
+
+
+def _patches(pixels_MCHW: Tensor, size: int) -> dict[str, Any]:
+    """Frames as SigLIP2 takes them: flat patches, a mask and the grid's shape."""
+    frames, channels, height, width = pixels_MCHW.shape
+    grid = height // size, width // size
+    patches = pixels_MCHW[:, :, : grid[0] * size, : grid[1] * size].reshape(frames, channels, grid[0], size, grid[1], size)
+    return {
+        "pixel_values": patches.permute(0, 2, 4, 3, 5, 1).reshape(frames, grid[0] * grid[1], size * size * channels),
+        "pixel_attention_mask": torch.ones(frames, grid[0] * grid[1], dtype=torch.long, device=pixels_MCHW.device),
+        "spatial_shapes": torch.tensor([grid] * frames, dtype=torch.long).view(frames, 2),
+    }
+
+
+def check_pixels(pixel_values: Tensor) -> None:
+    """Raise ValueError unless pixel_values is [images, frames, 3, height, width]."""
+    if pixel_values.ndim != 5:
+        raise ValueError(
+            f"pixel_values has shape {list(pixel_values.shape)}, so images and frames cannot be told apart; "
+            "give [total images, frames, 3, height, width] (one frame for a picture)"
+        )
+    if pixel_values.shape[2] != 3:
+        raise ValueError(
+            f"pixel_values has {pixel_values.shape[2]} channels (shape {list(pixel_values.shape)}) and the vision encoder "
+            "reads 3; convert the images to RGB"
+        )
+
+
+def vision_width(config: Any) -> int | None:
+    """Channels of a feature as the vision configuration names them; None if it does not."""
+    width: int | None = getattr(config, "hidden_size", None)
+    return width
+
+
+def set_eval(module: nn.Module) -> None:
+    """Evaluation mode, whatever the model around is in: a frozen encoder gives the same features always."""
+    module.train(False)
