@@ -15,24 +15,14 @@ import fsspec
 
 from pipeline.crawl.archive_stream import (
     GZIP_MAGIC,
+    START_BYTES,
     DamagedMember,
     GzipMember,
-    PlainFile,
     Source,
     next_gzip_member,
     next_record_start,
 )
-from pipeline.crawl.warc_record import (
-    ARC_MAGIC,
-    BadRecord,
-    Fault,
-    RecordStream,
-    WarcRecord,
-    parse_record,
-)
-
-OTHER_COMPRESSION = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
-
+from pipeline.crawl.warc_record import BadRecord, Fault, RecordStream, WarcRecord, parse_record
 
 OTHER_COMPRESSION = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 
@@ -64,58 +54,68 @@ class _Archive:
         self._arc = False
 
     def read(self) -> Iterator[WarcRecord | Fault]:
-        start = self._source.peek()
+        start = self._source.peek(START_BYTES)
         compression = next((name for magic, name in OTHER_COMPRESSION.items() if start.startswith(magic)), None)
         if start.startswith(GZIP_MAGIC):
             yield from self._read_gzip()
         elif compression:
-            yield self._fault(0, BadRecord("unsupported_compression", compression))
+            yield self._fault(self._source.position, BadRecord("unsupported_compression", compression))
         else:
             yield from self._read_plain()
 
     def _read_plain(self) -> Iterator[WarcRecord | Fault]:
         start: int | None = self._source.position
         while start is not None:
-            stream = RecordStream(PlainFile(self._source), start)
+            stream = RecordStream(self._source, start)
             start = None
             try:
                 yield from self._records(stream)
             except BadRecord as bad:
-                found = next_record_start(self._source, stream.record_start)
+                found = next_record_start(self._source, stream.record_start, arc=self._arc)
                 start = self._source.position if found else None
                 swallowed = start is not None and start < stream.record_end
                 yield from self._judged(stream, bad, swallowed)
 
     def _read_gzip(self) -> Iterator[WarcRecord | Fault]:
-        more, resuming = True, False
+        more, damaged = True, False
         while more:
             offset = self._source.position
             member = GzipMember(self._source)
-            stream = RecordStream(member, offset, whole_member=True)
+            stream = RecordStream(member, offset)
             try:
-                if resuming and not stream.at_record():
-                    raise BadRecord("not_a_record")
-                resuming = False
-                yield from self._records(stream)
-                stream.drain()
-            except (BadRecord, DamagedMember) as error:
-                bad = error if isinstance(error, BadRecord) else BadRecord("damaged_gzip_member", str(error))
-                if not resuming:  # a magic number inside damaged data belongs to the fault already named
-                    yield from self._judged(stream, bad, swallowed=False)
-                resuming = True
-            more = self._next_member(offset, member.finished)
+                damaged = damaged and not stream.at_record()
+                if not damaged:  # else a magic number inside damaged data, which belongs to the fault already named
+                    yield from self._records_of_member(stream)
+                    damaged = not member.finished
+            except DamagedMember as error:
+                if not damaged:
+                    yield self._fault(offset, BadRecord("damaged_gzip_member", str(error)))
+                damaged = True
+            ahead = self._source.peek(20)
+            if damaged:
+                more = next_gzip_member(self._source, offset)
+            elif ahead and not ahead.startswith(GZIP_MAGIC):
+                yield self._fault(self._source.position, BadRecord("junk_after_member", f"begins with {ahead!r}"))
+                more = next_gzip_member(self._source, self._source.position)
+            else:
+                more = bool(ahead)
 
-    def _next_member(self, offset: int, finished: bool) -> bool:
-        """Move to the next gzip member: where this one ended, or where the next magic number stands."""
-        if finished and self._source.peek().startswith(GZIP_MAGIC):
-            return True
-        return next_gzip_member(self._source, self._source.position if finished else offset)
+    def _records_of_member(self, stream: RecordStream) -> Iterator[WarcRecord | Fault]:
+        """The records of a gzip member; behind one that is not as it should be, the next that begins on a line."""
+        more = True
+        while more:
+            try:
+                yield from self._records(stream)
+                more = False
+            except BadRecord as bad:
+                yield from self._judged(stream, bad, swallowed=False)
+                more = stream.skip_to_record()
 
     def _records(self, stream: RecordStream) -> Iterator[WarcRecord]:
         """The records in one stream; raises `BadRecord` or `DamagedMember` at the first that is not as it should be."""
         while stream.skip_blank_lines():
             stream.mark_record()
-            self._arc = self._arc or stream.starts_with(ARC_MAGIC)
+            self._arc = self._arc or stream.at_arc_record()
             try:
                 record = parse_record(stream, self._path, self._limit, arc=self._arc)
             finally:
