@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +24,8 @@ from pipeline.progress import Progress
 from pipeline.recipe import Recipe
 from pipeline.run import Run
 
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+"""Ray colours its tracebacks."""
 TASKS_PER_SLOT = 2
 """Submitted parts for each that can run: one at work, one that waits, so that no worker idles between two."""
 
@@ -169,5 +172,5 @@ def _failed(stage: Stage, part: Part, attempts: int, error: RayError) -> FailedP
         inputs=part.inputs,
         attempts=attempts,
         error=f"{type(cause).__name__}: {' '.join(str(cause).split())[:500]}",
-        traceback=str(error)[-20_000:],
+        traceback=COLOURS.sub("", str(error))[-20_000:],
     )

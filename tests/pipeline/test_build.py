@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -13,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+from warcio.archiveiterator import ArchiveIterator
 
 from pipeline.build import build
 from pipeline.crawl.sample import write_sample_crawl
@@ -165,8 +168,24 @@ def test_every_shared_archive_in_one_run(shared_data: Path, tmp_path: Path) -> N
         assert counted == len(entry.faults) and all(fault.path in entry.inputs[0] for fault in entry.faults)
     silent = [entry.inputs[0] for entry in entries.values() if not entry.counters.get("records") and not entry.faults]
     assert not silent, "a file without a record has a fault that says why"
-    assert manifest.counts["extract"]["pages"] == 71
+    pages = {entry.inputs[0].rpartition(" of ")[0]: entry.counters.get("pages", 0) for entry in entries.values()}
+    by_warcio = {str(path): pages_by_warcio(path) for path in files}
+    assert all(pages[path] >= count for path, count in by_warcio.items())
+    assert sum(pages.values()) == sum(by_warcio.values()) + 3, "three files are one gzip member, which warcio refuses"
     assert manifest.counts["deduplicate"]["documents_dropped.same_crawl_of_page"] > 0
+
+
+def pages_by_warcio(path: Path) -> int:
+    """HTML responses of status 200 that warcio reads before it ends or gives up."""
+    pages = 0
+    with path.open("rb") as file, contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
+        for record in ArchiveIterator(file, arc2warc=True):
+            http, url = record.http_headers, record.rec_headers.get_header("WARC-Target-URI") or ""
+            if (record.rec_type or "").strip().lower() != "response" or http is None or not url.startswith("http"):
+                continue
+            mime = (http.get_header("Content-Type") or "").partition(";")[0].strip().lower()
+            pages += http.get_statuscode() == "200" and mime in ("text/html", "application/xhtml+xml")
+    return pages
 
 
 def test_a_part_that_fails_is_set_aside_and_the_rest_goes_on(crawl: Path, tmp_path: Path) -> None:
@@ -176,11 +195,12 @@ def test_a_part_that_fails_is_set_aside_and_the_rest_goes_on(crawl: Path, tmp_pa
     manifest = build(parse_recipe(values, "-"), str(tmp_path / "run"))
     assert manifest.counts["extract"]["documents"] > 0
     (failed,) = Run.open(str(tmp_path / "run")).failures("extract").values()
-    assert failed.attempts == 2 and "missing.warc.gz" in failed.error and "Traceback" in failed.traceback
+    assert failed.attempts == 2 and "missing.warc.gz" in failed.error
+    assert "pipeline/crawl/warc.py" in failed.traceback and "\x1b" not in failed.traceback
 
 
 def test_wrong_input_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nothing.warc names no file"):
+    with pytest.raises(InputError, match="nothing\\.warc names no file"):
         build(parse_recipe({"crawl": {"paths": [f"{tmp_path}/nothing.warc"]}}, "-"), str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
