@@ -60,7 +60,7 @@ def _inflate(data: bytes, limit: int) -> bytes:
         except BodyError as error:
             if str(error) != "body_corrupt":
                 raise
-    return data
+    return _plain_text_or_corrupt(data)
 
 
 def _inflated(data: bytes, limit: int, window_bits: int) -> bytes:
@@ -89,7 +89,7 @@ def _unbrotli(data: bytes, limit: int) -> bytes:
 
 
 def _plain_text_or_corrupt(data: bytes) -> bytes:
-    """Brotli has no magic number: a body that begins with markup was never compressed."""
+    """Brotli and bare deflate have no magic number: a body that begins with markup was never compressed."""
     if data.lstrip()[:1] == b"<":
         return data
     raise BodyError("body_corrupt")
