@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import posixpath
+import zlib
 from collections.abc import Iterator, Sequence
 
 import fsspec
@@ -39,12 +40,10 @@ def archive_files(patterns: Sequence[str], *, prefix: str | None = None) -> dict
 
 def _matches(pattern: str) -> dict[str, int]:
     fs, path = url_to_fs(pattern)
-    if any(character in path for character in "*?["):
-        matches = fs.glob(path, detail=True)
-    elif fs.isdir(path):
-        matches = fs.find(path, detail=True)
+    if fs.exists(path):  # asked first, since a file's name may hold a bracket or a question mark
+        matches = fs.find(path, detail=True) if fs.isdir(path) else {path: fs.info(path)}
     else:
-        matches = {path: fs.info(path)} if fs.exists(path) else {}
+        matches = fs.glob(path, detail=True) if any(character in path for character in "*?[") else {}
     if not matches:
         raise InputError(
             f"crawl.paths: {pattern} names no file, so there is nothing to read; "
@@ -71,7 +70,7 @@ def _lines(listing: str) -> list[str]:
         content = file.read()
     try:
         text = (gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content).decode()
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(
             f"crawl.paths: {listing} is not a listing ({error}); it must be text with one path a line"
         ) from error

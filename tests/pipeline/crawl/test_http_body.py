@@ -78,13 +78,13 @@ def test_a_body_that_breaks_off_gives_what_is_there(encoding: str) -> None:
 @pytest.mark.parametrize("encoding", PACKED)
 def test_a_body_of_noise_is_corrupt(encoding: str) -> None:
     head = {"gzip": PACKED["gzip"][:10], "x-gzip": PACKED["gzip"][:10], "deflate": b"\x78\x9c"}.get(encoding, b"")
-    with pytest.raises(BodyError, match="^body_corrupt$"):
+    with pytest.raises(BodyError, match=r"^body_corrupt$"):
         body_of(head + b"\xff" * 100, encoding)
 
 
 @pytest.mark.parametrize("encoding", ["zstd", "compress", "gzip, dcb", "x-unknown"])
 def test_an_encoding_that_is_not_read_is_said(encoding: str) -> None:
-    with pytest.raises(BodyError, match="^body_unsupported_encoding$"):
+    with pytest.raises(BodyError, match=r"^body_unsupported_encoding$"):
         body_of(PAGE, encoding)
 
 
@@ -92,12 +92,12 @@ def test_an_encoding_that_is_not_read_is_said(encoding: str) -> None:
 def test_a_body_may_have_max_bytes_and_not_one_more(encoding: str) -> None:
     packed = PACKED.get(encoding, PAGE)
     assert body_of(packed, encoding, max_bytes=len(PAGE)) == PAGE
-    with pytest.raises(BodyError, match="^body_too_large$"):
+    with pytest.raises(BodyError, match=r"^body_too_large$"):
         body_of(packed, encoding, max_bytes=len(PAGE) - 1)
 
 
 def test_packed_twice_is_bounded_at_each_step() -> None:
-    with pytest.raises(BodyError, match="^body_too_large$"):
+    with pytest.raises(BodyError, match=r"^body_too_large$"):
         body_of(gzip.compress(gzip.compress(bytes(2**24))), "gzip, gzip", max_bytes=2**20)
 
 
