@@ -2,8 +2,23 @@
 
 from pipeline.inspect.collect import statistics
 from pipeline.inspect.figures import Statistics
+from pipeline.inspect.report import write_report
+from pipeline.inspect.sections import Curve, Paragraph, Pictures, Section, Table
 from pipeline.inspect.status import RunStatus, run_status
 from pipeline.inspect.status_terminal import print_status
 from pipeline.inspect.terminal import print_statistics
 
-__all__ = ["RunStatus", "Statistics", "print_statistics", "print_status", "run_status", "statistics"]
+__all__ = [
+    "Curve",
+    "Paragraph",
+    "Pictures",
+    "RunStatus",
+    "Section",
+    "Statistics",
+    "Table",
+    "print_statistics",
+    "print_status",
+    "run_status",
+    "statistics",
+    "write_report",
+]

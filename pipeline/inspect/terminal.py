@@ -12,6 +12,7 @@ from pipeline.inspect.figures import Frequencies, Statistics, Step
 from pipeline.inspect.wording import (
     TRACKS,
     bin_label,
+    kinds,
     number,
     percent,
     plain,
@@ -45,7 +46,7 @@ def print_statistics(statistics: Statistics, console: Console) -> None:
             console.print(_bars((bin_label(each, distribution), each.count) for each in shown_bins(distribution)))
     for frequencies in statistics.frequencies.values():
         if frequencies.total:
-            _heading(console, frequencies.title, _kinds(frequencies))
+            _heading(console, frequencies.title, kinds(frequencies))
             console.print(_frequencies(frequencies))
 
 
@@ -110,12 +111,6 @@ def _frequencies(frequencies: Frequencies) -> Table:
         rest = frequencies.distinct - len(listed)
         listed.append((f"{number(rest)} others", others))
     return _bars(listed, frequencies.total)
-
-
-def _kinds(frequencies: Frequencies) -> str:
-    about = "" if frequencies.exact else "at least "
-    word = "value" if frequencies.distinct == 1 else "values"
-    return f"{number(frequencies.total)} {frequencies.unit}, {about}{number(frequencies.distinct)} {word}"
 
 
 def _table() -> Table:

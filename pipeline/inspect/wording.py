@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.inspect.figures import Bin, Distribution
+from pipeline.inspect.figures import Bin, Distribution, Frequencies
 
 KIB = 1024
 
@@ -71,6 +71,13 @@ def summary(distribution: Distribution) -> str:
         f"all in {said(distribution.lowest)}–{said(distribution.highest)}"
     )
     return f"{line}; {number(distribution.missing)} unknown" if distribution.missing else line
+
+
+def kinds(frequencies: Frequencies) -> str:
+    """`265 documents, 24 values`."""
+    about = "" if frequencies.exact else "at least "
+    word = "value" if frequencies.distinct == 1 else "values"
+    return f"{number(frequencies.total)} {frequencies.unit}, {about}{number(frequencies.distinct)} {word}"
 
 
 def plain(text: str) -> str:

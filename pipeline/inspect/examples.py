@@ -1,0 +1,77 @@
+"""Example documents of a dataset, as they are: texts and pictures in page order, pictures small and inside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+from PIL import Image, ImageOps
+
+from pipeline.images.decode import MIME_OF_FORMAT
+from pipeline.inspect.folder import DatasetFolder
+from schemas.document import DATASET_SCHEMA, InterleavedDocument
+
+SIDE = 320
+"""Longest side of a picture in the report, in pixels."""
+MAX_PIXELS = 64_000_000
+ROWS = 16
+"""Rows read at a time, since each brings its images."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    document: InterleavedDocument
+    image_bytes: list[bytes | None]
+    """As long as the document's images; None where it has no image with bytes."""
+
+
+def example_documents(folder: DatasetFolder, count: int) -> list[Example]:
+    """`count` documents at even distances in the first shard that has any; the same ones each time."""
+    for split in folder.manifest.splits.values():
+        for shard in split.documents:
+            if shard.documents:
+                count = min(count, shard.documents)
+                wanted = {place * shard.documents // count for place in range(count)}
+                with folder.open_parquet(shard.path) as file:
+                    return list(_examples(file, wanted))
+    return []
+
+
+def _examples(file: pq.ParquetFile, wanted: set[int]) -> Iterator[Example]:
+    """Row groups without a wanted row are not read."""
+    start = 0
+    for group in range(file.num_row_groups):
+        rows = file.metadata.row_group(group).num_rows
+        here = {row - start for row in wanted if start <= row < start + rows}
+        start += rows
+        first = 0
+        for batch in (
+            file.iter_batches(batch_size=ROWS, row_groups=[group], columns=DATASET_SCHEMA.names) if here else ()
+        ):
+            for row in range(batch.num_rows):
+                if first + row in here:
+                    values = batch.slice(row, 1).to_pylist()[0]
+                    yield Example(document=InterleavedDocument.from_row(values), image_bytes=values["image_bytes"])
+            first += batch.num_rows
+
+
+def picture_url(content: bytes) -> str | None:
+    """The picture as a `data:` URL, drawn anew at no more than `SIDE` pixels; None if it cannot be decoded.
+
+    Drawn anew, so that nothing of the bytes from the web reaches the browser.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=list(MIME_OF_FORMAT)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                return None
+            picture = ImageOps.exif_transpose(image)
+            picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    except Exception:  # Pillow raises OSError, ValueError, TypeError, struct.error, ... on damage; the page says so
+        return None
+    picture.thumbnail((SIDE, SIDE))
+    drawn = io.BytesIO()
+    picture.save(drawn, "WEBP", quality=82)
+    return "data:image/webp;base64," + base64.b64encode(drawn.getvalue()).decode()

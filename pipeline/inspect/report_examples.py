@@ -1,0 +1,48 @@
+"""One example document as HTML: its nodes in page order."""
+
+from __future__ import annotations
+
+from html import escape
+
+from pipeline.inspect.examples import Example, picture_url
+from pipeline.inspect.wording import number, plain, reason
+from schemas.document import OK, ImageReference
+
+NODES = 16
+CHARACTERS = 700
+"""Of one text node; what is cut is said."""
+
+
+def example_article(example: Example) -> str:
+    """The document's title and place, then its first `NODES` nodes."""
+    document = example.document
+    nodes = list(zip(document.texts, document.images, example.image_bytes, strict=True))
+    shown = "".join(
+        _text(text) if text is not None else _image(image, content) for text, image, content in nodes[:NODES]
+    )
+    if len(nodes) > NODES:
+        shown += f'<p class="soft">… {number(len(nodes) - NODES)} more nodes</p>'
+    facts = [f"{number(document.signals['words'])} words"] if document.signals else []
+    facts.append(f"{number(sum(content is not None for content in example.image_bytes))} images")
+    facts += [document.language] if document.language else []
+    return (
+        f'<article><h3 dir="auto">{escape(plain(document.title or document.url))}</h3>'
+        f"<small>{escape(plain(document.url))}<br>{escape(', '.join(facts))}</small>"
+        f'<div class="nodes">{shown}</div></article>'
+    )
+
+
+def _text(text: str) -> str:
+    more = f" <small>… {number(len(text) - CHARACTERS)} more characters</small>" if len(text) > CHARACTERS else ""
+    return f'<p dir="auto">{escape(text[:CHARACTERS])}{more}</p>'
+
+
+def _image(image: ImageReference | None, content: bytes | None) -> str:
+    url = picture_url(content) if content is not None else None
+    alt = escape(image.alt or "") if image is not None else ""
+    if url is not None:
+        caption = f'<figcaption dir="auto">alt: {alt}</figcaption>' if alt else ""
+        return f'<figure><img src="{url}" alt="{alt}" loading="lazy">{caption}</figure>'
+    status = (image.status if image is not None else None) or "unknown"
+    why = "its bytes cannot be shown" if status == OK else reason(status)
+    return f'<p class="missing">image not in the dataset: {escape(why)}{f" (alt: {alt})" if alt else ""}</p>'

@@ -1,0 +1,53 @@
+"""Sections to HTML: what callers add to the report. All of it is escaped."""
+
+from __future__ import annotations
+
+from html import escape
+
+from pipeline.inspect.charts import curve_chart
+from pipeline.inspect.examples import picture_url
+from pipeline.inspect.sections import Curve, Item, Paragraph, Pictures, Section, Table
+from pipeline.inspect.wording import number
+
+
+def section_html(section: Section) -> str:
+    """The section's items, one behind another, without its title."""
+    return "".join(_item(item) for item in section.items)
+
+
+def _item(item: Item) -> str:
+    if isinstance(item, Paragraph):
+        return f"<p>{escape(item.text)}</p>"
+    if isinstance(item, Table):
+        return table_html(item)
+    if isinstance(item, Curve):
+        return curve_chart(item)
+    return _pictures(item)
+
+
+def table_html(table: Table) -> str:
+    numeric = [all(isinstance(row[place], int | float) for row in table.rows) for place in range(len(table.header))]
+    kinds_of = [' class="number"' if is_number else "" for is_number in numeric]
+    head = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in zip(table.header, kinds_of, strict=True))
+    rows = "".join(
+        f"<tr>{''.join(f'<td{kind}>{_cell(cell)}</td>' for cell, kind in zip(row, kinds_of, strict=True))}</tr>"
+        for row in table.rows
+    )
+    title = f"<h3>{escape(table.title)}</h3>" if table.title else ""
+    body = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
+    return f'{title}<div class="scroll"><table class="plain">{body}</table></div>'
+
+
+def _cell(cell: str | int | float) -> str:
+    if isinstance(cell, str):
+        return escape(cell)
+    return number(cell) if isinstance(cell, int) else f"{cell:,.4g}"
+
+
+def _pictures(item: Pictures) -> str:
+    drawn = []
+    for content, caption in item.pictures:
+        url = picture_url(content)
+        picture = f'<img src="{url}" alt="">' if url else '<div class="missing">cannot be shown</div>'
+        drawn.append(f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>")
+    return f'<div class="pictures">{"".join(drawn)}</div>'
