@@ -3,14 +3,16 @@
 torch and transformers only; nothing here knows of datasets, Ray or training.
 """
 
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor
 
 from model.config import FlamingoConfig
 from model.flamingo import Flamingo, FlamingoOutput
+from model.processor import FlamingoProcessor
 
 AutoConfig.register(FlamingoConfig.model_type, FlamingoConfig)
 AutoModel.register(FlamingoConfig, Flamingo)
 AutoModelForCausalLM.register(FlamingoConfig, Flamingo)
 AutoModelForImageTextToText.register(FlamingoConfig, Flamingo)
+AutoProcessor.register(FlamingoConfig, FlamingoProcessor)
 
-__all__ = ["Flamingo", "FlamingoConfig", "FlamingoOutput"]
+__all__ = ["Flamingo", "FlamingoConfig", "FlamingoOutput", "FlamingoProcessor"]
