@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ray.cluster_utils import Cluster
 from warcio.archiveiterator import ArchiveIterator
 
 from pipeline.build import build
@@ -216,3 +217,16 @@ def test_the_frozen_recipe_builds_the_same_again(unbroken: tuple[Path, Manifest]
         manifest.recipe_sha256
     )
     assert json.loads((run / "dataset/dataset.json").read_text())["recipe_sha256"] == manifest.recipe_sha256
+
+
+def test_the_same_command_builds_on_a_cluster(recipe: Recipe, unbroken: tuple[Path, Manifest], tmp_path: Path) -> None:
+    """Two nodes, as Ray's own test cluster starts them; the bytes are those of one machine."""
+    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        cluster.add_node(num_cpus=1)
+        command = [sys.executable, "-m", "cli", "build", str(tmp_path / "recipe.yaml"), "--run", str(tmp_path / "run")]
+        subprocess.run([*command, "--address", cluster.address], check=True, capture_output=True, timeout=300)
+    finally:
+        cluster.shutdown()
+    assert hashes(tmp_path / "run") == hashes(unbroken[0])
