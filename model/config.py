@@ -67,6 +67,8 @@ class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
     initializer_range: float = 0.02
     """Standard deviation of the new weights' initial values."""
     format_version: int = FORMAT_VERSION
+    checkpoint_holds: str = "everything"
+    """Of a saved configuration: `everything`, or only what was `trained`."""
     language_model_name: str | None = None
     """Where a checkpoint that holds only trained weights finds its language model; None: it holds that, too."""
     vision_encoder_name: str | None = None

@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
+from transformers import AutoModel, AutoModelForCausalLM, GenerationConfig, GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from model.cache import FlamingoCache
-from model.checkpoint import FlamingoCheckpoint
+from model.checkpoint import FlamingoCheckpoint, load_language_model, load_vision_encoder
 from model.config import FlamingoConfig
 from model.cross_attention import GatedCrossAttention, Sight
 from model.generation import FlamingoGeneration
@@ -90,6 +90,7 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
         insert(language_model, blocks)
         self.language_model = language_model
         self._keep_initial_values()
+        self.generation_config = self._generation_defaults()
         self.post_init()
         self.set_frozen(language_model=config.freeze_language_model, vision_encoder=config.freeze_vision_encoder)
 
@@ -248,6 +249,17 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
         """The language model's, in the same sense."""
         return self.language_model.get_output_embeddings()
 
+    def _generation_defaults(self) -> GenerationConfig:
+        """The language model's, which also stop at the end of chunk."""
+        given = getattr(self.language_model, "generation_config", None)
+        defaults = deepcopy(given) if given is not None else GenerationConfig()
+        ends = defaults.eos_token_id if isinstance(defaults.eos_token_id, list) else [defaults.eos_token_id]
+        ends = [*(end for end in ends if end is not None), self.config.end_of_chunk_token_id]
+        defaults.eos_token_id = sorted(set(ends))
+        if defaults.pad_token_id is None:
+            defaults.pad_token_id = ends[0]
+        return defaults
+
     def _keep_initial_values(self) -> None:
         """Every part has its values (loaded, or drawn when it was made): transformers need not draw them again."""
         for part in self.modules():
@@ -265,19 +277,6 @@ def own_fields(config: FlamingoConfig) -> dict[str, Any]:
     """The fields of a FlamingoConfig that are not of its backbones and not derived from them."""
     names = FlamingoConfig.__annotations__
     return {name: getattr(config, name) for name in names if name not in (*FlamingoConfig.sub_configs, "sub_configs", "model_type")}
-
-
-def load_language_model(name: str) -> PreTrainedModel:
-    """The decoder with its head, by name or folder, in the type of its file."""
-    return AutoModelForCausalLM.from_pretrained(name)
-
-
-def load_vision_encoder(name: str) -> PreTrainedModel:
-    """The vision encoder by name or folder; of a model of images and texts (CLIP, SigLIP) the vision half."""
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(name)
-    return AutoModel.from_pretrained(name, config=getattr(config, "vision_config", config))
 
 
 def _latent_projection(config: FlamingoConfig) -> nn.Module:
