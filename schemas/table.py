@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -15,27 +17,23 @@ class SchemaError(ValueError):
 def to_table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     """`rows` as a table of exactly `schema`.
 
-    pyarrow alone drops unknown keys, fills missing ones with null and lets nulls into fields that
-    forbid them; here each of these, and any value of a wrong type, raises `SchemaError`.
+    pyarrow alone drops unknown keys, fills missing ones with null, lets nulls into fields that forbid them and cuts
+    1.5 to 1; here each of these, and any value of a wrong type, raises `SchemaError`.
     """
-    names = set(schema.names)
+    contract = _structure(pa.struct(list(schema)))
     for number, row in enumerate(rows):
-        if row.keys() != names:
-            raise _mismatch(f"row {number} {_difference(set(row), names)}", row, schema)
+        if problem := _misfit(row, contract):
+            raise _mismatch(f"row {number} {problem}", row, schema)
     try:
         table = pa.Table.from_pylist(list(rows), schema=schema)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, TypeError) as error:
+    except (pa.ArrowException, ValueError, OverflowError, TypeError) as error:
         number = next((n for n, row in enumerate(rows) if not _fits(row, schema)), 0)
         raise _mismatch(f"row {number}: {error}", rows[number], schema) from error
-    for field in schema:
-        if not field.nullable and table[field.name].null_count:
-            number = table[field.name].to_pylist().index(None)
-            raise _mismatch(f"row {number} has a null in {field.name}, which forbids it", rows[number], schema)
-    _check_parallel(table, rows, schema)
+    _check_parallel(rows, schema)
     return table
 
 
-def _check_parallel(table: pa.Table, rows: Sequence[dict[str, Any]], schema: pa.Schema) -> None:
+def _check_parallel(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> None:
     """`texts`, `images` and `image_bytes` are as long as each other, with one node at each index."""
     if not {"texts", "images"} <= set(schema.names):
         return
@@ -51,15 +49,76 @@ def _check_parallel(table: pa.Table, rows: Sequence[dict[str, Any]], schema: pa.
             raise _mismatch(problem, row, schema)
 
 
+@dataclass(frozen=True)
+class _Structure:
+    """What pyarrow does not hold a struct's values to."""
+
+    names: frozenset[str]
+    required: tuple[str, ...]
+    """Fields that forbid null."""
+    strict: tuple[tuple[str, tuple[type, ...]], ...]
+    """Fields, and the types whose values pyarrow would turn into the field's own without a word."""
+    inner: tuple[tuple[str, bool, _Structure], ...]
+    """Fields that are structs, or lists of structs (True)."""
+
+
+@cache
+def _structure(struct: pa.StructType) -> _Structure:
+    inner = []
+    for field in struct:
+        is_list = pa.types.is_list(field.type)
+        kind = field.type.value_type if is_list else field.type
+        if pa.types.is_struct(kind):
+            inner.append((field.name, is_list, _structure(kind)))
+    return _Structure(
+        frozenset(field.name for field in struct),
+        tuple(field.name for field in struct if not field.nullable),
+        tuple((field.name, turned) for field in struct if (turned := _silently_turned(field.type))),
+        tuple(inner),
+    )
+
+
+def _silently_turned(kind: pa.DataType) -> tuple[type, ...]:
+    if pa.types.is_integer(kind):
+        return (float,)  # 1.5 becomes 1
+    if pa.types.is_floating(kind):
+        return (bool,)
+    if pa.types.is_string(kind):
+        return (bytes,)
+    if pa.types.is_binary(kind):
+        return (str,)
+    return (int, float) if pa.types.is_timestamp(kind) else ()
+
+
+def _misfit(value: Any, structure: _Structure) -> str | None:
+    """What keys, nulls or types of `value` break the contract, in structs within it too; None if none do."""
+    if not isinstance(value, dict):
+        return None  # pyarrow says what it is
+    if value.keys() != structure.names:
+        return _difference(set(value), structure.names)
+    for name in structure.required:
+        if value[name] is None:
+            return f"has a null in {name}, which forbids it"
+    for name, turned in structure.strict:
+        if isinstance(value[name], turned):
+            return f"has a {type(value[name]).__name__} in {name}: {_describe(value[name])}"
+    for name, is_list, inner in structure.inner:
+        values = (value[name] or ()) if is_list else (value[name],)
+        for item in values if isinstance(values, list | tuple) else ():
+            if problem := _misfit(item, inner):
+                return f"in {name} {problem}"
+    return None
+
+
 def _fits(row: dict[str, Any], schema: pa.Schema) -> bool:
     try:
         pa.Table.from_pylist([row], schema=schema)
-    except (pa.ArrowException, OverflowError, TypeError):
+    except (pa.ArrowException, ValueError, OverflowError, TypeError):
         return False
     return True
 
 
-def _difference(found: set[str], wanted: set[str]) -> str:
+def _difference(found: set[str], wanted: frozenset[str]) -> str:
     missing, unknown = sorted(wanted - found), sorted(found - wanted)
     parts = [f"lacks {', '.join(missing)}"] if missing else []
     return " and ".join(parts + ([f"has the unknown {', '.join(unknown)}"] if unknown else []))
@@ -74,7 +133,7 @@ def _mismatch(problem: str, row: dict[str, Any], schema: pa.Schema) -> SchemaErr
 def _describe(value: Any) -> str:
     try:
         kind = str(pa.array([value]).type)
-    except (pa.ArrowException, OverflowError, TypeError):
+    except (pa.ArrowException, ValueError, OverflowError, TypeError):
         kind = type(value).__name__
     text = repr(value)
     return f"{kind} = {text if len(text) <= 60 else text[:57] + '...'}"
