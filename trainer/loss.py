@@ -18,10 +18,10 @@ def loss_sum(model: nn.Module, batch: Batch) -> Tensor:
     A sum and not the mean that the model offers: micro-batches differ in how many tokens they have, and a
     mean of means would weigh the tokens of a short page more.
     """
-    logits = model(**batch.inputs()).logits[:, :-1]
-    return F.cross_entropy(
-        logits.flatten(0, 1).float(), batch.labels[:, 1:].flatten(), ignore_index=IGNORED, reduction="sum"
-    )
+    logits = model(**batch.inputs()).logits
+    # The labels are shifted, not the logits, which would be copied.
+    labels = F.pad(batch.labels[:, 1:], (0, 1), value=IGNORED)
+    return F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="sum")
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:

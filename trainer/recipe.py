@@ -55,17 +55,44 @@ class TokenizerSource(_Part):
         return self
 
 
+class Architecture(_Part):
+    """The parts between the backbones: fields of `model.FlamingoConfig`; null: its default, the paper's."""
+
+    cross_attention_interval: int | None = None
+    cross_attention_first: int | None = None
+    cross_attention_heads: int | None = None
+    head_dim: int | None = None
+    feed_forward_multiple: float | None = None
+    activation: str | None = None
+    attend: str | None = None
+    resampler_layers: int | None = None
+    resampler_latents: int | None = None
+    resampler_heads: int | None = None
+    resampler_width: int | None = None
+    resampler_frames: int | None = None
+    latent_width: int | None = None
+    vision_width: int | None = None
+    """Channels of a feature, for encoders whose configuration has no `hidden_size`."""
+    initializer_range: float | None = None
+
+
 class ModelRecipe(_Part):
     language_model: Backbone
     vision_encoder: Backbone
     tokenizer: TokenizerSource
-    flamingo: dict[str, Any] = Field(default_factory=dict)
-    """Fields of `model.FlamingoConfig`: the resampler's and the cross-attention's shapes."""
+    architecture: Architecture = Field(default_factory=Architecture)
+    open_gates: float = 0.0
+    """Where the gates' alpha starts. 0 (the paper) keeps a trained language model as it is; where that is trained
+    from scratch too there is nothing to keep, and an open gate passes gradients to the vision encoder at once."""
+    image_size: int | None = Field(default=None, ge=16)
+    """Side of the square that the vision encoder sees, pixels; null: as the encoder says (the paper: 320)."""
 
 
 class DataRecipe(_Part):
     """What is read, and how a sequence becomes a window (appendix A.3.1)."""
 
+    dataset: str
+    """Folder with a `dataset.json`; an fsspec path."""
     tokens: int = Field(default=256, ge=8)
     """L: the length of a window."""
     images: int = Field(default=5, ge=1)
@@ -134,11 +161,9 @@ class Recipe(_Part):
 
     output: str
     """Folder of the training: checkpoints, metrics, the exported model."""
-    dataset: str
-    """Folder with a `dataset.json`; an fsspec path."""
     seed: int = 0
     model: ModelRecipe
-    data: DataRecipe = Field(default_factory=DataRecipe)
+    data: DataRecipe
     optimizer: OptimizerRecipe = Field(default_factory=OptimizerRecipe)
     training: TrainingRecipe
     checkpoints: CheckpointRecipe = Field(default_factory=CheckpointRecipe)

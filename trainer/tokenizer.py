@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
@@ -39,3 +41,17 @@ def dataset_texts(reader: SequenceReader, samples: int = SAMPLES) -> Iterator[st
             yield from (text for text in reader.read(address).texts if text)
         except UnreadableSampleError:
             continue
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenize:
+    """Text to token ids, nothing added; a class, so that it can be sent to a loader's process.
+
+    A page whose text has the characters `<image>` in it has no image for them: they stay characters.
+    """
+
+    tokenizer: Any
+
+    def __call__(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        return ids

@@ -6,7 +6,7 @@ from trainer.recipe import RecipeError, load_recipe
 
 SMALL = """
 output: out
-dataset: data
+data: {dataset: somewhere}
 model:
   language_model: {pretrained: lm}
   vision_encoder: {config: {model_type: clip_vision_model}, frozen: false}

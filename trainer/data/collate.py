@@ -52,10 +52,14 @@ class Batch:
         """Tokens that are not padding."""
         return int(self.attention_mask.sum())
 
-    def inputs(self) -> dict[str, torch.Tensor]:
-        """Keyword arguments of the model's forward, labels left out."""
-        names = ("input_ids", "attention_mask", "pixel_values", "image_counts", "phi")
-        return {name: getattr(self, name) for name in names}
+    def inputs(self) -> dict[str, torch.Tensor | None]:
+        """Keyword arguments of the model's forward, labels left out.
+
+        Without an image there are no pixels: a vision encoder with batch norms would average over nothing.
+        """
+        inputs: dict[str, torch.Tensor | None] = dict(self._tensors())
+        del inputs["labels"]
+        return {**inputs, "pixel_values": self.pixel_values if len(self.pixel_values) else None}
 
     def to(self, device: torch.device) -> Batch:
         """The batch with its tensors on `device`."""
@@ -67,7 +71,8 @@ class Batch:
         return replace(self, **{name: value.pin_memory() for name, value in self._tensors().items()})  # type: ignore[arg-type]
 
     def _tensors(self) -> dict[str, torch.Tensor]:
-        return {**self.inputs(), "labels": self.labels}
+        names = ("input_ids", "attention_mask", "labels", "pixel_values", "image_counts", "phi")
+        return {name: getattr(self, name) for name in names}
 
 
 def collate(samples: Sequence[Sample], *, tokens: int, image_size: int, padding: int) -> Batch:

@@ -9,6 +9,7 @@ of ranks nor that of loader workers changes what any lane sees.
 from __future__ import annotations
 
 import random
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,6 +23,11 @@ from trainer.data.images import PixelFormat, UndecodableImageError, augment_imag
 from trainer.data.order import SampleOrder
 from trainer.data.sequences import SequenceReader, UnreadableSampleError
 from trainer.data.windows import SpecialTokens, draw_window, tokenize_nodes
+
+UNDECODABLE_IMAGE = "undecodable_image"
+UNREADABLE_SAMPLE = "unreadable_sample"
+SKIP_REASONS = (UNDECODABLE_IMAGE, UNREADABLE_SAMPLE)
+"""Why a sample could not be used."""
 
 STAND_INS = 100
 """Samples tried for one place in a batch before a dataset is taken to be broken as a whole."""
@@ -95,10 +101,10 @@ class LaneDataset(Dataset[Batch]):
             try:
                 return self.form.sample(self.reader.read(address), draw)
             except UndecodableImageError as error:
-                skipped["undecodable_image"] += 1
+                skipped[UNDECODABLE_IMAGE] += 1
                 problem = error
             except UnreadableSampleError as error:
-                skipped["unreadable_sample"] += 1
+                skipped[UNREADABLE_SAMPLE] += 1
                 problem = error
         raise ValueError(
             f"{STAND_INS} samples of {self.reader.folder} in a row cannot be used (the last: {problem}); "
@@ -117,6 +123,11 @@ def rank_lanes(batch_size: int, rank: int, ranks: int) -> range:
     return range(rank * share, (rank + 1) * share)
 
 
+def _outlive_sigterm(worker: int) -> None:
+    """SIGTERM goes to the whole process group; the rank saves a checkpoint first, then ends its workers."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 def load_steps(dataset: LaneDataset, *, first_step: int, last_step: int, workers: int) -> Iterator[list[Batch]]:
     """The micro-batches of each step from `first_step` up to `last_step`, read ahead by `workers` processes."""
     count = dataset.micro_batches
@@ -125,6 +136,7 @@ def load_steps(dataset: LaneDataset, *, first_step: int, last_step: int, workers
         batch_size=None,
         sampler=range(first_step * count, last_step * count),
         num_workers=workers,
+        worker_init_fn=_outlive_sigterm if workers else None,
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=4 if workers else None,
         # A generator of its own: the loader would draw from the global one, and dropout after a resume would differ.

@@ -1,0 +1,103 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from trainer.data.collate import Batch
+from trainer.data.windows import IGNORED
+from trainer.held_out import held_out_loss, shuffle_images
+from trainer.ranks import Ranks
+from trainer.update import NonFiniteError, update
+
+ALONE = Ranks(0, 1, torch.device("cpu"))
+
+
+class Looker(nn.Module):
+    """Logits from the token and from the first pixel of the image that phi names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed = nn.Embedding(10, 10)
+        self.see = nn.Linear(1, 10)
+
+    def forward(self, input_ids, attention_mask, pixel_values, image_counts, phi):
+        first = image_counts.cumsum(0) - image_counts
+        seen = torch.cat([torch.zeros(1), pixel_values[:, 0, 0, 0, 0]])
+        number = torch.where(phi > 0, first[:, None] + phi, 0)
+        return SimpleNamespace(logits=self.embed(input_ids) + self.see(seen[number][..., None]))
+
+
+def batch(rows: list[list[int]], images: list[int]) -> Batch:
+    """Rows of tokens, 9 for the image tag; image i shows the number `images[i]`."""
+    ids = torch.tensor(rows)
+    tags = ids == 9
+    return Batch(
+        keys=[str(row) for row in rows],
+        input_ids=ids,
+        attention_mask=(ids > 0).long(),
+        labels=ids.masked_fill(tags | (ids == 0), IGNORED),
+        phi=tags.long().cumsum(1),
+        pixel_values=torch.tensor(images, dtype=torch.float32).view(-1, 1, 1, 1, 1).expand(-1, 1, 3, 2, 2).clone(),
+        image_counts=tags.sum(1),
+    )
+
+
+LONG, SHORT = [9, 1, 2, 3, 4], [9, 5, 0, 0, 0]
+
+
+def updated(batches: list[Batch]) -> tuple[float, list[torch.Tensor]]:
+    model = Looker()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    report = update(model, optimizer, batches, ALONE, precision="fp32", clip=1e9)
+    return report.loss, [p.detach() for p in model.parameters()]
+
+
+def test_micro_batches_of_unequal_length_add_up_to_the_whole_batch():
+    whole_loss, whole = updated([batch([LONG, SHORT], [3, 7])])
+    split_loss, split = updated([batch([LONG], [3]), batch([SHORT], [7])])
+    assert split_loss == pytest.approx(whole_loss, rel=1e-6)
+    for one, other in zip(whole, split, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_the_norm_of_the_gradients_is_clipped():
+    model = Looker()
+    before = [p.detach().clone() for p in model.parameters()]
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    report = update(model, optimizer, [batch([LONG], [3])], ALONE, precision="fp32", clip=0.01)
+    moved = sum((p - b).square().sum() for p, b in zip(model.parameters(), before, strict=True)).sqrt()
+    assert report.gradient_norm > 0.1
+    assert moved.item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_gradient_that_is_not_finite_is_never_applied():
+    model = Looker()
+    before = [p.detach().clone() for p in model.parameters()]
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    bad = batch([LONG], [3])
+    bad.pixel_values[:] = float("inf")
+    with pytest.raises(NonFiniteError):
+        update(model, optimizer, [bad], ALONE, precision="fp32", clip=1.0)
+    assert all(torch.equal(p, b) for p, b in zip(model.parameters(), before, strict=True))
+
+
+def test_shuffled_images_are_those_of_other_samples():
+    shuffled = shuffle_images(batch([[9, 1, 9, 2], [9, 3, 9, 4]], [10, 11, 20, 21]))
+    assert shuffled.pixel_values[:, 0, 0, 0, 0].tolist() == [20, 21, 10, 11]
+    assert shuffled.image_counts.tolist() == [2, 2]
+
+
+def test_a_model_that_looks_loses_by_shuffled_images_and_one_that_does_not_loses_nothing():
+    model = Looker()
+    held_out = [batch([[9, 1], [9, 2]], [-5, 5])]
+    with torch.no_grad():
+        model.see.bias.zero_()
+        model.see.weight.zero_()
+        blind = held_out_loss(model, held_out, ALONE, precision="fp32")
+        model.see.weight[1], model.see.weight[2] = -1.0, 1.0
+    looking = held_out_loss(model, held_out, ALONE, precision="fp32")
+    assert blind.look == 0
+    assert looking.look > 1
+    assert looking.right < blind.right

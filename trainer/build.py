@@ -1,0 +1,139 @@
+"""The recipe's model and processor, by name or from scratch; nothing here needs a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForCausalLM, AutoTokenizer
+
+from model import Flamingo, FlamingoProcessor
+from trainer.data.images import PixelFormat
+from trainer.data.lanes import SampleForm
+from trainer.data.sequences import SequenceReader
+from trainer.data.windows import SpecialTokens
+from trainer.ranks import Ranks
+from trainer.recipe import Backbone, DataRecipe, ModelRecipe, TokenizerSource
+from trainer.tokenizer import Tokenize, dataset_texts, train_tokenizer
+
+PAPER_IMAGE_SIZE = 320
+"""Pixels (arXiv 2204.14198, appendix A.3.1), for encoders that take any size."""
+
+HALVES = (0.5, 0.5, 0.5)
+
+
+def make_processor(recipe: ModelRecipe, reader: SequenceReader, folder: Path, ranks: Ranks) -> FlamingoProcessor:
+    """The processor in `folder`; the first rank makes it there, once, from the dataset's text if the recipe says so."""
+    if ranks.first and not folder.exists():
+        partial = folder.with_name(f".partial-{folder.name}")
+        _new_processor(recipe, reader).save_pretrained(partial)
+        partial.rename(folder)
+    ranks.wait()
+    processor: FlamingoProcessor = FlamingoProcessor.from_pretrained(folder)
+    return processor
+
+
+def _new_processor(recipe: ModelRecipe, reader: SequenceReader) -> FlamingoProcessor:
+    """With the mean and deviation that a trained vision encoder has learnt to expect; else one half of each."""
+    encoder = recipe.vision_encoder
+    tokenizer = _tokenizer(recipe.tokenizer, reader)
+    if encoder.pretrained is None:
+        size = recipe.image_size or (encoder.config or {}).get("image_size", PAPER_IMAGE_SIZE)
+        return FlamingoProcessor(tokenizer, image_size=size, image_mean=HALVES, image_std=HALVES)
+    images = AutoImageProcessor.from_pretrained(encoder.pretrained)
+    config = AutoConfig.from_pretrained(encoder.pretrained)
+    size = recipe.image_size or getattr(getattr(config, "vision_config", config), "image_size", PAPER_IMAGE_SIZE)
+    return FlamingoProcessor(tokenizer, image_size=size, image_mean=images.image_mean, image_std=images.image_std)
+
+
+def _tokenizer(source: TokenizerSource, reader: SequenceReader) -> Any:
+    if source.pretrained is not None:
+        return AutoTokenizer.from_pretrained(source.pretrained)
+    assert source.vocabulary is not None
+    return train_tokenizer(dataset_texts(reader), source.vocabulary)
+
+
+def build_model(recipe: ModelRecipe, processor: FlamingoProcessor) -> Flamingo:
+    """The Flamingo of the recipe: its new parts, and backbones from scratch, drawn from torch's generator."""
+    architecture = {name: value for name, value in recipe.architecture.model_dump().items() if value is not None}
+    special = special_tokens(processor)
+    model = Flamingo.from_backbones(
+        language_model=_language_model(recipe.language_model, processor),
+        vision_encoder=_vision_encoder(recipe.vision_encoder),
+        freeze_language_model=recipe.language_model.frozen,
+        freeze_vision_encoder=recipe.vision_encoder.frozen,
+        image_token_id=special.image,
+        end_of_chunk_token_id=special.end_of_chunk,
+        **architecture,
+    )
+    if recipe.open_gates:
+        open_gates(model, recipe.open_gates)
+    return model
+
+
+def _language_model(backbone: Backbone, processor: FlamingoProcessor) -> Any:
+    """The name of a trained one, or a new one whose vocabulary is the tokenizer's unless the recipe says otherwise."""
+    if backbone.pretrained is not None:
+        return backbone.pretrained
+    tokenizer = processor.tokenizer
+    known = {
+        "vocab_size": len(tokenizer),
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    return AutoModelForCausalLM.from_config(_config({**known, **(backbone.config or {})}))
+
+
+def _vision_encoder(backbone: Backbone) -> Any:
+    if backbone.pretrained is not None:
+        return backbone.pretrained
+    return AutoModel.from_config(_config(backbone.config or {}))
+
+
+def _config(fields: dict[str, Any]) -> Any:
+    fields = dict(fields)
+    return AutoConfig.for_model(fields.pop("model_type"), **fields)
+
+
+def open_gates(model: Flamingo, alpha: float) -> None:
+    """Sets every gate's alpha."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("_gate"):
+                parameter.fill_(alpha)
+
+
+def sample_form(processor: FlamingoProcessor, recipe: DataRecipe) -> SampleForm:
+    """How sequences become samples for the processor's model."""
+    return SampleForm(
+        tokenize=Tokenize(processor.tokenizer),
+        special=special_tokens(processor),
+        pixels=pixel_format(processor),
+        padding=processor.tokenizer.pad_token_id,
+        tokens=recipe.tokens,
+        images=recipe.images,
+        p_next=recipe.p_next,
+        flip=recipe.flip,
+        colour=recipe.colour,
+    )
+
+
+def special_tokens(processor: FlamingoProcessor) -> SpecialTokens:
+    """Ids of the tokens that mark where things stand."""
+    tokenizer = processor.tokenizer
+    if tokenizer.eos_token_id is None:
+        raise ValueError("the tokenizer has no end-of-text token, so documents could not end; give another tokenizer")
+    return SpecialTokens(
+        image=processor.image_token_id,
+        end_of_chunk=processor.end_of_chunk_token_id,
+        end_of_text=tokenizer.eos_token_id,
+        beginning_of_text=tokenizer.bos_token_id,
+    )
+
+
+def pixel_format(processor: FlamingoProcessor) -> PixelFormat:
+    """What pixels the processor's model takes."""
+    (red, green, blue), (red_std, green_std, blue_std) = processor.image_mean, processor.image_std
+    return PixelFormat(size=processor.image_size, mean=(red, green, blue), std=(red_std, green_std, blue_std))

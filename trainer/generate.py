@@ -1,0 +1,81 @@
+"""What an exported model says of a picture, and whether it looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model import Flamingo, FlamingoProcessor
+from trainer.build import pixel_format, sample_form, special_tokens
+from trainer.data.images import decode_image, to_pixels
+from trainer.data.lanes import LaneDataset
+from trainer.data.order import SampleOrder
+from trainer.data.sequences import SequenceReader
+from trainer.held_out import HeldOutLoss, held_out_loss, rank_batches
+from trainer.ranks import Ranks
+from trainer.recipe import DataRecipe
+from trainer.tokenizer import Tokenize
+
+
+def load_checkpoint(folder: str | Path) -> tuple[Flamingo, FlamingoProcessor]:
+    """Model, in evaluation mode, and processor of an exported training (its `model` folder)."""
+    return Flamingo.from_pretrained(folder).eval(), FlamingoProcessor.from_pretrained(folder)
+
+
+def caption(checkpoint: str | Path, image: bytes, prompt: str = "", *, max_new_tokens: int = 32) -> str:
+    """What the model in the folder `checkpoint` says, greedily, of the picture in `image`, after `prompt`.
+
+    Raises UndecodableImageError if `image` is no picture.
+    """
+    return caption_image(*load_checkpoint(checkpoint), image, prompt, max_new_tokens=max_new_tokens)
+
+
+@torch.no_grad()
+def caption_image(
+    model: Flamingo, processor: FlamingoProcessor, image: bytes, prompt: str = "", *, max_new_tokens: int = 32
+) -> str:
+    """As `caption`, of a model in memory.
+
+    The picture stands where training puts one: `<|endofchunk|><image>`, then the text; the answer ends
+    at the next `<|endofchunk|>` or at the end of the text.
+    """
+    special, pixels = special_tokens(processor), pixel_format(processor)
+    beginning = [] if special.beginning_of_text is None else [special.beginning_of_text]
+    ids = [*beginning, special.end_of_chunk, special.image, *Tokenize(processor.tokenizer)(prompt)]
+    input_ids = torch.tensor([ids], device=model.device)
+    output: Any = model.generate(
+        input_ids=input_ids,
+        attention_mask=torch.ones_like(input_ids),
+        pixel_values=to_pixels(decode_image(image, pixels.size), pixels)[None, None].to(model.device),
+        image_counts=torch.tensor([1], device=model.device),
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        eos_token_id=[special.end_of_chunk, special.end_of_text],
+        pad_token_id=processor.tokenizer.pad_token_id,
+    )
+    text: str = processor.tokenizer.decode(output[0, len(ids) :], skip_special_tokens=True)
+    return text.strip()
+
+
+def look_test(
+    checkpoint: str | Path, dataset: str, *, data: DataRecipe | None = None, batches: int = 8, batch_size: int = 16
+) -> HeldOutLoss:
+    """Loss of the exported model on the dataset's validation windows, with the right and with shuffled images.
+
+    `data` says how windows are drawn (its own dataset and augmentation are not looked at).
+    """
+    model, processor = load_checkpoint(checkpoint)
+    recipe = (data or DataRecipe(dataset=dataset)).model_copy(update={"flip": False, "colour": False})
+    reader = SequenceReader(dataset, "validation")
+    lanes = LaneDataset(
+        reader,
+        SampleOrder(reader.shard_sizes, seed=0),
+        sample_form(processor, recipe),
+        batch_size=batch_size,
+        lanes=range(batch_size),
+        micro_batch_size=batch_size,
+    )
+    alone = Ranks(0, 1, torch.device("cpu"))
+    return held_out_loss(model, rank_batches(lanes, batches, alone), alone, precision="fp32")

@@ -1,0 +1,82 @@
+"""What happened since the last line of the journal: loss, speed, waiting, gates."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from trainer.data.lanes import SKIP_REASONS
+from trainer.ranks import Ranks
+from trainer.update import UpdateReport
+
+Step = TypeVar("Step")
+
+
+class Progress:
+    """Sums over the updates since the last values; what was skipped is counted from the start."""
+
+    def __init__(self) -> None:
+        self._skipped: Counter[str] = Counter()
+        self._reports: list[UpdateReport] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """Starts the clock anew, after something that is not training."""
+        self._reports.clear()
+        self._waited = 0.0
+        self._since = time.perf_counter()
+
+    def waiting(self, steps: Iterable[Step]) -> Iterator[Step]:
+        """The steps, with the time measured that getting each of them takes."""
+        iterator = iter(steps)
+        while True:
+            asked = time.perf_counter()
+            try:
+                step = next(iterator)
+            except StopIteration:
+                return
+            self._waited += time.perf_counter() - asked
+            yield step
+
+    def add(self, report: UpdateReport) -> None:
+        self._reports.append(report)
+        self._skipped.update(report.skipped)
+
+    def values(self, model: nn.Module, rate: float, ranks: Ranks) -> dict[str, float]:
+        """What the journal says of the updates since the last time; every rank must ask.
+
+        `loss` is the mean over updates, `loader_wait` the share of the time, speeds are of all ranks together.
+        """
+        reports = self._reports
+        seconds = time.perf_counter() - self._since
+        skipped = ranks.sum([self._skipped[reason] for reason in SKIP_REASONS])
+        values = {
+            "loss": sum(report.loss for report in reports) / len(reports),
+            "learning_rate": rate,
+            "gradient_norm": reports[-1].gradient_norm,
+            "tokens_per_second": sum(report.tokens for report in reports) / seconds,
+            "samples_per_second": sum(report.samples for report in reports) / seconds,
+            "images_per_second": sum(report.images for report in reports) / seconds,
+            "padding_share": 1 - sum(r.tokens for r in reports) / sum(r.places for r in reports),
+            "loader_wait": self._waited / seconds,
+            **gate_values(model),
+            **{f"skipped/{reason}": count for reason, count in zip(SKIP_REASONS, skipped, strict=True)},
+        }
+        if torch.cuda.is_available():
+            values["memory_gib"] = torch.cuda.max_memory_allocated() / 2**30
+        self.restart()
+        return values
+
+
+def gate_values(model: nn.Module) -> dict[str, float]:
+    """tanh of every gate, by `gate/BLOCK.NAME`: 0 at the start, when the model is its language model alone."""
+    gates = [(name, parameter) for name, parameter in model.named_parameters() if name.endswith("_gate")]
+    values = {}
+    for number, (name, parameter) in enumerate(gates):
+        values[f"gate/{number:03d}.{name.rsplit('.', 1)[-1]}"] = float(parameter.detach().tanh().mean())
+    return values
