@@ -7,6 +7,7 @@ dark, and the page's Content-Security-Policy needs no exception.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -22,14 +23,17 @@ class Row:
     share: float
     """The share that is said."""
     length: float
-    """Of the bar, as a fraction of the longest possible."""
+    """Of the bar, as a fraction of the longest possible; 0 draws none."""
     kind: str = "value"
     """Class of the row: `value`, `kept`, `dropped`, `passed`, `entered`."""
 
 
 def bar_table(rows: Iterable[Row]) -> str:
     """One line for each row: label, bar, count, share. A table, so that it can be read without seeing the bars."""
-    return f'<table class="bars">{"".join(_bar_row(row) for row in rows)}</table>'
+    listed = list(rows)
+    kind = "bars funnel" if any(row.kind == "entered" for row in listed) else "bars"
+    columns = '<colgroup><col class="label"><col><col class="count"><col class="share"></colgroup>'
+    return f'<table class="{kind}">{columns}{"".join(_bar_row(row) for row in listed)}</table>'
 
 
 def value_rows(counts: Sequence[tuple[str, int]], total: int) -> list[Row]:
@@ -39,23 +43,22 @@ def value_rows(counts: Sequence[tuple[str, int]], total: int) -> list[Row]:
 
 
 def _bar_row(row: Row) -> str:
-    label = f'<th scope="row">{escape(plain(row.label))}</th>'
+    name = re.sub(r"([_./])(?=.)", r"\1<wbr>", escape(plain(row.label)))
+    count = f'<td class="count">{number(row.count)}</td>'
     if row.kind == "entered":
-        return f'<tr class="entered">{label}<td></td><td class="count">{number(row.count)}</td><td></td></tr>'
-    width = max(min(row.length, 1) * 100, 0.6 if row.count else 0)
+        return f'<tr class="entered"><th scope="row" colspan="2">{name}</th>{count}<td></td></tr>'
+    width = max(min(row.length, 1) * 100, 0.6 if row.length else 0)
     bar = (
         '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
         f'<rect width="{width:.2f}" height="10"/></svg>'
     )
     share = escape(percent(row.share)).replace(" ", "&nbsp;")
-    return (
-        f'<tr class="{row.kind}">{label}<td class="drawn">{bar}</td>'
-        f'<td class="count">{number(row.count)}</td><td class="share">{share}</td></tr>'
-    )
+    return f'<tr class="{row.kind}"><th scope="row">{name}</th><td>{bar}</td>{count}<td class="share">{share}</td></tr>'
 
 
 WIDTH, HEIGHT = 520, 280
-LEFT, RIGHT, TOP, BOTTOM = 52, 92, 14, 44
+LEFT, RIGHT, TOP, BOTTOM = 48, 124, 14, 44
+LABEL_HEIGHT = 16
 POINTS = 260
 """Points drawn of one line: more than this and each is the mean of its neighbours, since nobody can see more."""
 
@@ -129,15 +132,20 @@ def _line(place: int, points: list[tuple[float, float]], xs: list[float], ys: li
 
 
 def _names(lines: dict[str, list[tuple[float, float]]], xs: list[float], ys: list[float]) -> list[str]:
-    """Each line's name and last value behind its end, moved apart where two would overlap."""
-    ends = sorted((_y(points[-1][1], ys), place, name) for place, (name, points) in enumerate(lines.items()))
-    drawn, lowest = [], -math.inf
-    for y, place, name in ends:
-        y = lowest = max(y + 4, lowest + 30)
-        last_x, last_y = lines[name][-1]
-        x = min(_x(last_x, xs), WIDTH - RIGHT) + 6
-        drawn.append(
-            f'<text class="name line-{place % 4}" x="{x:.1f}" y="{y:.1f}">{escape(plain(name))}'
-            f'<tspan class="last" x="{x:.1f}" dy="14">{last_y:.4g}</tspan></text>'
-        )
-    return drawn
+    """Each line's name and last value behind the plot, at the height where the line ends."""
+    heights = _apart([_y(points[-1][1], ys) + 4 for points in lines.values()])
+    x = WIDTH - RIGHT + 8
+    return [
+        f'<text class="name line-{place % 4}" x="{x}" y="{y:.1f}">{escape(plain(name))} '
+        f'<tspan class="last">{points[-1][1]:.3g}</tspan></text>'
+        for place, (y, (name, points)) in enumerate(zip(heights, lines.items(), strict=True))
+    ]
+
+
+def _apart(heights: list[float]) -> list[float]:
+    """The heights, moved up where two labels would overlap; the lowest stays."""
+    moved, ceiling = list(heights), math.inf
+    for place in sorted(range(len(heights)), key=lambda place: -heights[place]):
+        moved[place] = min(heights[place], ceiling)
+        ceiling = moved[place] - LABEL_HEIGHT
+    return moved

@@ -104,7 +104,7 @@ PLAN = (
         track="images",
         stage="join",
         unit="image_references",
-        entered_as="image references within the rules",
+        entered_as="image references of kept documents",
         kept_as="images in the dataset",
         kept="images",
     ),

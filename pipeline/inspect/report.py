@@ -24,9 +24,10 @@ from pipeline.inspect.report_examples import example_article
 from pipeline.inspect.section_html import section_html, table_html
 from pipeline.inspect.sections import Section, Table
 from pipeline.inspect.style import STYLE
-from pipeline.inspect.wording import TRACKS, bin_label, kinds, number, plain, reason, shown_bins, size, summary
+from pipeline.inspect.wording import TRACKS, bin_label, kinds, number, plain, shown_bins, size, summary
 
 EXAMPLES = 6
+EXAMPLES_ARE = "Documents at even distances in the first shard, not chosen by looks. Pictures are shown small."
 LISTED = 15
 """Values of a column that the report shows."""
 
@@ -60,7 +61,7 @@ def report_html(
     parts = [("Funnel", _funnel(statistics))]
     if shown := example_documents(folder, examples):
         articles = "".join(example_article(example) for example in shown)
-        parts.append(("Examples", f'<div class="columns">{articles}</div>'))
+        parts.append(("Examples", f'<p class="soft">{EXAMPLES_ARE}</p><div class="columns">{articles}</div>'))
     parts.append(("Distributions", _distributions(statistics)))
     parts += [(section.title, section_html(section)) for section in sections]
     if recipe := folder.recipe():
@@ -115,7 +116,7 @@ def _funnel(statistics: Statistics) -> str:
         if steps:
             parts.append(f"<section><h3>{title}</h3>{bar_table(_step_rows(steps))}</section>")
     if statistics.faults:
-        counts = [(reason(name), count) for name, count in statistics.faults.items()]
+        counts = [(name, count) for name, count in statistics.faults.items()]
         rows = bar_table(value_rows(counts, sum(count for _, count in counts)))
         parts.append(_card("Faults in the crawl", "What lies around them was read.", rows))
     return "".join([*parts, "</div>"])
@@ -127,7 +128,7 @@ def _step_rows(steps: list[Step]) -> list[Row]:
     for step in steps:
         if before is None or before.kept != step.entered:
             rows.append(Row(step.entered_as, step.entered, 1, 1, "entered"))
-        rows += [Row(reason(left.reason), left.count, left.share, left.share, left.kind) for left in step.exits]
+        rows += [Row(left.reason, left.count, left.share, left.share, left.kind) for left in step.exits]
         if step.unaccounted:
             rows.append(Row("unaccounted", step.unaccounted, 0, 0, "dropped"))
         rows.append(Row(step.kept_as, step.kept, step.share, step.share, "kept"))

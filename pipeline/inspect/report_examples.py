@@ -5,10 +5,10 @@ from __future__ import annotations
 from html import escape
 
 from pipeline.inspect.examples import Example, picture_url
-from pipeline.inspect.wording import number, plain, reason
+from pipeline.inspect.wording import number, plain
 from schemas.document import OK, ImageReference
 
-NODES = 16
+NODES = 12
 CHARACTERS = 700
 """Of one text node; what is cut is said."""
 
@@ -44,5 +44,5 @@ def _image(image: ImageReference | None, content: bytes | None) -> str:
         caption = f'<figcaption dir="auto">alt: {alt}</figcaption>' if alt else ""
         return f'<figure><img src="{url}" alt="{alt}" loading="lazy">{caption}</figure>'
     status = (image.status if image is not None else None) or "unknown"
-    why = "its bytes cannot be shown" if status == OK else reason(status)
+    why = "its bytes cannot be shown" if status == OK else status
     return f'<p class="missing">image not in the dataset: {escape(why)}{f" (alt: {alt})" if alt else ""}</p>'

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.inspect.status import RunStatus, StageStatus
-from pipeline.inspect.wording import number, plain, reason
+from pipeline.inspect.wording import number, plain
 
 WIDTH = 80
 
@@ -74,7 +74,7 @@ def _print_faults(status: RunStatus, console: Console) -> None:
         console.print()
         console.print(Text(f"Faults in the input of {stage.stage}, read past", style="bold"))
         for fault in stage.faults:
-            console.print(Text(f"  {reason(fault.reason)}: {number(fault.count)}"))
+            console.print(Text(f"  {fault.reason}: {number(fault.count)}"))
             for example in fault.examples:
                 _print_line(console, f"    {example.path} at byte {example.offset}")
                 if example.detail:

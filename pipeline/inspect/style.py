@@ -41,14 +41,14 @@ table.plain th, table.plain td {
 }
 table.plain thead th { color: var(--soft); font-size: .86rem; }
 .number { text-align: right !important; }
-.columns {
-  display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 25rem), 1fr)); gap: 1.75rem 2.5rem;
-}
+.columns { columns: 25rem; column-gap: 2.75rem; }
+.columns > * { break-inside: avoid; margin: 0 0 1.9rem; }
 table.bars { width: 100%; table-layout: fixed; }
-table.bars th { width: 38%; padding: .14rem .6rem .14rem 0; line-height: 1.25; }
+col.label { width: 34%; } .funnel col.label { width: 44%; } col.count { width: 4.6rem; } col.share { width: 4.3rem; }
+table.bars th { padding: .14rem .6rem .14rem 0; line-height: 1.25; }
 table.bars td { padding: .14rem 0; }
-table.bars .count { width: 5rem; text-align: right; padding-left: .6rem; }
-table.bars .share { width: 4.6rem; text-align: right; color: var(--soft); font-size: .86rem; }
+table.bars .count { text-align: right; padding-left: .6rem; }
+table.bars .share { text-align: right; color: var(--soft); font-size: .86rem; }
 svg.bar { display: block; width: 100%; height: .85rem; }
 .value rect { fill: var(--value); } .kept rect { fill: var(--kept); }
 .dropped rect { fill: var(--dropped); } .passed rect { fill: var(--passed); }
@@ -82,12 +82,13 @@ pre {
 }
 @media (max-width: 34rem) {
   body { padding: 1.25rem .9rem 3rem; font-size: 15px; }
-  table.bars th { width: 42%; } table.bars .count { width: 3.9rem; } table.bars .share { width: 4.1rem; }
+  col.label { width: 36%; } .funnel col.label { width: 42%; } col.count { width: 3.9rem; } col.share { width: 4.1rem; }
+  table.plain th, table.plain td { padding-right: .8rem; }
   .tiles { grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); gap: .5rem; }
 }
 @media print {
   body { max-width: none; padding: 0; font-size: 10.5pt; } nav { display: none; }
-  article, .columns > section, tr, figure { break-inside: avoid; }
+  tr, figure { break-inside: avoid; }
   pre { white-space: pre-wrap; }
 }
 """

@@ -16,7 +16,6 @@ from pipeline.inspect.wording import (
     number,
     percent,
     plain,
-    reason,
     shown_bins,
     size,
     summary,
@@ -39,7 +38,7 @@ def print_statistics(statistics: Statistics, console: Console) -> None:
             console.print(_funnel(steps))
     if statistics.faults:
         _heading(console, "Faults in the crawl", "what lies around them was read; see quarantine/ in the run")
-        console.print(_bars((reason(name), count) for name, count in statistics.faults.items()))
+        console.print(_bars((name, count) for name, count in statistics.faults.items()))
     for distribution in statistics.distributions.values():
         if distribution.count:
             _heading(console, distribution.title, summary(distribution))
@@ -83,7 +82,7 @@ def _funnel(steps: list[Step]) -> Table:
             table.add_row(Text(step.entered_as, style="bold"), Text(number(step.entered), style="bold"))
         for left in step.exits:
             lost = left.kind == "dropped"
-            label = Text(f"  {'-' if lost else '·'} {reason(left.reason)}")
+            label = Text(f"  {'-' if lost else '·'} {left.reason}")
             table.add_row(label, number(left.count), percent(left.share), _bar(left.share, "red" if lost else "dim"))
         if step.unaccounted:
             table.add_row(Text("  ? unaccounted", style="red"), number(step.unaccounted))

@@ -30,11 +30,6 @@ def size(count: float) -> str:
     return f"{count:,.1f} TiB"
 
 
-def reason(name: str) -> str:
-    """A counter's reason for people: `no_image_left` is `no image left`."""
-    return name.replace("_", " ")
-
-
 def bin_label(shown: Bin, distribution: Distribution) -> str:
     """`50-74` for whole numbers, `16-32 KiB` for bytes, `1.05-1.25` for ratios; the last is `100 or more`."""
     if distribution.unit == "bytes":
@@ -54,9 +49,14 @@ def _from(shown: Bin) -> str:
 
 
 def shown_bins(distribution: Distribution) -> list[Bin]:
-    """The bins from the first to the last that holds something."""
+    """The bins from the first to the last that holds something; empty neighbours are one bin."""
     filled = [place for place, each in enumerate(distribution.bins) if each.count]
-    return distribution.bins[filled[0] : filled[-1] + 1] if filled else []
+    shown: list[Bin] = []
+    for each in distribution.bins[filled[0] : filled[-1] + 1] if filled else ():
+        if shown and not each.count and not shown[-1].count:
+            each = Bin(low=shown.pop().low, high=each.high, count=0)
+        shown.append(each)
+    return shown
 
 
 def summary(distribution: Distribution) -> str:
