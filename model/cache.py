@@ -51,7 +51,7 @@ class FlamingoCache(DynamicCache):  # type: ignore[misc]
         return stored
 
     def append_rows(self, image_counts_B: Tensor, images: int, beams: int = 1) -> None:
-        """Note `image_counts_B` more images, packed row by row, `images` in all, each row's for its `beams` rows here."""
+        """Note `image_counts_B` more images, packed row by row, `images` in all; each row stands for `beams` rows."""
         counts_B = image_counts_B.repeat_interleave(beams)
         known_B = torch.zeros_like(counts_B) if self.counts_B is None else self.counts_B
         new = image_table(image_counts_B, images).repeat_interleave(beams, dim=0)

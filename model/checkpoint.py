@@ -50,7 +50,9 @@ class FlamingoCheckpoint:
         if config.checkpoint_holds == "trained":
             dtype = {key: kwargs[key] for key in ("dtype",) if key in kwargs}
             lm = _backbone(language_model or config.language_model_name, "language_model", load_language_model, dtype)
-            vision = _backbone(vision_encoder or config.vision_encoder_name, "vision_encoder", load_vision_encoder, dtype)
+            vision = _backbone(
+                vision_encoder or config.vision_encoder_name, "vision_encoder", load_vision_encoder, dtype
+            )
             config = deepcopy(config)
             config.checkpoint_holds = "everything"  # as it is in memory
             model: Any = cls(config, lm, vision)  # type: ignore[call-arg]
@@ -63,7 +65,12 @@ class FlamingoCheckpoint:
         return loaded
 
     def save_pretrained(
-        self, save_directory: str | Path, *, trained_only: bool = False, state_dict: dict[str, Any] | None = None, **kwargs: Any
+        self,
+        save_directory: str | Path,
+        *,
+        trained_only: bool = False,
+        state_dict: dict[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
         """Save to a folder, as safetensors. With `trained_only` the backbones that are frozen are left out.
 
@@ -78,8 +85,8 @@ class FlamingoCheckpoint:
         ):
             if frozen and not getattr(self.config, field):
                 raise ValueError(
-                    f"config.{field} is {getattr(self.config, field)!r}, so nobody could load a checkpoint without that "
-                    "frozen model; set it to a name or folder, or save everything (trained_only=False)"
+                    f"config.{field} is {getattr(self.config, field)!r}, so a checkpoint without that frozen model "
+                    "could not be loaded; set it to a name or folder, or save everything (trained_only=False)"
                 )
         weights = self.state_dict() if state_dict is None else state_dict  # type: ignore[attr-defined]
         trained = {key: value for key, value in weights.items() if self.is_trained(key)}
@@ -114,8 +121,8 @@ def load_trained(model: Any, weights: dict[str, Tensor]) -> None:
     lost = [key for key in missing if model.is_trained(key) and key not in model.all_tied_weights_keys]
     if lost or unknown:
         raise ValueError(
-            f"the checkpoint lacks {len(lost)} tensors of this model {lost[:3]} and has {len(unknown)} that it does not know "
-            f"{unknown[:3]}; it was saved from another configuration"
+            f"the checkpoint lacks {len(lost)} tensors of this model {lost[:3]} and has {len(unknown)} "
+            f"unknown ones {unknown[:3]}; it was saved from another configuration"
         )
 
 

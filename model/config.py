@@ -11,6 +11,8 @@ FORMAT_VERSION = 1
 
 ACTIVATIONS = ("squared_relu", "gelu")
 ATTEND = ("one", "all_previous")
+RESOLVED = ("vision_width", "image_token_id", "end_of_chunk_token_id", "cross_attention_heads")
+"""Fields that follow from the backbones unless given."""
 
 
 class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
@@ -27,12 +29,12 @@ class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
     """The language model's: a transformers configuration, or its dict with `model_type`."""
     vision_config: Any = None
     """The vision encoder's, in the same two forms."""
-    vision_width: int | None = None
+    vision_width: int = None  # type: ignore[assignment]  # never None once made
     """Channels of one vision feature; None reads it from `vision_config` (a timm encoder does not say)."""
 
-    image_token_id: int | None = None
+    image_token_id: int = None  # type: ignore[assignment]  # never None once made
     """`<image>`; None puts it right behind the language model's vocabulary."""
-    end_of_chunk_token_id: int | None = None
+    end_of_chunk_token_id: int = None  # type: ignore[assignment]  # never None once made
     """`<|endofchunk|>`; None puts it behind `<image>`."""
 
     activation: str = "squared_relu"
@@ -48,7 +50,7 @@ class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
     """A cross-attention block stands before every `interval`-th block of the language model,"""
     cross_attention_first: int = 0
     """from this block on, counted from 0. The paper starts at the first; OpenFlamingo at `interval - 1`."""
-    cross_attention_heads: int | None = None
+    cross_attention_heads: int = None  # type: ignore[assignment]  # never None once made
     """None: as many heads of `head_dim` as fit the language model's width, at least one."""
 
     resampler_layers: int = 6
@@ -87,32 +89,54 @@ class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
         self._check()
 
     def _resolve_widths(self) -> None:
-        if self.vision_width is None:
-            self.vision_width = getattr(self.vision_config, "hidden_size", None)
+        unset = {name for name in RESOLVED if getattr(self, name) is None}
+        if "vision_width" in unset:
+            self.vision_width = getattr(self.vision_config, "hidden_size", 0)
+        if not self.vision_width:
+            raise ValueError(
+                f"the vision configuration {self.vision_config.model_type!r} does not say how many channels its "
+                "features have, so the resampler's width is unknown; set vision_width (3072 for timm's dm_nfnet_f6)"
+            )
         vocabulary = self.text_config.vocab_size
-        if self.image_token_id is None:
+        if "image_token_id" in unset:
             self.image_token_id = vocabulary
-        if self.end_of_chunk_token_id is None:
+        if "end_of_chunk_token_id" in unset:
             self.end_of_chunk_token_id = max(vocabulary, self.image_token_id + 1)
-        if self.cross_attention_heads is None:
+        if "cross_attention_heads" in unset:
             self.cross_attention_heads = max(1, self.text_config.hidden_size // self.head_dim)
 
     def _check(self) -> None:
         for name, allowed in (("activation", ACTIVATIONS), ("attend", ATTEND)):
             if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, so it is unknown what to do; take one of {allowed}")
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}, so it is unknown what to do; take one of {allowed}"
+                )
         positive = ("head_dim", "cross_attention_interval", "cross_attention_heads", "resampler_layers")
         for name in (*positive, "resampler_latents", "resampler_heads", "feed_forward_multiple"):
             if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, which leaves nothing to compute; it must be above 0")
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}, which leaves nothing to compute; it must be above 0"
+                )
         if self.image_token_id == self.end_of_chunk_token_id:
-            raise ValueError(f"image_token_id and end_of_chunk_token_id are both {self.image_token_id}; give each its own")
+            raise ValueError(
+                f"image_token_id and end_of_chunk_token_id are both {self.image_token_id}; give each its own"
+            )
         layers = self.text_config.num_hidden_layers
         if not 0 <= self.cross_attention_first < layers:
             raise ValueError(
                 f"cross_attention_first is {self.cross_attention_first} and the language model has {layers} blocks, so "
                 f"no cross-attention would be inserted; choose 0 to {layers - 1}"
             )
+
+    @property
+    def resampled_width(self) -> int:
+        """Width of the resampler's visual tokens."""
+        return self.resampler_width or self.vision_width
+
+    @property
+    def visible_width(self) -> int:
+        """Width of the visual tokens as the cross-attention reads them."""
+        return self.latent_width or self.resampled_width
 
     @property
     def cross_attention_layers(self) -> tuple[int, ...]:

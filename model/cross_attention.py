@@ -3,7 +3,7 @@
 Flamingo (arXiv 2204.14198), section 3.1.2 and the pseudo-code of appendix A.1.2.
 
 Shapes: B rows, L tokens, W width, N images, R visual tokens of an image, M their width, H heads, D head width, P images
-of the fullest row, K tiles (model/phi.py).
+of the fullest row, K tiles of t tokens (model/phi.py), I = H x D.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Sight(NamedTuple):
     cache: FlamingoCache | None
 
 
-class GatedCrossAttention(GradientCheckpointingLayer):
+class GatedCrossAttention(GradientCheckpointingLayer):  # type: ignore[misc]
     """x + tanh(a) attention(x, images), then x + tanh(b) feed_forward(x), with a = b = 0 at the start.
 
     A token that sees no image gets zero from the attention; the feed-forward layer it passes as any other.
@@ -49,10 +49,9 @@ class GatedCrossAttention(GradientCheckpointingLayer):
         super().__init__()
         self.number = number
         width = config.text_config.hidden_size
-        memory = config.latent_width or config.resampler_width or config.vision_width
         self.norm = nn.LayerNorm(width)
         self.attention = AttentionProjections(
-            width, memory, heads=config.cross_attention_heads, head_dim=config.head_dim
+            width, config.visible_width, heads=config.cross_attention_heads, head_dim=config.head_dim
         )
         multiple, activation = config.feed_forward_multiple, config.activation
         self.feed_forward = FeedForward(width, multiple=multiple, activation=activation)
@@ -66,9 +65,12 @@ class GatedCrossAttention(GradientCheckpointingLayer):
         """x_BLW. `latents_NRM` are the images that this call brings; those of earlier calls are in `cache`."""
         key, value = self._keys_values(latents_NRM.to(x_BLW.dtype), cache)
         query = self.attention.queries(self.norm(x_BLW))
-        seen = attend_all(query, key, value, visible) if visible.tiles is None else attend_one(query, key, value, visible)
+        seen = (
+            attend_all(query, key, value, visible) if visible.tiles is None else attend_one(query, key, value, visible)
+        )
         x_BLW = x_BLW + (self.attention.out(seen) * self.attention_gate.tanh()).to(x_BLW.dtype)
-        return x_BLW + (self.feed_forward(x_BLW) * self.feed_forward_gate.tanh()).to(x_BLW.dtype)
+        hidden_BLW: Tensor = self.feed_forward(x_BLW) * self.feed_forward_gate.tanh()
+        return x_BLW + hidden_BLW.to(x_BLW.dtype)
 
     def _keys_values(self, latents_NRM: Tensor, cache: FlamingoCache | None) -> tuple[Tensor, Tensor]:
         """k and v, each (N + 1)RHD: of nothing (zeros, so that what sees it gets zero), then of the images."""
@@ -81,16 +83,17 @@ class GatedCrossAttention(GradientCheckpointingLayer):
 
 
 def attend_one(q_BLHD: Tensor, key: Tensor, value: Tensor, visible: Visible) -> Tensor:
-    """seen_BL(HD): every token attends to the one image that phi names, tile by tile, without a mask."""
+    """seen_BLI: every token attends to the one image that phi names, tile by tile, without a mask."""
     tiles = visible.tiles
     assert tiles is not None
-    q_KtHD = q_BLHD.flatten(0, 1)[tiles.token_of_slot_S].unflatten(0, (len(tiles.image_of_tile_K), -1))
-    seen_Kt = attention(q_KtHD, key[tiles.image_of_tile_K], value[tiles.image_of_tile_K])
-    return seen_Kt.flatten(0, 1)[tiles.slot_of_token_T].unflatten(0, q_BLHD.shape[:2])
+    q_SHD = q_BLHD.flatten(0, 1)[tiles.token_of_slot_S]
+    q_KtHD = q_SHD.view(len(tiles.image_of_tile_K), -1, *q_SHD.shape[1:])
+    seen_KtI = attention(q_KtHD, key[tiles.image_of_tile_K], value[tiles.image_of_tile_K])
+    return seen_KtI.flatten(0, 1)[tiles.slot_of_token_T].view(*q_BLHD.shape[:2], seen_KtI.shape[-1])
 
 
 def attend_all(q_BLHD: Tensor, key: Tensor, value: Tensor, visible: Visible) -> Tensor:
-    """seen_BL(HD): every token attends to the image that phi names and all before it in its row, under a mask."""
+    """seen_BLI: every token attends to the image that phi names and all before it in its row, under a mask."""
     assert visible.table_BP is not None
     k_BKHD, v_BKHD = key[visible.table_BP].flatten(1, 2), value[visible.table_BP].flatten(1, 2)
     number_P = torch.arange(visible.table_BP.shape[1], device=key.device)

@@ -3,8 +3,8 @@
 Alayrac et al., arXiv 2204.14198, section 3. A call costs the vision encoder and the resampler per image (none for
 an image that is in the cache), the language model and its cross-attention blocks per token.
 
-Shapes: B rows, L tokens, N images or videos of the batch, T frames, C = 3 channels, H and W pixels, R visual tokens of an
-image, M their width, E width of embeddings, V columns of the logits.
+Shapes: B rows, L tokens, N images or videos of the batch, T frames, C = 3 channels, H and W pixels, R visual tokens
+of an image, M their width, E width of embeddings, V columns of the logits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from model.cross_attention import GatedCrossAttention, Sight
 from model.generation import FlamingoGeneration
 from model.insertion import BLOCKS_GET_NO_KEYWORDS, insert
 from model.layers import initialize
-from model.loss import next_token_loss
+from model.loss import IGNORED, next_token_loss
 from model.new_tokens import NewTokens, attach
 from model.positions import position_ids_of
 from model.resampler import PerceiverResampler
@@ -149,10 +149,8 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
             past_key_values = FlamingoCache(config=self.language_model.config)
         cache = _own(past_key_values)
         latents_NRM = self.encode_images(pixel_values)
-        is_image_BL = input_ids == self.config.image_token_id
-        visible = see(
-            is_image_BL, len(latents_NRM), image_counts, phi, cache, attend=self.config.attend, beams=beams
-        )
+        is_image_BL = input_ids.eq(self.config.image_token_id)
+        visible = see(is_image_BL, len(latents_NRM), image_counts, phi, cache, attend=self.config.attend, beams=beams)
         outputs = self._run_language_model(
             self.new_tokens.embed(input_ids, self.language_model.get_input_embeddings()),
             Sight(latents_NRM, visible, cache),
@@ -172,7 +170,7 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
         )
 
     def encode_images(self, pixel_values: Tensor | None) -> Tensor:
-        """latents_NRM of pixel_values [N, T, 3, H, W]; of none, an empty tensor. The frozen encoder gets no gradient."""
+        """latents_NRM of pixel_values [N, T, 3, H, W]; of none, an empty tensor. A frozen encoder gets no gradient."""
         if pixel_values is not None:
             check_pixels(pixel_values)
         if pixel_values is None or (len(pixel_values) == 0 and self.config.freeze_vision_encoder):
@@ -182,8 +180,9 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
             pixels_MCHW = pixel_values.flatten(0, 1).to(self.vision_encoder.dtype)
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_vision_encoder):
                 features_MSV = frame_features(self.vision_encoder, pixels_MCHW)
-            features = features_MSV.unflatten(0, pixel_values.shape[:2])
-        return self.latent_projection(self.resampler(features.to(self.resampler.latents.dtype)))
+            features = features_MSV.view(*pixel_values.shape[:2], *features_MSV.shape[1:])
+        latents_NRM: Tensor = self.latent_projection(self.resampler(features.to(self.resampler.latents.dtype)))
+        return latents_NRM
 
     def _run_language_model(self, x_BLE: Tensor, sight: Sight, *, attention_mask: Tensor | None, **kwargs: Any) -> Any:
         cache = sight.cache
@@ -211,7 +210,7 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
         """Labels without those of `<image>` where it has no logit: it is read, never said."""
         if self.new_tokens.image_has_logit:
             return labels_BL
-        return labels_BL.masked_fill(labels_BL == self.config.image_token_id, -100)
+        return labels_BL.masked_fill(labels_BL.eq(self.config.image_token_id), IGNORED)
 
     def set_frozen(self, *, language_model: bool | None = None, vision_encoder: bool | None = None) -> None:
         """Freeze or train the backbones, each as said; None leaves it. The new parts always train."""
@@ -243,11 +242,13 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
 
     def get_input_embeddings(self) -> nn.Module:
         """The language model's; rows of the new tokens are in `new_tokens`."""
-        return self.language_model.get_input_embeddings()
+        embeddings: nn.Module = self.language_model.get_input_embeddings()
+        return embeddings
 
     def get_output_embeddings(self) -> nn.Module:
         """The language model's, in the same sense."""
-        return self.language_model.get_output_embeddings()
+        head: nn.Module = self.language_model.get_output_embeddings()
+        return head
 
     def _generation_defaults(self) -> GenerationConfig:
         """The language model's, which also stop at the end of chunk."""
@@ -276,14 +277,17 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
 def own_fields(config: FlamingoConfig) -> dict[str, Any]:
     """The fields of a FlamingoConfig that are not of its backbones and not derived from them."""
     names = FlamingoConfig.__annotations__
-    return {name: getattr(config, name) for name in names if name not in (*FlamingoConfig.sub_configs, "sub_configs", "model_type")}
+    return {
+        name: getattr(config, name)
+        for name in names
+        if name not in (*FlamingoConfig.sub_configs, "sub_configs", "model_type")
+    }
 
 
 def _latent_projection(config: FlamingoConfig) -> nn.Module:
-    width = config.resampler_width or config.vision_width
-    if config.latent_width in (None, width):
+    if config.visible_width == config.resampled_width:
         return nn.Identity()
-    return nn.Linear(width, config.latent_width, bias=False)
+    return nn.Linear(config.resampled_width, config.visible_width, bias=False)
 
 
 def _own(cache: Any) -> FlamingoCache | None:

@@ -16,10 +16,13 @@ from transformers.generation import GenerationMode
 
 from model.cache import FlamingoCache
 
+_Base: Any = object
+"""At run time a plain mixin in front of transformers' classes, which have no types."""
+
 IMAGE_ARGUMENTS = ("pixel_values", "image_counts")
 
 
-class FlamingoGeneration:
+class FlamingoGeneration(_Base):  # type: ignore[misc]
     """`generate` with `pixel_values` and `image_counts`: greedy, sampling, beams, with or without cache."""
 
     @torch.no_grad()
@@ -121,4 +124,3 @@ def _left_padded(kwargs: dict[str, Any]) -> dict[str, Any]:
     from_BL = (position_L - behind_B[:, None]) % length
     named = {"input_ids": input_ids_BL, "attention_mask": mask_BL, "phi": kwargs.get("phi")}
     return {name: value.gather(1, from_BL) for name, value in named.items() if value is not None}
-

@@ -66,7 +66,8 @@ def decoder_blocks(language_model: PreTrainedModel) -> nn.ModuleList:
         sizes = ", ".join(f"{name} of {len(part)}" for name, part in lists.items()) or "none"
         raise ValueError(
             f"{type(language_model).__name__} has {len(found)} lists of its num_hidden_layers = {layers} blocks "
-            f"(lists: {sizes}), so it is not known where cross-attention belongs; use a decoder such as llama, opt or gpt_neox"
+            f"(lists: {sizes}), so it is not known where cross-attention belongs; "
+            "use a decoder such as llama, opt or gpt_neox"
         )
     return lists[found[0]]
 
@@ -77,7 +78,7 @@ def insert(language_model: PreTrainedModel, blocks: dict[int, GatedCrossAttentio
     for index, cross_attention in blocks.items():
         if isinstance(layers[index], CrossAttendingBlock):
             raise ValueError(
-                f"block {index} of the {type(language_model).__name__} has cross-attention already, and a second one would "
-                "see the same images; give a language model that is in no other Flamingo"
+                f"block {index} of the {type(language_model).__name__} has cross-attention already, and a second "
+                "one would see the same images; give a language model that is in no other Flamingo"
             )
         layers[index] = CrossAttendingBlock(layers[index], cross_attention)

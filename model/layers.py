@@ -1,6 +1,7 @@
 """The two layers that the resampler and the cross-attention share.
 
-Shapes: N batch, Q queries, K keys, H heads, D head width, W width, M width of what is attended to.
+Shapes: N batch, Q queries, K keys, H heads, D head width, W width, M width of what is attended to,
+I = H x D.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class FeedForward(nn.Module):
         self.contract = nn.Linear(int(width * multiple), width, bias=False)
 
     def forward(self, x_NQW: Tensor) -> Tensor:
-        return self.contract(activate(self.expand(self.norm(x_NQW)), self.activation))
+        hidden = activate(self.expand(self.norm(x_NQW)), self.activation)
+        contracted_NQW: Tensor = self.contract(hidden)
+        return contracted_NQW
 
 
 class AttentionProjections(nn.Module):
@@ -41,12 +44,14 @@ class AttentionProjections(nn.Module):
 
     def queries(self, x_NQW: Tensor) -> Tensor:
         """q_NQHD."""
-        return self.query(x_NQW).unflatten(-1, (self.heads, -1))
+        q_NQI: Tensor = self.query(x_NQW)
+        return q_NQI.view(*q_NQI.shape[:-1], self.heads, q_NQI.shape[-1] // self.heads)
 
     def keys_values(self, x_NKM: Tensor) -> tuple[Tensor, Tensor]:
         """k_NKHD and v_NKHD."""
-        key, value = self.key_value(x_NKM).chunk(2, dim=-1)
-        return key.unflatten(-1, (self.heads, -1)), value.unflatten(-1, (self.heads, -1))
+        kv: Tensor = self.key_value(x_NKM)
+        key, value = kv.view(*kv.shape[:-1], 2, self.heads, kv.shape[-1] // (2 * self.heads)).unbind(-3)
+        return key, value
 
 
 def attention(q_NQHD: Tensor, k_NKHD: Tensor, v_NKHD: Tensor, mask_NQK: Tensor | None = None) -> Tensor:

@@ -2,7 +2,8 @@
 
 They have rows of their own, so that the language model's matrices stay as they are: frozen and, if tied, tied.
 
-Shapes: B rows, L tokens, E width of embeddings, V columns of the language model's logits, C columns with the new tokens.
+Shapes: B rows, L tokens, E width of embeddings, V columns of the language model's logits, C
+with the new tokens.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class NewTokens(nn.Module):
     its logit is what that matrix gives, else the lowest number there is. New rows start at the mean of the old.
     """
 
-    def __init__(self, config: FlamingoConfig, inputs: nn.Module, outputs: nn.Module) -> None:
+    def __init__(self, config: FlamingoConfig, inputs: Any, outputs: Any) -> None:
         super().__init__()
         self.image_token_id = int(config.image_token_id)
         self.end_of_chunk_token_id = int(config.end_of_chunk_token_id)
@@ -49,7 +50,7 @@ class NewTokens(nn.Module):
         return torch.where(is_end[..., None], new_2E[END_OF_CHUNK], x_BLE)
 
     def extend_logits(self, head: nn.Module, inputs: tuple[Tensor, ...], logits_BLV: Tensor) -> Tensor:
-        """logits_BLC; a forward hook of the language model's head, so that what comes behind the head applies to all."""
+        """logits_BLC; a forward hook of the language model's head, so that what follows the head applies to all."""
         end_BL1 = (inputs[0] @ self.output_row.to(inputs[0].dtype)[0, :, None]).to(logits_BLV.dtype)
         if self.end_of_chunk_token_id < self.vocabulary:
             logits_BLV[..., self.end_of_chunk_token_id] = end_BL1[..., 0]  # fresh from the head: nobody else has them
@@ -57,7 +58,9 @@ class NewTokens(nn.Module):
             return logits_BLV
         lowest_BL1 = torch.full_like(end_BL1, torch.finfo(end_BL1.dtype).min)
         new = range(self.vocabulary, self.columns)
-        return torch.cat([logits_BLV, *(end_BL1 if i == self.end_of_chunk_token_id else lowest_BL1 for i in new)], dim=-1)
+        return torch.cat(
+            [logits_BLV, *(end_BL1 if i == self.end_of_chunk_token_id else lowest_BL1 for i in new)], dim=-1
+        )
 
     def hide_unsayable(self, logits_BLC: Tensor) -> Tensor:
         """logits_BLC, lowest again where no matrix has a row: a softcap behind the head brings -inf near 0."""

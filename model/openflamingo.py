@@ -1,8 +1,8 @@
 """OpenFlamingo's released checkpoints as a `Flamingo`.
 
 They hold the trainable parameters: `perceiver.*`, the gated cross-attention layers beside the blocks of the
-language model, and, where they were trained, the token embeddings. Facts of its architecture: GELU, 8 heads of 64 whatever
-the width, a resampler of 6 layers and 64 latents as wide as the vision features, no temporal embeddings, and
+language model, and, where they were trained, the token embeddings. Facts of its architecture: GELU, 8 heads of 64
+whatever the width, a resampler of 6 layers and 64 latents as wide as the vision features, no temporal embeddings, and
 cross-attention before the block whose number, counted from 1, is a multiple of the interval.
 """
 
@@ -68,12 +68,12 @@ def load_openflamingo(
 ) -> Flamingo:
     """The model of OpenFlamingo's `checkpoint` (a .pt file, or what it holds) over its backbones.
 
-    Backbones are given as transformers loads them, or by name or folder. The vision encoder is the CLIP that OpenFlamingo
-    used, in transformers' form (CLIPVisionModel). `image_token_id` and `end_of_chunk_token_id` are those of the
+    Backbones are given as transformers loads them, or by name or folder. The vision encoder is the CLIP that
+    OpenFlamingo used, in transformers' form (CLIPVisionModel). `image_token_id` and `end_of_chunk_token_id` are those of the
     checkpoint's tokenizer. Raises ValueError if the checkpoint's tensors and the model's do not match.
     """
     weights = _named_tensors(checkpoint)
-    names = {}
+    names: dict[str, Any] = {}
     if isinstance(language_model, str | Path):
         names["language_model_name"] = str(language_model)
         language_model = load_language_model(str(language_model))
@@ -85,7 +85,7 @@ def load_openflamingo(
         names.pop("language_model_name", None)
     layers = {int(match[1]) for key in weights if (match := re.match(r"perceiver\.layers\.(\d+)\.", key))}
     frames = weights.get("perceiver.frame_embs")
-    model = Flamingo.from_backbones(
+    model: Flamingo = Flamingo.from_backbones(
         language_model=language_model,
         vision_encoder=vision_encoder,
         image_token_id=image_token_id,
@@ -103,10 +103,13 @@ def load_openflamingo(
     )
     _load_new_parts(model, weights)
     _copy_token_rows(model)
-    return model.eval()
+    model.eval()
+    return model
 
 
-def import_openflamingo(checkpoint: str | Path, out: str | Path, *, trained_only: bool = False, **arguments: Any) -> Flamingo:
+def import_openflamingo(
+    checkpoint: str | Path, out: str | Path, *, trained_only: bool = False, **arguments: Any
+) -> Flamingo:
     """`load_openflamingo` and save to the folder `out`; what `m3w import-checkpoint openflamingo` calls."""
     model = load_openflamingo(checkpoint, **arguments)
     model.save_pretrained(out, trained_only=trained_only)
@@ -119,8 +122,8 @@ def _named_tensors(checkpoint: str | Path | dict[str, Any]) -> dict[str, Tensor]
     weights = {key.removeprefix("module."): value for key, value in held.items()}
     if "perceiver.latents" not in weights:
         raise ValueError(
-            f"the checkpoint has {len(weights)} tensors and no perceiver.latents (first names: {list(weights)[:3]}), so it "
-            "is not one of OpenFlamingo; give its checkpoint.pt"
+            f"the checkpoint has {len(weights)} tensors and no perceiver.latents (first names: {list(weights)[:3]}), so "
+            "it is not one of OpenFlamingo; give its checkpoint.pt"
         )
     return weights
 
@@ -155,7 +158,7 @@ def _load_new_parts(model: Flamingo, weights: dict[str, Tensor]) -> None:
     if sorted(blocks) != list(expected):
         raise ValueError(
             f"the checkpoint has cross-attention before blocks {sorted(blocks)} and cross_attention_interval "
-            f"{model.config.cross_attention_interval} puts it before {list(expected)}; give the interval it was trained with"
+            f"{model.config.cross_attention_interval} puts it before {list(expected)}; give its own interval"
         )
     _load(model.resampler, resampler, "the resampler")
     for index, block in zip(expected, model.cross_attention_blocks, strict=True):
@@ -165,10 +168,14 @@ def _load_new_parts(model: Flamingo, weights: dict[str, Tensor]) -> None:
 def _load(part: nn.Module, weights: dict[str, Tensor], name: str) -> None:
     own = part.state_dict()
     wrong = sorted(own.keys() ^ weights.keys()) or [
-        f"{key} {list(weights[key].shape)}, not {list(own[key].shape)}" for key in own if own[key].shape != weights[key].shape
+        f"{key} {list(weights[key].shape)}, not {list(own[key].shape)}"
+        for key in own
+        if own[key].shape != weights[key].shape
     ]
     if wrong:
-        raise ValueError(f"{name}: {len(wrong)} tensors do not match ({wrong[:3]}); these are not the checkpoint's backbones")
+        raise ValueError(
+            f"{name}: {len(wrong)} tensors do not match ({wrong[:3]}); these are not the checkpoint's backbones"
+        )
     part.load_state_dict(weights)
 
 
@@ -176,12 +183,16 @@ def _resampler_name(key: str) -> str:
     for pattern, ours in RESAMPLER_NAMES:
         if match := re.fullmatch(pattern, key):
             return match.expand(ours)
-    raise ValueError(f"the checkpoint has the tensor {key}, which no OpenFlamingo that is known here has; nothing was loaded")
+    raise ValueError(
+        f"the checkpoint has the tensor {key}, which no OpenFlamingo that is known here has; nothing was loaded"
+    )
 
 
 def _block_name(key: str, name: str) -> str:
     if name not in BLOCK_NAMES:
-        raise ValueError(f"the checkpoint has the tensor {key}, which no OpenFlamingo that is known here has; nothing was loaded")
+        raise ValueError(
+            f"the checkpoint has the tensor {key}, which no OpenFlamingo that is known here has; nothing was loaded"
+        )
     return BLOCK_NAMES[name]
 
 
@@ -189,11 +200,12 @@ def _block_name(key: str, name: str) -> str:
 def _copy_token_rows(model: Flamingo) -> None:
     """The new tokens' rows lie in the language model's matrices; ours start as those."""
     tokens, ids = model.new_tokens, (model.config.image_token_id, model.config.end_of_chunk_token_id)
-    inputs, outputs = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+    inputs: Any = model.get_input_embeddings().weight
+    outputs: Any = model.get_output_embeddings().weight
     if max(ids) >= len(inputs):
         raise ValueError(
-            f"image_token_id {ids[0]} and end_of_chunk_token_id {ids[1]} lie outside the {len(inputs)} rows of the checkpoint's "
-            "token embeddings; give the numbers of OpenFlamingo's tokenizer"
+            f"image_token_id {ids[0]} and end_of_chunk_token_id {ids[1]} lie outside the {len(inputs)} rows of the "
+            "checkpoint's token embeddings; give the numbers of OpenFlamingo's tokenizer"
         )
     tokens.embedding.copy_(inputs[list(ids)])
     tokens.output_row.copy_(outputs[ids[1] : ids[1] + 1])

@@ -33,7 +33,7 @@ def next_image(is_image_BL: Tensor) -> Tensor:
 
 
 class TileIndex(NamedTuple):
-    """Where every token stands among the tiles; a tuple of tensors so that it passes through compile and checkpoints."""
+    """Where every token stands among the tiles; a tuple of tensors, so that compile and checkpointing see through it."""
 
     token_of_slot_S: Tensor
     slot_of_token_T: Tensor
@@ -45,7 +45,9 @@ def tile_index(image_BL: Tensor, images: int) -> TileIndex:
     """The tiles of tokens that see image_BL (0: nothing, 1 to `images`: an image of the batch)."""
     image_T = image_BL.flatten()
     tokens, tile = len(image_T), min(TILE, image_BL.shape[1])
-    count = torch.zeros(images + 1, dtype=torch.long, device=image_T.device).scatter_add(0, image_T, torch.ones_like(image_T))
+    count = torch.zeros(images + 1, dtype=torch.long, device=image_T.device).scatter_add(
+        0, image_T, torch.ones_like(image_T)
+    )
     tiles_of_image = (count + tile - 1) // tile
     last_tile = tiles_of_image.cumsum(0)
     first_slot, first_token = (last_tile - tiles_of_image) * tile, count.cumsum(0) - count

@@ -27,8 +27,8 @@ Picture = Image.Image | np.ndarray[Any, Any]
 class FlamingoProcessor(ProcessorMixin):  # type: ignore[misc]
     """A tokenizer with the two new tokens, and the format of the pixels.
 
-    A picture keeps its aspect: its longer side becomes `image_size`, and the square is filled with the mean colour, which
-    is 0 once normalised (appendix A.3.1, 320 x 320). Raises ValueError where tags and pictures differ in number.
+    A picture keeps its aspect: its longer side becomes `image_size`, and the square is filled with the mean colour,
+    which is 0 once normalised (appendix A.3.1, 320 x 320). Raises ValueError where tags and pictures differ in number.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class FlamingoProcessor(ProcessorMixin):  # type: ignore[misc]
         for number, (words, row) in enumerate(zip(texts, rows, strict=True)):
             if words.count(IMAGE_TOKEN) != len(row):
                 raise ValueError(
-                    f"text {number} has {words.count(IMAGE_TOKEN)} {IMAGE_TOKEN} tags and {len(row)} images come with it, so "
-                    "they cannot be matched; give one image for each tag"
+                    f"text {number} has {words.count(IMAGE_TOKEN)} {IMAGE_TOKEN} tags and {len(row)} images come with it, "
+                    "so they cannot be matched; give one image for each tag"
                 )
         if padding_side is not None:
             kwargs["padding_side"] = padding_side
@@ -101,7 +101,7 @@ class FlamingoProcessor(ProcessorMixin):  # type: ignore[misc]
 
     def pixels(self, item: Picture | Sequence[Picture]) -> Tensor:
         """frames_T3SS of one picture (T = 1) or of a video's frames, normalised."""
-        frames = item if isinstance(item, list | tuple) else [item]
+        frames: Sequence[Any] = item if isinstance(item, list | tuple) else [item]
         if not frames:
             raise ValueError("a video has 0 frames, so nothing stands for its tag; give at least one")
         return torch.stack([self._frame(frame) for frame in frames])
@@ -122,7 +122,9 @@ class FlamingoProcessor(ProcessorMixin):  # type: ignore[misc]
     def _stack(packed: list[Tensor]) -> Tensor:
         frames = [len(item) for item in packed]
         if len(set(frames)) > 1:
-            raise ValueError(f"the images have {frames} frames and one batch holds one number of them; sample frames alike")
+            raise ValueError(
+                f"the images have {frames} frames and one batch holds one number of them; sample frames alike"
+            )
         return torch.stack(packed)
 
     @property

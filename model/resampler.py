@@ -28,7 +28,7 @@ class PerceiverResampler(nn.Module):
 
     def __init__(self, config: FlamingoConfig) -> None:
         super().__init__()
-        features, width = config.vision_width, config.resampler_width or config.vision_width
+        features, width = config.vision_width, config.resampled_width
         self.projection = nn.Identity() if features == width else nn.Linear(features, width, bias=False)
         self.latents = nn.Parameter(torch.randn(config.resampler_latents, width) * config.initializer_range)
         frames = config.resampler_frames
@@ -45,7 +45,8 @@ class PerceiverResampler(nn.Module):
         latents_NRW = self.latents.expand(len(x_NKW), -1, -1)
         for layer in self.layers:
             latents_NRW = layer(latents_NRW, x_NKW)
-        return self.norm(latents_NRW)
+        normed_NRW: Tensor = self.norm(latents_NRW)
+        return normed_NRW
 
 
 class ResamplerLayer(nn.Module):
@@ -65,7 +66,8 @@ class ResamplerLayer(nn.Module):
         key, value = self.attention.keys_values(memory)
         seen = attention(self.attention.queries(queries_NRW), key, value)
         latents_NRW = latents_NRW + self.attention.out(seen)
-        return latents_NRW + self.feed_forward(latents_NRW)
+        hidden_NRW: Tensor = self.feed_forward(latents_NRW)
+        return latents_NRW + hidden_NRW
 
 
 def temporal_embeddings(learnt_FW: Tensor, frames: int) -> Tensor:

@@ -64,22 +64,22 @@ def _note(
 def _check_counts(tags_B: Tensor, counts_B: Tensor, images: int, beams: int, *, continues: bool) -> None:
     if len(counts_B) * beams != len(tags_B):
         raise ValueError(
-            f"image_counts has {len(counts_B)} entries and input_ids {len(tags_B)} rows, so it is unknown which row has "
-            "which images; give one count for each row"
+            f"image_counts has {len(counts_B)} entries and input_ids {len(tags_B)} rows, so it is unknown which row "
+            "has which images; give one count for each row"
         )
     tags, counts = tags_B[::beams].tolist(), counts_B.tolist()
     if sum(counts) != images or min(counts, default=0) < 0:
         raise ValueError(
-            f"image_counts {counts} add up to {sum(counts)} and pixel_values holds {images} images; the counts must say "
-            "how many of them belong to each row, in order"
+            f"image_counts {counts} add up to {sum(counts)} and pixel_values holds {images} images; the counts must "
+            "say how many of them belong to each row, in order"
         )
     if continues and images == 0:
         return  # a tag that the language model itself wrote brings no image
     for row, (tagged, counted) in enumerate(zip(tags, counts, strict=True)):
         if tagged != counted:
             raise ValueError(
-                f"row {row} has {tagged} <image> tags and {counted} images, so text and images cannot be matched (all rows: "
-                f"tags {tags}, images {counts}); give one image for each tag"
+                f"row {row} has {tagged} <image> tags and {counted} images, so text and images cannot be matched (all "
+                f"rows: tags {tags}, images {counts}); give one image for each tag"
             )
 
 
@@ -88,5 +88,6 @@ def _check_phi(phi_BL: Tensor, all_B: Tensor) -> None:
     for row, (least, most, images) in enumerate(zip(low, high, all_B.tolist(), strict=True)):
         if least < 0 or most > images:
             raise ValueError(
-                f"phi of row {row} goes from {least} to {most} and the row has {images} images; it must lie in 0 (none) to {images}"
+                f"phi of row {row} goes from {least} to {most} and the row has {images} images; it must lie "
+                f"in 0 (none) to {images}"
             )

@@ -18,7 +18,7 @@ SUMMARY_TOKENS = {"clip_vision_model": 1, "dinov2": 1, "vit": 1}
 def frame_features(encoder: PreTrainedModel, pixels_MCHW: Tensor) -> Tensor:
     """features_MSV of every frame: the encoder's last layer, without summary tokens. M may be 0."""
     if encoder.config.model_type == "siglip2_vision_model":
-        hidden = encoder(**_patches(pixels_MCHW, encoder.config.patch_size)).last_hidden_state
+        hidden: Tensor = encoder(**_patches(pixels_MCHW, encoder.config.patch_size)).last_hidden_state
     else:
         hidden = encoder(pixel_values=pixels_MCHW).last_hidden_state
     if hidden.ndim == 4:  # a convolutional encoder's map_MVHW
@@ -38,7 +38,9 @@ def _patches(pixels_MCHW: Tensor, size: int) -> dict[str, Any]:
     """Frames as SigLIP2 takes them: flat patches, a mask and the grid's shape."""
     frames, channels, height, width = pixels_MCHW.shape
     grid = height // size, width // size
-    patches = pixels_MCHW[:, :, : grid[0] * size, : grid[1] * size].reshape(frames, channels, grid[0], size, grid[1], size)
+    patches = pixels_MCHW[:, :, : grid[0] * size, : grid[1] * size].reshape(
+        frames, channels, grid[0], size, grid[1], size
+    )
     return {
         "pixel_values": patches.permute(0, 2, 4, 3, 5, 1).reshape(frames, grid[0] * grid[1], size * size * channels),
         "pixel_attention_mask": torch.ones(frames, grid[0] * grid[1], dtype=torch.long, device=pixels_MCHW.device),
@@ -55,8 +57,8 @@ def check_pixels(pixel_values: Tensor) -> None:
         )
     if pixel_values.shape[2] != 3:
         raise ValueError(
-            f"pixel_values has {pixel_values.shape[2]} channels (shape {list(pixel_values.shape)}) and the vision encoder "
-            "reads 3; convert the images to RGB"
+            f"pixel_values has {pixel_values.shape[2]} channels (shape {list(pixel_values.shape)}) and the vision "
+            "encoder reads 3; convert the images to RGB"
         )
 
 
