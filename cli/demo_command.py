@@ -21,4 +21,4 @@ def demo(
     """
     from cli.demo import run_demo
 
-    run_demo(folder)
+    raise typer.Exit(run_demo(folder))

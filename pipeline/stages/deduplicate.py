@@ -8,7 +8,6 @@ then the copies to drop by the part that they lie in.
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.grouping import Grouping
@@ -50,12 +49,9 @@ def by_part(fingerprint: str) -> Grouping:
     """The grouping of the copies to drop by their part: `duplicates/parts/PART.parquet` holds their rows."""
 
     def rows(run: Run, entry: LedgerEntry) -> pa.Table:
-        tables = [_read(run, output.path) for output in entry.outputs]
-        return (
-            pa.concat_tables(tables)
-            .select(["part", "row"])
-            .append_column("group", pc.cast(pa.concat_tables(tables)["part"], pa.string()))
-        )
+        copies = [_read(run, output.path) for output in entry.outputs]
+        found = pa.concat_tables([_FOUND.empty_table(), *copies])
+        return pa.table({"group": found["part"], "row": found["row"]})
 
     return Grouping(
         name="duplicates", fingerprint=fingerprint, rows=rows, gather=_sorted_rows, folder="duplicates/parts"

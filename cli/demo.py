@@ -1,0 +1,115 @@
+"""`m3w demo`: the bundled sample crawl to a dataset, a report, and a tiny Flamingo trained on it, offline.
+
+Everything lies in one folder afterwards, with the recipes that made it, so that each step can be run again by hand.
+"""
+
+from __future__ import annotations
+
+import time
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+TRAINING_RECIPE = "train-demo.yaml"
+
+
+def run_demo(folder: Path) -> int:
+    """All of it, in `folder`; the exit status. Called again, what is done is passed over."""
+    console = Console(soft_wrap=True, highlight=False)
+    started = time.monotonic()
+    recipe = _write_crawl(folder, console)
+    _build(folder, recipe, console)
+    status = _train(folder, console)
+    if status:
+        return status
+    passed = _show(folder, console)
+    console.print(
+        f"\nAll of it took {time.monotonic() - started:.0f} s. It lies in {folder}; the report is {folder}/report.html."
+    )
+    return 0 if passed else 1
+
+
+def _write_crawl(folder: Path, console: Console) -> Path:
+    from pipeline.crawl.sample import write_sample_crawl
+
+    console.rule("1  A crawl")
+    crawl = folder / "crawl"
+    crawl.mkdir(parents=True, exist_ok=True)
+    paths = sorted(crawl.glob("*.warc.gz")) or write_sample_crawl(crawl)
+    size = sum(path.stat().st_size for path in paths)
+    console.print(
+        f"{len(paths)} WARC files of {size / 2**20:.1f} MiB in {crawl}: 24 small sites, written and drawn for this."
+    )
+    recipe = folder / "build.yaml"
+    recipe.write_text(f'crawl:\n  paths: ["{crawl}/*.warc.gz"]\n', encoding="utf-8")
+    return recipe
+
+
+def _build(folder: Path, recipe: Path, console: Console) -> None:
+    from pipeline.build import build
+    from pipeline.inspect import print_statistics, statistics
+    from pipeline.recipe import load_recipe
+
+    console.rule("2  A dataset")
+    console.print(f"$ m3w build {recipe} --run {folder}/run")
+    build(load_recipe(str(recipe)), str(folder / "run"))
+    console.print(f"$ m3w stats {folder}/run")
+    print_statistics(statistics(str(folder / "run")), console)
+
+
+def _train(folder: Path, console: Console) -> int:
+    from trainer.launch import train
+
+    console.rule("3  A Flamingo, from scratch")
+    recipe = folder / "train.yaml"
+    text = files("recipes").joinpath(TRAINING_RECIPE).read_text(encoding="utf-8")
+    recipe.write_text(text, encoding="utf-8")
+    overrides = [f"data.dataset={folder}/run/dataset", f"output={folder}/training"]
+    console.print(f"$ m3w train {recipe} --set {' --set '.join(overrides)}")
+    return train(str(recipe), overrides)
+
+
+def _show(folder: Path, console: Console) -> bool:
+    """Say what was learnt, and write the report; whether the loss fell and the model looks."""
+    from cli.demo_results import SHOWN, combinations, results
+
+    console.rule("4  What it learnt")
+    found = results(folder / "training", f"{folder}/run/dataset")
+    (first_step, first), (last_step, last) = found.losses[0], found.losses[-1]
+    right, shuffled = found.held_out[-1][1], found.shuffled[-1][1]
+    named = sum(caption.right for caption in found.captions)
+    console.print(
+        f"Training loss (nats a token): {first:.3f} at step {first_step:.0f}, {last:.3f} at step {last_step:.0f}."
+    )
+    console.print(
+        f"Loss on held-out pages: {right:.3f}; with images shuffled between documents: {shuffled:.3f}. "
+        + ("It looks at the pictures." if found.looks else "It does not look at the pictures.")
+    )
+    console.print(
+        f"Held-out pictures of which it names colour, shape and ground: {named} of {len(found.captions)} "
+        f"(by chance about 1 in {combinations()})."
+    )
+    for caption in found.captions[:SHOWN]:
+        console.print(f"  page:  {caption.page}\n  model: {caption.model}")
+    _write_report(folder, found)
+    return last < first and found.looks
+
+
+def _write_report(folder: Path, found: Any) -> None:
+    from pipeline.inspect import Curve, Paragraph, Pictures, Section, statistics, write_report
+
+    losses = {"training": found.losses, "held out": found.held_out, "held out, images shuffled": found.shuffled}
+    shown = [(c.picture, f"Page: {c.page}. Model: {c.model}.") for c in found.captions[:12]]
+    section = Section(
+        title="A Flamingo trained on it",
+        items=[
+            Paragraph(
+                text="Trained from scratch by m3w demo on the train split; the validation split's hosts were held out."
+            ),
+            Curve(title="Loss", x_label="step", y_label="nats a token", lines=losses),
+            Pictures(pictures=shown),
+        ],
+    )
+    write_report(statistics(f"{folder}/run"), folder / "report.html", title="m3w demo", sections=[section])
