@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 from pipeline.extract.events import Attributes
 
+LONGEST_LABEL = 256
+"""Characters; the rest of what a page calls a block says no more."""
+
 
 class Block:
     """One block-level element. What is counted is the block's own until `total` adds what lies below."""
@@ -61,7 +64,7 @@ def _label(attributes: Attributes) -> str:
         return ""
     label = attributes.get("class") or ""
     name = attributes.get("id")
-    return (f"{label} {name}" if name else label).lower()
+    return (f"{label} {name}" if name else label)[:LONGEST_LABEL].lower()
 
 
 @dataclass(slots=True, eq=False)

@@ -2,117 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from pipeline.extract.blocks import Block, Page, Picture, Video
 from pipeline.extract.events import Attributes
 from pipeline.extract.vocabulary import is_around, is_hidden
 
-INLINE = frozenset(
-    # fmt: off
-    (
-        "a",
-        "abbr",
-        "acronym",
-        "b",
-        "bdi",
-        "bdo",
-        "big",
-        "body",
-        "cite",
-        "code",
-        "data",
-        "del",
-        "dfn",
-        "em",
-        "font",
-        "head",
-        "html",
-        "i",
-        "ins",
-        "kbd",
-        "label",
-        "mark",
-        "math",
-        "mfrac",
-        "mi",
-        "mn",
-        "mo",
-        "mover",
-        "mrow",
-        "msqrt",
-        "mstyle",
-        "msub",
-        "msubsup",
-        "msup",
-        "mtable",
-        "mtd",
-        "mtext",
-        "mtr",
-        "munder",
-        "munderover",
-        "nobr",
-        "noindex",
-        "picture",
-        "q",
-        "rb",
-        "ruby",
-        "s",
-        "samp",
-        "semantics",
-        "small",
-        "span",
-        "strike",
-        "strong",
-        "sub",
-        "sup",
-        "time",
-        "tt",
-        "u",
-        "var",
-        "wbr",
-    )
-    # fmt: on
-)
+# fmt: off
+INLINE = frozenset((
+    "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "body", "cite", "code", "data", "del", "dfn", "em", "font",
+    "head", "html", "i", "ins", "kbd", "label", "mark", "math", "mfrac", "mi", "mn", "mo", "mover", "mrow", "msqrt",
+    "mstyle", "msub", "msubsup", "msup", "mtable", "mtd", "mtext", "mtr", "munder", "munderover", "nobr", "noindex",
+    "picture", "q", "rb", "ruby", "s", "samp", "semantics", "small", "span", "strike", "strong", "sub", "sup", "time",
+    "tt", "u", "var", "wbr",
+))
 """Elements that start no line, and those that every page has around it."""
-MUTE = frozenset(
-    (
-        "rt",
-        "rp",
-        "annotation",
-        "annotation-xml",
-        "noscript",
-        "iframe",
-        "object",
-        "audio",
-        "video",
-        "button",
-        "amp-iframe",
-    )
-)
+MUTE = frozenset((
+    "amp-iframe", "annotation", "annotation-xml", "audio", "button", "iframe", "noscript", "object", "rp", "rt",
+    "video",
+))
 """Elements whose text is not the page's: readings above a word, what old browsers were shown, labels of controls."""
-VOID = frozenset(
-    (
-        "img",
-        "source",
-        "br",
-        "hr",
-        "input",
-        "embed",
-        "meta",
-        "link",
-        "base",
-        "amp-img",
-        "amp-anim",
-        "param",
-        "track",
-        "area",
-        "col",
-    )
-)
+VOID = frozenset((
+    "amp-anim", "amp-img", "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param",
+    "source", "track",
+))
+# fmt: on
 _PLAYERS = frozenset(("video", "iframe", "embed", "amp-iframe", "amp-youtube", "amp-video", "amp-vimeo", "object"))
 _BREAK = "\0"
 """Stands for `<br>` in pending text; the parser lets no NUL through."""
+_BLANK_LINES = re.compile(r"\n{2,}")
 _COMMAS = (",", "、", "，", "،", "；")
 
 
@@ -190,7 +109,10 @@ class PageBuilder:
         if not text:
             return
         block = self._block
-        block.items.append(text)
+        if "\n\n" in text and not self._pre:
+            block.items += [part for part in _BLANK_LINES.split(text) if part]
+        else:
+            block.items.append(text)
         size = len(text)
         block.own_chars += size
         block.own_linked += linked if linked < size else size

@@ -2,7 +2,8 @@
 
 What decides, in this order: a byte-order mark; the charset of the HTTP header; a `meta` in the
 first 1,024 bytes; a `meta` further down, which browsers obey too; valid UTF-8; detection by
-chardet; windows-1252. A `meta` gives way to UTF-8 that cannot be chance. A declared UTF-8 that mostly is not goes to detection. What the chosen
+chardet; windows-1252. A `meta` gives way to UTF-8 that cannot be chance, and a declared UTF-8 that
+mostly is not goes to detection. What the chosen
 encoding cannot read becomes U+FFFD. Linear in the page's length; detection reads 64 KiB.
 """
 
@@ -18,8 +19,8 @@ from pipeline.extract.prescan import PRESCAN_BYTES, declared_encoding, encoding_
 DETECTION_BYTES = 64 * 1024
 HEAD_BYTES = 64 * 1024
 """Where a late `meta` is looked for."""
-BINARY_SHARE = 0.1
-"""Of control characters in the first bytes; a page with more is no text."""
+BINARY_SHARE = 0.05
+"""Of control characters, NULs apart, in the first bytes; a page with more is no text."""
 
 CHANCE_BYTES = 32
 """Continuation bytes in valid UTF-8 that overrule a `meta`: pages are often saved as UTF-8 with their old `meta`."""
@@ -47,7 +48,7 @@ _MAGIC = (
     b"ID3",
     b"\x7fELF",
 )
-_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_CONTROLS = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _NOT_TEXT = re.compile(
     r"\s*(?:image|audio|video|font)/|\s*application/(?:pdf|json|zip|gzip|octet-stream|javascript|msword|vnd\.)",
     re.IGNORECASE,
@@ -61,8 +62,7 @@ def is_html(html: bytes, content_type: str | None = None) -> bool:
     start = html[:1024]
     if start.startswith(_MAGIC) and b"<" not in start[:3]:
         return b"<html" in start.lower()
-    controls = len(_CONTROLS.findall(start))
-    return controls <= len(start) * BINARY_SHARE or b"<" in start
+    return len(_CONTROLS.findall(start)) <= len(start) * BINARY_SHARE
 
 
 def decode(html: bytes, content_type: str | None = None) -> tuple[str, str]:
@@ -98,7 +98,7 @@ def _utf8(html: bytes) -> str | None:
 
 
 def _is_surely_utf8(html: bytes, text: str, declared: str | None) -> bool:
-    """Whether valid UTF-8 is meant as such: no `meta` says otherwise, or so much of it is not ASCII that it cannot be chance."""
+    """Whether valid UTF-8 is meant as such: no `meta` says otherwise, or there is too much of it for chance."""
     if declared is None:  # what looks like ASCII may be UTF-16 without a mark, or ISO-2022
         return "\0" not in text[:PRESCAN_BYTES] and "\x1b" not in text
     return declared == "utf-8" or len(html) - len(text) >= CHANCE_BYTES

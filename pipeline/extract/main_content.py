@@ -23,6 +23,9 @@ from pipeline.extract.vocabulary import UNLIKELY_ROLES, is_around, is_prose_arou
 ENOUGH_CHARACTERS = 500
 """Below this, the selection is tried again with fewer cuts."""
 
+LEAST_MARKED_CHARACTERS = 200
+"""Below this, a `main` or `article` is not believed."""
+
 _ASIDE = frozenset(("nav", "footer", "aside", "dialog", "menu"))
 
 
@@ -56,8 +59,20 @@ def select(blocks: list[Block], title: str | None) -> Selection:
         if found.chars > best.chars or not best.roots:
             best = found
         if best.chars >= ENOUGH_CHARACTERS:
-            break
-    return best
+            return best
+    fallback = _semantic(blocks)
+    return fallback if fallback.chars > best.chars * 2 or not best.roots else best
+
+
+def _semantic(blocks: list[Block]) -> Selection:
+    """What is marked up as the main part, else the page without what surrounds it: for lists of links, galleries, ..."""
+    kept, dropped = _set_aside(blocks, True)
+    _add_up(kept)
+    marked = [block for block in kept if block.name in ("main", "article") or block.attributes.get("role") == "main"]
+    root = max(marked, key=lambda block: block.chars, default=blocks[0])
+    if root.chars < LEAST_MARKED_CHARACTERS:
+        root = blocks[0]
+    return Selection([root], dropped, root.chars)
 
 
 def _attempt(blocks: list[Block], cuts: Cuts, title: str) -> Selection:

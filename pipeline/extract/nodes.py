@@ -1,63 +1,188 @@
-"""Kept blocks to nodes: texts and image references in page order."""
+"""Kept blocks to nodes: texts and image references in page order.
+
+First the selected blocks become one flat list of items; then each item becomes a node, with the
+items around it in view: a caption goes to the pictures before it, a `noscript` picture replaces its
+twin, the rows of a table are the lines of one text.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pipeline.extract.blocks import Block, Picture, Video
 from pipeline.extract.images import reference
 from pipeline.extract.main_content import Selection
+from pipeline.extract.videos import video_reference
 from schemas.document import ImageReference
 
 Node = str | ImageReference
-Item = str | Picture | Video
+CELL_SEPARATOR = " | "
+LONGEST_CELL = 200
+"""Characters; a row with a longer cell is layout, and its cells are paragraphs of their own."""
+LARGEST_ROW = 200
+"""Blocks; likewise."""
 
 
-def nodes(selection: Selection, base: str, counters: Counter[str]) -> list[Node]:
-    """The nodes of the selected blocks; a picture and its `noscript` twin count once."""
-    items = _in_page_order(selection)
-    found: list[Node] = []
-    from_noscript = False
-    shared = _shared(items)
-    for item in items:
-        if isinstance(item, str):
-            found.append(item)
-        elif isinstance(item, Picture):
-            image = reference(item, base, counters, shared)
-            if image is None:
-                continue
-            before = found[-1] if found else None
-            if isinstance(before, ImageReference) and (item.in_noscript or from_noscript):
-                if _are_twins(before.url, image.url):
-                    image.alt = image.alt or before.alt
-                    found.pop()
-            from_noscript = item.in_noscript
-            found.append(image)
-    return found
+@dataclass(slots=True)
+class Item:
+    """One thing to show, with what it stands in."""
+
+    content: str | Picture | Video
+    group: int = 0
+    """The number of the `pre` or the table whose text is one node; 0 for none."""
+    figure: int = 0
+    """The number of the `figure` around it; 0 for none."""
+    is_caption: bool = False
 
 
-def _in_page_order(selection: Selection) -> list[Item]:
+def nodes(blocks: list[Block], selection: Selection, base: str, videos: bool, counters: Counter[str]) -> list[Node]:
+    """The nodes of the selected blocks."""
+    items = _in_page_order(blocks, selection)
+    return _Writer(base, videos, counters, _shared(items)).write(items)
+
+
+def _in_page_order(blocks: list[Block], selection: Selection) -> list[Item]:
     items: list[Item] = []
-    stack: list[str | Block | Picture | Video] = list(reversed(selection.roots))
+    stack: list[tuple[str | Block | Picture | Video, int, int]] = [(root, 0, 0) for root in reversed(selection.roots)]
+    dropped = selection.dropped
+    while stack:
+        content, group, figure = stack.pop()
+        if not isinstance(content, Block):
+            items.append(Item(content, group, figure))
+            continue
+        number, name = content.number, content.name
+        if number in dropped:
+            continue
+        if name == "figure":
+            figure = number
+        elif name == "pre":
+            group = number
+        elif name == "tr":
+            row = _row(blocks, content, dropped)
+            if row is not None:
+                items.append(Item(row, content.parent.number if content.parent else 0, figure))
+                continue
+        elif name == "figcaption" or (name != "div" and "caption" in content.label):
+            text = _text(blocks, content, dropped)
+            if text is not None:
+                items.append(Item(text, 0, figure, True))
+                continue
+        stack += [(item, group, figure) for item in reversed(content.items)]
+    return items
+
+
+def _text(blocks: list[Block], block: Block, dropped: set[int]) -> str | None:
+    """All text in `block` in one line; None if it shows pictures too or is too large to be one line."""
+    if block.end - block.number > LARGEST_ROW:
+        return None
+    pieces: list[str] = []
+    stack: list[str | Block | Picture | Video] = [block]
     while stack:
         item = stack.pop()
-        if not isinstance(item, Block):
-            items.append(item)
-        elif item.number not in selection.dropped:
+        if isinstance(item, str):
+            pieces.append(item)
+        elif not isinstance(item, Block):
+            return None
+        elif item.number not in dropped:
             stack += reversed(item.items)
-    return items
+    return " ".join(pieces).replace("\n", " ")
+
+
+def _row(blocks: list[Block], row: Block, dropped: set[int]) -> str | None:
+    """The cells of a table's row in one line; None if the row is layout."""
+    cells: list[str] = []
+    if row.end - row.number > LARGEST_ROW:
+        return None
+    for cell in row.blocks():
+        if cell.number not in dropped:
+            text = _text(blocks, cell, dropped)
+            if text is None or len(text) > LONGEST_CELL:
+                return None
+            cells.append(text)
+    return CELL_SEPARATOR.join(cells) if sum(map(bool, cells)) > 1 else None
 
 
 def _shared(items: Iterable[Item]) -> frozenset[str]:
     """The `src` values of more than one picture that has further addresses: placeholders, whatever their name."""
     counts: Counter[str] = Counter()
     for item in items:
-        if isinstance(item, Picture) and len(item.attributes) > 1:
-            src = (item.attributes.get("src") or "").strip()
-            if src and any(name.startswith("data-") for name in item.attributes):
+        if isinstance(item.content, Picture) and len(item.content.attributes) > 1:
+            src = (item.content.attributes.get("src") or "").strip()
+            if src and any(name.startswith("data-") for name in item.content.attributes):
                 counts[src] += 1
     return frozenset(src for src, count in counts.items() if count > 1)
+
+
+class _Writer:
+    """Items to nodes, one after the other."""
+
+    def __init__(self, base: str, videos: bool, counters: Counter[str], shared: frozenset[str]) -> None:
+        self.base, self.videos, self.counters, self.shared = base, videos, counters, shared
+        self.found: list[Node] = []
+        self.figures: list[int] = []
+        """The figure of each node found."""
+        self.group = 0
+        self.from_noscript = False
+        self.early_caption: tuple[int, str] = (0, "")
+
+    def write(self, items: list[Item]) -> list[Node]:
+        for item in items:
+            if isinstance(item.content, str):
+                self._add_text(item, item.content)
+            elif isinstance(item.content, Picture):
+                self._add_picture(item, item.content)
+            elif self.videos:
+                video = video_reference(item.content, self.base, self.counters)
+                if video is not None:
+                    self._add(video, item.figure)
+        return self.found
+
+    def _add(self, node: Node, figure: int) -> None:
+        self.found.append(node)
+        self.figures.append(figure)
+        self.group = 0
+
+    def _add_text(self, item: Item, text: str) -> None:
+        if item.is_caption:
+            self._caption(text, item.figure)
+        last = self.found[-1] if self.found else None
+        if item.group and item.group == self.group and isinstance(last, str):
+            self.found[-1] = f"{last}\n{text}"
+        elif text:
+            self._add(text, item.figure)
+            self.group = item.group
+
+    def _caption(self, text: str, figure: int) -> None:
+        """Give `text` to the pictures before it: those of its figure, else the one right before it."""
+        given = False
+        for node, place in zip(reversed(self.found), reversed(self.figures), strict=True):
+            if place != figure or (not figure and not isinstance(node, ImageReference)):
+                break
+            if isinstance(node, ImageReference):
+                node.caption = node.caption or text
+                given = True
+                if not figure:
+                    break
+        if figure and not given:
+            self.early_caption = (figure, text)
+
+    def _add_picture(self, item: Item, picture: Picture) -> None:
+        image = reference(picture, self.base, self.counters, self.shared)
+        if image is None:
+            return
+        before = self.found[-1] if self.found else None
+        near = isinstance(before, ImageReference) and (picture.in_noscript or self.from_noscript)
+        if near and isinstance(before, ImageReference) and _are_twins(before.url, image.url):
+            image.alt = image.alt or before.alt
+            self.found.pop()
+            self.figures.pop()
+            self.counters["image_twin"] += 1
+        self.from_noscript = picture.in_noscript
+        if item.figure and item.figure == self.early_caption[0]:
+            image.caption = self.early_caption[1]
+        self._add(image, item.figure)
 
 
 def _are_twins(first: str, second: str) -> bool:

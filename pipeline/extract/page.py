@@ -1,4 +1,4 @@
-"""One page to one document: decode, events, blocks, main content, nodes."""
+"""One page to one document: decode, events, blocks, main content, nodes, and what the page says of itself."""
 
 from __future__ import annotations
 
@@ -7,14 +7,25 @@ from typing import Literal
 from urllib.parse import urljoin
 
 from pipeline.extract.blocks import Page
+from pipeline.extract.bounds import bounded
 from pipeline.extract.building import PageBuilder
-from pipeline.extract.decode import decode
-from pipeline.extract.events import send_lexbor
+from pipeline.extract.decode import decode, is_html
+from pipeline.extract.events import send_events
 from pipeline.extract.main_content import Selection, select
+from pipeline.extract.metadata import describe
 from pipeline.extract.nodes import nodes
 from schemas.document import InterleavedDocument
 
 Content = Literal["main", "full"]
+LARGEST_PAGE = 32 * 2**20
+"""Bytes; Common Crawl cuts at 1 to 5 MiB, browsers' own limits lie far higher."""
+
+EMPTY_PAGE = "empty_page"
+NOT_HTML = "not_html"
+TOO_LARGE = "page_too_large"
+NO_MAIN_CONTENT = "no_main_content"
+REASONS = (EMPTY_PAGE, NOT_HTML, TOO_LARGE, NO_MAIN_CONTENT)
+"""Why a page gives no document."""
 
 
 def extract_page(
@@ -26,31 +37,34 @@ def extract_page(
     videos: bool = False,
     counters: Counter[str] | None = None,
 ) -> InterleavedDocument | str:
-    """The document of a page, or the reason why it has none: `empty_page`, `not_html`, `no_main_content`.
+    """The document of the page `html` at `url`, or one of `REASONS` why it has none.
 
-    `counters` gets one count for each thing left out under its reason (`url_javascript`, ...).
+    `content_type` is the HTTP header's value. `content="full"` keeps the whole body; `videos` adds
+    video references (see `videos.py`). `counters` gets one count for each thing left out, under its
+    reason: `url_javascript`, `image_placeholder`, ... Nothing that a page holds makes it raise.
     """
     counters = Counter() if counters is None else counters
     if not html.strip():
-        return "empty_page"
+        return EMPTY_PAGE
+    if len(html) > LARGEST_PAGE:
+        return TOO_LARGE
+    if not is_html(html, content_type):
+        return NOT_HTML
     text, _ = decode(html, content_type)
     builder = PageBuilder()
-    send_lexbor(text, builder)
+    send_events(bounded(text, counters), builder, counters)
     page = builder.finish()
-    base = urljoin(url, page.base) if page.base else url
-    if content == "main":
-        selection = select(page.blocks, page.title)
-    else:
-        selection = Selection([page.blocks[0]], {block.number for block in page.blocks if block.cut}, 0)
-    found = nodes(selection, base, counters)
+    base = _base(url, page)
+    found = nodes(page.blocks, _selection(page, content), base, videos, counters)
     if not found:
-        return "no_main_content"
-    return InterleavedDocument(
+        return NO_MAIN_CONTENT
+    document = InterleavedDocument(
         url=url,
-        title=_title(page),
         texts=[node if isinstance(node, str) else None for node in found],
         images=[None if isinstance(node, str) else node for node in found],
     )
+    describe(document, page, base, text)
+    return document
 
 
 def extract_document(
@@ -62,10 +76,19 @@ def extract_document(
     videos: bool = False,
     counters: Counter[str] | None = None,
 ) -> InterleavedDocument | None:
-    """The document of a page; None if it has no main content. Never raises on what the page holds."""
+    """The document of a page; None if it has no main content. `extract_page` says why."""
     found = extract_page(html, url, content_type, content=content, videos=videos, counters=counters)
     return None if isinstance(found, str) else found
 
 
-def _title(page: Page) -> str | None:
-    return " ".join((page.title or "").split()) or None
+def _selection(page: Page, content: Content) -> Selection:
+    if content == "main":
+        return select(page.blocks, page.title)
+    return Selection([page.blocks[0]], {block.number for block in page.blocks if block.cut}, 0)
+
+
+def _base(url: str, page: Page) -> str:
+    try:
+        return urljoin(url, page.base.strip()) if page.base else url
+    except ValueError:  # a base that is no address is no base
+        return url

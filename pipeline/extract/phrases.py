@@ -8,13 +8,16 @@ from pipeline.extract.blocks import Block
 
 _READ_ALSO = re.compile(
     r"\W*(?:"
-    r"read (?:also|more|next|on|the full)|also read|see also|more (?:on|from|about)|related|continue reading|you (?:may|might) (?:also )?like|don.t miss|"
-    r"lesen sie|lies auch|mehr (?:zum|zu|dazu|lesen|infos)|auch interessant|weiterlesen|zum thema|siehe auch|passend dazu|das könnte|"
+    r"read (?:also|more|next|on|the full)|also read|see also|more (?:on|from|about)|related|continue reading|"
+    r"you (?:may|might) (?:also )?like|don.t miss|"
+    r"lesen sie|lies auch|mehr (?:zum|zu|dazu|lesen|infos)|auch interessant|weiterlesen|zum thema|siehe auch|"
+    r"passend dazu|das könnte|"
     r"lire (?:aussi|également)|à lire|voir aussi|sur le même|en savoir plus|"
-    r"(?:lea|lee|leer|mira|ver|vea|puedes? (?:ver|leer)) (?:también|además|más)|puedes ver|te puede|le puede|también te|"
-    r"leggi anche|leia (?:também|mais)|veja também|saiba mais|lees (?:ook|verder|meer)|læs også|les også|läs (?:också|mer|även)|lue myös|"
-    r"czytaj (?:także|też|więcej|również)|zobacz (?:także|też|również)|čtěte|přečtěte|čítajte|olvass|citește și|читайте|читать|смотрите также|ayrıca|"
-    r"baca juga|xem thêm|đọc thêm|関連記事|相关阅读|あわせて読みたい"
+    r"(?:lea|lee|leer|mira|ver|vea|puedes? (?:ver|leer)) (?:también|además|más)|puedes ver|te puede|le puede|"
+    r"también te|leggi anche|leia (?:também|mais)|veja também|saiba mais|"
+    r"lees (?:ook|verder|meer)|læs også|les også|läs (?:också|mer|även)|lue myös|"
+    r"czytaj (?:także|też|więcej|również)|zobacz (?:także|też|również)|čtěte|přečtěte|čítajte|olvass|citește și|"
+    r"читайте|читать|смотрите также|ayrıca|baca juga|xem thêm|đọc thêm|関連記事|相关阅读|あわせて読みたい"
     r")",
     re.IGNORECASE,
 )

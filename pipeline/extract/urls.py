@@ -8,6 +8,9 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
+LONGEST_ADDRESS = 4096
+"""Characters; servers refuse more."""
+
 _CONTROL = re.compile(r"[\t\n\r]")
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):")
 _ASCII_URL = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z_a-z~\[\]]*\Z")
@@ -21,6 +24,8 @@ class RejectedUrlError(ValueError):
 
 def resolve(base: str, address: str) -> str:
     """`address` made absolute against `base`; raises RejectedUrlError with the reason."""
+    if len(address) > LONGEST_ADDRESS:
+        raise RejectedUrlError("url_too_long")
     address = _CONTROL.sub("", address).strip()
     if not address:
         raise RejectedUrlError("url_empty")
