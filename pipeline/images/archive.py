@@ -6,12 +6,13 @@ import base64
 import binascii
 import itertools
 from typing import BinaryIO
-from urllib.parse import unquote_to_bytes, urldefrag
+from urllib.parse import unquote_to_bytes
 
 from pipeline.crawl.http_body import BodyError, response_body
 from pipeline.crawl.warc import read_records
 from pipeline.crawl.warc_record import WarcRecord
 from pipeline.images.decode import NoImageError
+from pipeline.urls import without_fragment
 
 RECORDS_TO_LOOK_AT = 10_000
 """A gzip member that holds many records is searched this far."""
@@ -27,7 +28,7 @@ def read_image(file: BinaryIO, path: str, offset: int, url: str, *, max_bytes: i
     for item in itertools.islice(records, RECORDS_TO_LOOK_AT):
         if isinstance(item, WarcRecord) and item.offset != offset:
             break
-        if isinstance(item, WarcRecord) and item.kind == "response" and urldefrag(item.url or "").url == url:
+        if isinstance(item, WarcRecord) and item.kind == "response" and without_fragment(item.url or "") == url:
             try:
                 return response_body(item, max_bytes=max_bytes)
             except BodyError as error:
@@ -41,7 +42,7 @@ def decode_data_url(url: str) -> bytes:
     if not comma:
         raise NoImageError("undecodable")
     content = unquote_to_bytes(payload)
-    if not head.endswith(";base64"):
+    if not head.lower().endswith(";base64"):
         return content
     try:
         return base64.b64decode(content + b"=" * (-len(content) % 4))

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
-from urllib.parse import urldefrag
 
 import pyarrow.parquet as pq
 
@@ -24,6 +23,7 @@ from pipeline.recipe import Recipe, Rules
 from pipeline.rules import first_broken
 from pipeline.run import Run
 from pipeline.stages.tables import JOINED_SCHEMA
+from pipeline.urls import without_fragment
 from schemas.document import OK
 
 FILLED = ("status", "fetched_at", "sha256", "mime", "width", "height", "phash")
@@ -89,7 +89,7 @@ class _Links:
         """Write what is known of the image into it; its place in the store if it is to be in the dataset."""
         if image is None:
             return None
-        link = self._by_url[urldefrag(image["url"]).url]
+        link = self._by_url[without_fragment(image["url"])]
         image |= {name: link[name] for name in FILLED}
         if image["status"] == OK and (broken := self._broken_rule(link)):
             image["status"] = broken

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urldefrag, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +18,7 @@ from pipeline.ledger import LedgerEntry
 from pipeline.names import stable_number
 from pipeline.run import Run
 from pipeline.stages.tables import ARCHIVE_SCHEMA, REQUEST_SCHEMA
+from pipeline.urls import host_of, without_fragment
 from schemas.table import to_table
 
 _ROWS = pa.schema([("group", pa.string()), ("part", pa.string()), *ARCHIVE_SCHEMA])
@@ -32,7 +32,7 @@ def grouping(fingerprint: str, references: int, urls_per_part: int) -> Grouping:
         wanted = [{"url": url, "part": entry.part} for url in sorted(_wanted(run, entry.part))]
         found = _read(run, f"images/archive/{entry.part}.parquet").to_pylist()
         for row in (*wanted, *found):
-            row["url"] = urldefrag(row["url"]).url
+            row["url"] = without_fragment(row["url"])
             row["group"] = f"{group_of(row['url'], groups):05d}"
         return pa.Table.from_pylist([*wanted, *found], schema=_ROWS)
 
@@ -41,14 +41,14 @@ def grouping(fingerprint: str, references: int, urls_per_part: int) -> Grouping:
 
 def group_of(url: str, groups: int) -> int:
     """The group of a URL's host; an image that the page itself carries (`data:`) has none and goes by its bytes."""
-    host = urlsplit(url).hostname if not url.startswith("data:") else None
+    host = "" if url.startswith("data:") else host_of(url)
     return stable_number(host or url) % groups
 
 
 def _wanted(run: Run, part: str) -> set[str]:
     images = _read(run, f"documents/kept/{part}.parquet", ["images"])["images"].combine_chunks()
-    urls = images.flatten().field("url") if len(images) else []
-    return {url.as_py() for url in urls if url.is_valid}
+    # The nulls, where texts stand, go first: a field of a null struct reads as an empty string.
+    return set(images.flatten().drop_null().field("url").to_pylist()) if len(images) else set()
 
 
 def _gather(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
