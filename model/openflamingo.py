@@ -69,8 +69,8 @@ def load_openflamingo(
     """The model of OpenFlamingo's `checkpoint` (a .pt file, or what it holds) over its backbones.
 
     Backbones are given as transformers loads them, or by name or folder. The vision encoder is the CLIP that
-    OpenFlamingo used, in transformers' form (CLIPVisionModel). `image_token_id` and `end_of_chunk_token_id` are those of the
-    checkpoint's tokenizer. Raises ValueError if the checkpoint's tensors and the model's do not match.
+    OpenFlamingo used, in transformers' form (CLIPVisionModel). `image_token_id` and `end_of_chunk_token_id` are those
+    of the checkpoint's tokenizer. Raises ValueError if the checkpoint's tensors and the model's do not match.
     """
     weights = _named_tensors(checkpoint)
     names: dict[str, Any] = {}
@@ -122,7 +122,7 @@ def _named_tensors(checkpoint: str | Path | dict[str, Any]) -> dict[str, Tensor]
     weights = {key.removeprefix("module."): value for key, value in held.items()}
     if "perceiver.latents" not in weights:
         raise ValueError(
-            f"the checkpoint has {len(weights)} tensors and no perceiver.latents (first names: {list(weights)[:3]}), so "
+            f"the checkpoint has {len(weights)} tensors, no perceiver.latents (first: {list(weights)[:3]}), so "
             "it is not one of OpenFlamingo; give its checkpoint.pt"
         )
     return weights

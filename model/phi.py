@@ -33,7 +33,7 @@ def next_image(is_image_BL: Tensor) -> Tensor:
 
 
 class TileIndex(NamedTuple):
-    """Where every token stands among the tiles; a tuple of tensors, so that compile and checkpointing see through it."""
+    """Where every token stands among the tiles; a tuple, so that compile and checkpointing see through it."""
 
     token_of_slot_S: Tensor
     slot_of_token_T: Tensor

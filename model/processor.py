@@ -86,8 +86,8 @@ class FlamingoProcessor(ProcessorMixin):  # type: ignore[misc]
         for number, (words, row) in enumerate(zip(texts, rows, strict=True)):
             if words.count(IMAGE_TOKEN) != len(row):
                 raise ValueError(
-                    f"text {number} has {words.count(IMAGE_TOKEN)} {IMAGE_TOKEN} tags and {len(row)} images come with it, "
-                    "so they cannot be matched; give one image for each tag"
+                    f"text {number} has {words.count(IMAGE_TOKEN)} {IMAGE_TOKEN} tags and {len(row)} images, so "
+                    "they cannot be matched; give one image for each tag"
                 )
         if padding_side is not None:
             kwargs["padding_side"] = padding_side
