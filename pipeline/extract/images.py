@@ -22,8 +22,10 @@ ICON_SIDE = 32
 """CSS pixels; an image declared no larger in both directions is an icon."""
 LEAST_DATA_CHARACTERS = 2000
 """Of a `data:` address; shorter ones (about 1.5 kB decoded) are placeholders and icons."""
-THUMBNAIL_SIDE = 320
-"""CSS pixels; a picture declared no larger, in a link to a picture, is a thumbnail of it."""
+THUMBNAIL_SIDE = 149
+"""CSS pixels; a picture no larger, in a link to a picture, is a thumbnail of it. From 150 on it is of use itself."""
+SHOWN_LARGE = 100
+"""CSS pixels; what is declared larger in both directions is no icon or logo, whatever its name."""
 
 _LAZY_NAME = re.compile(
     r"data-(?:[a-z]+-)*(?:src|original|lazy|image|img|url|full|large|delay|file|big|zoom|hi-?res|href|default)\b|data-lazyload|"
@@ -54,6 +56,8 @@ _TRACKER = re.compile(
     r"scorecardresearch|quantserve|feedburner|google-analytics|facebook\.com/tr|vgwort\.de",
     re.IGNORECASE,
 )
+_SIZE_IN_NAME = re.compile(r"[-_](\d{2,4})x\d{2,4}\.[a-z]{3,4}\Z", re.IGNORECASE)
+"""As content management systems name the sizes of an upload."""
 _LENGTH = re.compile(r"\s*(\d{1,6})(?:\.\d*)?\s*(?:px)?\s*\Z")
 _STYLE_LENGTH = {side: re.compile(rf"(?:^|[;\s]){side}\s*:\s*(\d{{1,6}})(?:\.\d*)?px") for side in ("width", "height")}
 _STYLE_ADDRESS = re.compile(r"background(?:-image)?\s*:[^;]*?url\(\s*(\"[^\"]*\"|'[^']*'|[^)'\"]*)\s*\)", re.IGNORECASE)
@@ -67,11 +71,12 @@ def reference(
     `shared` are the `src` values that several pictures of the page have beside another address.
     """
     attributes = picture.attributes
-    width, height = _side(attributes, "width"), _side(attributes, "height")
+    width, height = _sides(attributes)
     reason = _furniture(attributes, width, height)
     if reason is None:
         url, reason = _address(picture, base, shared, width)
-        if url is not None and (reason := _furniture_address(url)) is None:
+        large = (width or 0) > SHOWN_LARGE and (height or 0) > SHOWN_LARGE
+        if url is not None and (reason := _furniture_address(url, large)) is None:
             alt = " ".join((attributes.get("alt") or "").split())
             return ImageReference(url=url, alt=alt or None, declared_width=width, declared_height=height)
     counters[reason or "image_without_address"] += 1
@@ -114,7 +119,7 @@ def _in_order(picture: Picture, shared: frozenset[str], width: int | None) -> It
         return
     src = (attributes.get("src") or "").strip()
     real = bool(src) and src not in shared and src[:5].lower() != "data:" and _PLACEHOLDER.search(src) is None
-    if picture.link and width is not None and width <= THUMBNAIL_SIDE and _is_picture_file(picture.link):
+    if picture.link and _is_thumbnail(src, width) and _is_picture_file(picture.link):
         yield picture.link
     late = list(_lazy(attributes)) if len(attributes) > 1 else []
     if late and (not real or "lazy" in (attributes.get("class") or "").lower()):
@@ -156,6 +161,13 @@ def _lazy(attributes: Attributes) -> Iterator[str]:
     yield from plain
 
 
+def _is_thumbnail(src: str, width: int | None) -> bool:
+    if width is None:
+        size = _SIZE_IN_NAME.search(src[-40:])
+        width = int(size[1]) if size else None
+    return width is not None and width <= THUMBNAIL_SIDE
+
+
 def _is_picture_file(address: str) -> bool:
     path = address.split("?", 1)[0].split("#", 1)[0]
     return _PICTURE_FILE.search(path) is not None and ":" not in path.rsplit("/", 1)[-1] and "/wiki/" not in path
@@ -176,7 +188,7 @@ def _furniture(attributes: Attributes, width: int | None, height: int | None) ->
     return None
 
 
-def _furniture_address(url: str) -> str | None:
+def _furniture_address(url: str, large: bool) -> str | None:
     """The reason if the address says that the picture is no content."""
     if url.startswith("data:"):
         return None
@@ -188,9 +200,19 @@ def _furniture_address(url: str) -> str | None:
     name = path[path.find("/", 8) :]
     if _PLACEHOLDER.search(name[-60:]):
         return "image_placeholder"
-    if _ICON.search(name):
+    if not large and _ICON.search(name):
         return "image_icon"
     return None
+
+
+def _sides(attributes: Attributes) -> tuple[int | None, int | None]:
+    """The declared width and height; a zero beside a real side is no statement."""
+    width, height = _side(attributes, "width"), _side(attributes, "height")
+    if width == 0 and height and height > SHOWN_LARGE:
+        return None, height
+    if height == 0 and width and width > SHOWN_LARGE:
+        return width, None
+    return width, height
 
 
 def _side(attributes: Attributes, name: str) -> int | None:

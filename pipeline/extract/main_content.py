@@ -65,7 +65,7 @@ def select(blocks: list[Block], title: str | None) -> Selection:
 
 
 def _semantic(blocks: list[Block]) -> Selection:
-    """What is marked up as the main part, else the page without what surrounds it: for lists of links, galleries, ..."""
+    """What is marked up as the main part, else the page without what surrounds it: for lists, galleries, ..."""
     kept, dropped = _set_aside(blocks, True)
     _add_up(kept)
     marked = [block for block in kept if block.name in ("main", "article") or block.attributes.get("role") == "main"]
@@ -110,7 +110,8 @@ def _set_aside(blocks: list[Block], around: bool) -> tuple[list[Block], set[int]
 def _is_around(block: Block) -> bool:
     if block.name in _ASIDE:
         return True
-    if block.label and block.name != "article" and is_around(block.label):
+    in_figure = block.parent is not None and block.parent.name == "figure"
+    if block.label and block.name != "article" and not in_figure and is_around(block.label):
         return is_prose_around(block.label) or not _is_prose(block)
     return bool(block.attributes) and block.attributes.get("role") in UNLIKELY_ROLES
 
