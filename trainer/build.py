@@ -39,11 +39,12 @@ def _new_processor(recipe: ModelRecipe, reader: SequenceReader) -> FlamingoProce
     encoder = recipe.vision_encoder
     tokenizer = _tokenizer(recipe.tokenizer, reader)
     if encoder.pretrained is None:
-        size = recipe.image_size or (encoder.config or {}).get("image_size", PAPER_IMAGE_SIZE)
+        size = recipe.image_size or int((encoder.config or {}).get("image_size", PAPER_IMAGE_SIZE))
         return FlamingoProcessor(tokenizer, image_size=size, image_mean=HALVES, image_std=HALVES)
     images = AutoImageProcessor.from_pretrained(encoder.pretrained)
     config = AutoConfig.from_pretrained(encoder.pretrained)
-    size = recipe.image_size or getattr(getattr(config, "vision_config", config), "image_size", PAPER_IMAGE_SIZE)
+    known = getattr(getattr(config, "vision_config", config), "image_size", PAPER_IMAGE_SIZE)
+    size = recipe.image_size or int(known)
     return FlamingoProcessor(tokenizer, image_size=size, image_mean=images.image_mean, image_std=images.image_std)
 
 

@@ -105,9 +105,10 @@ def _synchronised(model: nn.Module, last: bool) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def _touch(model: nn.Module) -> Tensor | float:
-    """Zero, by way of every trained parameter: DDP waits for the gradient of each of them, and a batch without
-    an image would leave the resampler's out and the ranks waiting."""
-    if not isinstance(model, DistributedDataParallel):
-        return 0.0
+def _touch(model: nn.Module) -> Tensor:
+    """Zero, by way of every trained parameter, so that each has a gradient after every update.
+
+    A batch without an image would leave the resampler's out: DDP would wait for them for ever, and AdamW would
+    pass those parameters over in one process where it doesn't in two.
+    """
     return 0.0 * torch.stack([p.flatten()[0] for p in model.parameters() if p.requires_grad]).sum()

@@ -1,0 +1,188 @@
+"""Whole trainings of a tiny Flamingo, from scratch, in one process and in several."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from model import Flamingo, FlamingoProcessor
+from trainer.generate import caption, look_test
+from trainer.journal import METRICS_FILE, read_metrics
+from trainer.launch import train
+
+TINY = {
+    "seed": 5,
+    "model": {
+        "tokenizer": {"vocabulary": 300},
+        "image_size": 32,
+        "open_gates": 0.5,
+        "language_model": {
+            "frozen": False,
+            "config": {
+                "model_type": "llama",
+                "hidden_size": 32,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "num_key_value_heads": 2,
+                "intermediate_size": 32,
+                "attention_dropout": 0.1,
+            },
+        },
+        "vision_encoder": {
+            "frozen": False,
+            "config": {
+                "model_type": "clip_vision_model",
+                "hidden_size": 32,
+                "num_hidden_layers": 1,
+                "num_attention_heads": 2,
+                "intermediate_size": 32,
+                "image_size": 32,
+                "patch_size": 16,
+            },
+        },
+        "architecture": {"head_dim": 16, "resampler_layers": 1, "resampler_latents": 4, "resampler_heads": 2},
+    },
+    "data": {"tokens": 48, "workers": 0},
+    "optimizer": {"learning_rate": 0.003, "warmup_steps": 4},
+    "training": {"steps": 8, "batch_size": 4, "micro_batch_size": 2},
+    "checkpoints": {"every": 3},
+    "validation": {"every": 4, "batches": 2, "batch_size": 4},
+    "log": {"every": 1, "tensorboard": False},
+}
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, shapes_dataset: Path) -> Path:
+    fields = {**TINY, "output": str(tmp_path / "out"), "data": {**TINY["data"], "dataset": str(shapes_dataset)}}
+    path = tmp_path / "train.yaml"
+    path.write_text(yaml.safe_dump(fields))
+    return path
+
+
+def losses(folder: Path) -> list[tuple[int, float]]:
+    return [(line["step"], line["loss"]) for line in read_metrics(folder)]
+
+
+def test_a_training_ends_with_a_model_that_loads_and_captions(recipe, tmp_path, make_png, shapes_dataset):
+    assert train(str(recipe)) == 0
+    folder = tmp_path / "out"
+    assert [step for step, _ in losses(folder)] == list(range(1, 9))
+    last = read_metrics(folder)[-1]
+    assert last["loss"] < losses(folder)[0][1]
+    assert {"held_out_loss", "look", "gradient_norm", "loader_wait", "tokens_per_second"} <= set(last)
+    assert sum(name.startswith("gate/") for name in last) == 4
+    assert last["skipped/undecodable_image"] == 0
+    exported = folder / "model"
+    assert isinstance(Flamingo.from_pretrained(exported), Flamingo)
+    assert FlamingoProcessor.from_pretrained(exported).image_size == 32
+    assert isinstance(caption(exported, make_png(), "A", max_new_tokens=3), str)
+    assert look_test(exported, str(shapes_dataset), batches=1, batch_size=4).right > 0
+    assert train(str(recipe)) == 0
+    assert len(losses(folder)) == 8, "a training that is done does nothing again"
+
+
+def test_a_stop_and_a_resume_give_the_losses_and_weights_of_an_unbroken_run_bit_for_bit(recipe, tmp_path):
+    assert train(str(recipe), [f"output={tmp_path / 'whole'}"]) == 0
+    broken = [f"output={tmp_path / 'broken'}"]
+    assert train(str(recipe), [*broken, "training.steps=5"]) == 0
+    assert train(str(recipe), broken) == 0
+    assert losses(tmp_path / "broken") == losses(tmp_path / "whole")
+    one, other = (Flamingo.from_pretrained(tmp_path / name / "model").state_dict() for name in ("whole", "broken"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        (["training.batch_size=999", "training.micro_batch_size=1"], "24 training samples, fewer than a batch of 999"),
+        (["data.dataset=nowhere"], "nowhere holds no dataset.json"),
+        (["training.stepz=3"], "training.stepz"),
+    ],
+)
+def test_what_the_user_can_put_right_is_one_line_and_status_two(recipe, capsys, overrides, named):
+    assert train(str(recipe), overrides) == 2
+    error = capsys.readouterr().err
+    assert named in error
+    assert error.count("\n") == 1
+
+
+def test_the_ray_launcher_says_what_to_use_instead(recipe, capsys):
+    assert train(str(recipe), launcher="ray") == 2
+    assert "torchrun" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_model_is_refused(recipe, capsys):
+    assert train(str(recipe), ["training.steps=2"]) == 0
+    assert train(str(recipe), ["model.architecture.resampler_latents=5"]) == 2
+    assert "another `output`" in capsys.readouterr().err
+
+
+def test_a_page_that_says_image_in_words_has_no_image_more(tmp_path, make_dataset, make_png, recipe):
+    samples = [["an <image> tag and <|endofchunk|>", make_png(), "text"]] * 6
+    folder = make_dataset(tmp_path / "words", {"train": [samples]})
+    assert train(str(recipe), [f"data.dataset={folder}", "training.steps=2"]) == 0
+
+
+def test_a_training_on_pages_without_any_image_goes_on(tmp_path, make_dataset, recipe):
+    folder = make_dataset(tmp_path / "blind", {"train": [[[f"text number {i}"] for i in range(6)]]})
+    assert train(str(recipe), [f"data.dataset={folder}", "training.steps=2"]) == 0
+
+
+@pytest.mark.slow
+def test_processes_share_the_work_and_change_no_loss(recipe, tmp_path):
+    """gloo, 1, 2 and 4 processes; dropout off, since each process draws its own."""
+    for count in (1, 2, 4):
+        sets = [f"output={tmp_path / str(count)}", "model.language_model.config.attention_dropout=0.0"]
+        assert train(str(recipe), sets, processes=count) == 0
+    alone = losses(tmp_path / "1")
+    for count in (2, 4):
+        together = losses(tmp_path / str(count))
+        assert [step for step, _ in together] == [step for step, _ in alone]
+        for (_, ours), (_, theirs) in zip(alone, together, strict=True):
+            assert theirs == pytest.approx(ours, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_as_if_it_had_never_been(recipe, tmp_path):
+    """SIGKILL twice, at different moments, then to the end (levanter's crash test)."""
+    assert train(str(recipe), [f"output={tmp_path / 'whole'}", "training.steps=30", "checkpoints.every=4"]) == 0
+    sets = [f"output={tmp_path / 'killed'}", "training.steps=30", "checkpoints.every=4"]
+    for lines in (6, 17):
+        process = start(recipe, sets)
+        wait_for_lines(tmp_path / "killed", lines, process)
+        process.kill()
+        process.wait()
+    assert train(str(recipe), sets) == 0
+    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_sigterm_saves_a_checkpoint_and_leaves(recipe, tmp_path):
+    sets = [f"output={tmp_path / 'asked'}", "training.steps=100000", "checkpoints.every=100000", "data.workers=1"]
+    process = start(recipe, sets)
+    wait_for_lines(tmp_path / "asked", 3, process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 143
+    (checkpoint,) = (tmp_path / "asked" / "checkpoints").glob("step-*")
+    assert json.loads((checkpoint / "training.json").read_text())["step"] == losses(tmp_path / "asked")[-1][0]
+
+
+def start(recipe: Path, overrides: list[str]) -> "subprocess.Popen[bytes]":
+    sets = [word for override in overrides for word in ("--set", override)]
+    command = [sys.executable, "-m", "trainer.worker", str(recipe), *sets]
+    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+
+
+def wait_for_lines(folder: Path, lines: int, process: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + 120
+    while not (folder / METRICS_FILE).exists() or len(read_metrics(folder)) < lines:
+        assert process.poll() is None, "the training ended by itself"
+        assert time.monotonic() < until
+        time.sleep(0.02)
