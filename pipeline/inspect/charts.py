@@ -65,7 +65,7 @@ POINTS = 260
 
 def curve_chart(curve: Curve) -> str:
     """The curve as a figure; its lines are named where they end."""
-    lines = {name: _thinned(points) for name, points in curve.lines.items() if points}
+    lines = {name: drawable for name, points in curve.lines.items() if (drawable := _thinned(points))}
     if not lines:
         return f"<figure><figcaption>{escape(curve.title)}: nothing was recorded</figcaption></figure>"
     xs = _axis([x for points in lines.values() for x, _ in points])

@@ -25,12 +25,18 @@ class DatasetFolder:
         self._fs, self._root = fs, root
 
     def columns(self, name: str, columns: Sequence[str], *, rows: int = 4096) -> Iterator[pa.RecordBatch]:
-        """The given columns alone of one of the dataset's Parquet files, at most `rows` rows at a time."""
+        """The given columns alone of one of the dataset's Parquet files, at most `rows` rows at a time.
+
+        Raises `InputError` for a file that the manifest names and that is not there or cannot be read.
+        """
         with self.open_parquet(name) as file:
-            yield from file.iter_batches(batch_size=rows, columns=list(columns))
+            try:
+                yield from file.iter_batches(batch_size=rows, columns=list(columns))
+            except (OSError, pa.ArrowInvalid) as error:
+                raise self._damaged(name, error) from error
 
     def open_parquet(self, name: str) -> pq.ParquetFile:
-        """Raises `InputError` for a shard that the manifest names and that is not there, or is no Parquet file."""
+        """Raises `InputError` as `columns` does."""
         try:
             # No read-ahead: it would fetch the image bytes that lie between the columns; pyarrow asks for whole chunks.
             source = self._fs.open(posixpath.join(self._root, name), "rb", cache_type="none")
@@ -40,8 +46,12 @@ class DatasetFolder:
                 f"{self.path}/{name} is named by {MANIFEST} but is not there, so the dataset is not whole; copy it "
                 "again or build it again"
             ) from error
-        except pa.ArrowInvalid as error:
-            raise InputError(f"{self.path}/{name} is damaged ({error}); copy it again or build it again") from error
+        except (OSError, pa.ArrowInvalid) as error:
+            raise self._damaged(name, error) from error
+
+    def _damaged(self, name: str, error: Exception) -> InputError:
+        said = " ".join(str(error).split())
+        return InputError(f"{self.path}/{name} cannot be read ({said}); copy it again or build it again")
 
     def recipe(self) -> str | None:
         """The frozen recipe of the run that the dataset lies in, as YAML; None if it lies in none."""

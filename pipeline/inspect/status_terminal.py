@@ -14,8 +14,8 @@ WIDTH = 80
 
 def print_status(status: RunStatus, console: Console) -> None:
     """The stages, then failed parts with where their tracebacks lie, faults in the input, and the counters."""
-    console.print(Text(status.run, style="bold"))
-    console.print(_verdict(status))
+    console.print(Text(plain(status.run), style="bold"), soft_wrap=True)
+    console.print(_verdict(status), soft_wrap=True)
     console.print()
     console.print(_stages(status))
     _print_failed(status, console)

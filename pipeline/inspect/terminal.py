@@ -30,6 +30,7 @@ LISTED = 10
 
 def print_statistics(statistics: Statistics, console: Console) -> None:
     """The totals, the funnel and the distributions; at most 80 columns, without colour where there is none."""
+    console.print(Text(plain(statistics.dataset), style="bold"), soft_wrap=True)
     console.print(_totals(statistics))
     for track, title in TRACKS.items():
         steps = [step for step in statistics.funnel if step.track == track]
@@ -57,7 +58,7 @@ def _heading(console: Console, title: str, beside: str = "") -> None:
 
 
 def _totals(statistics: Statistics) -> Table:
-    table = Table(title=Text(statistics.dataset, style="bold"), title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("split")
     for name in ("documents", "images", "sequences", "shards", "size"):
         table.add_column(name, justify="right")

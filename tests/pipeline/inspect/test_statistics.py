@@ -1,0 +1,152 @@
+"""`statistics`: what it says of a dataset of three documents, and of folders that are none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import fsspec
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.inspect import Statistics, statistics
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def values(found: Statistics, name: str) -> dict[str, int]:
+    return {each.value: each.count for each in found.frequencies[name].values}
+
+
+def bins(found: Statistics, name: str) -> dict[float, int]:
+    return {each.low: each.count for each in found.distributions[name].bins if each.count}
+
+
+def test_counts_words_images_and_nodes_of_each_document(run_folder: Path) -> None:
+    found = statistics(str(run_folder))
+    words = found.distributions["words_per_document"]
+    assert (words.count, words.lowest, words.highest, words.mean) == (3, 1, 4, 2.3333)
+    assert words.percentiles["50"] == 2
+    assert bins(found, "images_per_document") == {0: 1, 1: 1, 2: 1}
+    assert bins(found, "image_nodes_per_document") == {1: 1, 2: 2}
+    assert bins(found, "text_nodes_per_document") == {1: 2, 2: 1}
+
+
+def test_measures_only_images_that_are_in_the_dataset(run_folder: Path) -> None:
+    found = statistics(str(run_folder))
+    assert bins(found, "image_width") == {64: 2, 192: 1}
+    assert bins(found, "image_height") == {64: 1, 96: 2}
+    assert bins(found, "image_aspect_ratio") == {1: 1, 1.25: 1, 2: 1}
+    assert values(found, "image_formats") == {"image/jpeg": 2, "image/png": 1}
+    assert values(found, "image_shapes") == {"landscape": 1, "portrait": 1, "square": 1}
+    assert values(found, "image_status") == {"ok": 3, "http_404": 2}
+
+
+def test_sequences_come_from_the_index_without_the_json_member(run_folder: Path) -> None:
+    found = statistics(str(run_folder))
+    assert bins(found, "images_per_sequence") == {1: 1, 2: 1}
+    sizes = found.distributions["image_bytes"]
+    assert (sizes.count, sizes.lowest, sizes.highest) == (3, 1000, 3000)
+
+
+def test_counts_hosts_languages_and_crawl_years(run_folder: Path) -> None:
+    found = statistics(str(run_folder))
+    assert values(found, "hosts") == {"a.example": 2, "b.example": 1}
+    assert values(found, "languages") == {"en": 2, "de": 1}
+    assert values(found, "crawl_years") == {"2020": 2, "2021": 1}
+
+
+def test_totals_are_per_split(run_folder: Path) -> None:
+    totals = statistics(str(run_folder)).splits["train"]
+    assert (totals.documents, totals.images, totals.sequences) == (3, 3, 2)
+    assert (totals.document_bytes, totals.sequence_bytes) == (4096, 8192)
+
+
+def test_image_bytes_are_never_read(run_folder: Path) -> None:
+    """With the bytes of that column destroyed, everything is as before."""
+    before = statistics(str(run_folder))
+    path = run_folder / "dataset/documents/train-00000-of-00001.parquet"
+    metadata, content = pq.ParquetFile(path).metadata, bytearray(path.read_bytes())
+    for group in range(metadata.num_row_groups):
+        columns = [metadata.row_group(group).column(place) for place in range(metadata.num_columns)]
+        column = next(each for each in columns if each.path_in_schema.startswith("image_bytes"))
+        start = column.dictionary_page_offset or column.data_page_offset
+        content[start : start + column.total_compressed_size] = b"\xff" * column.total_compressed_size
+    path.write_bytes(content)
+    with pytest.raises(OSError):
+        pq.read_table(path)
+    assert statistics(str(run_folder)) == before
+
+
+def test_a_run_and_its_dataset_give_the_same(run_folder: Path) -> None:
+    assert statistics(str(run_folder)) == statistics(f"{run_folder}/dataset/")
+
+
+def test_reads_any_fsspec_path(run_folder: Path) -> None:
+    fsspec.filesystem("memory").put(str(run_folder / "dataset"), "/elsewhere", recursive=True)
+    there = statistics("memory://elsewhere")
+    assert there.distributions == statistics(str(run_folder)).distributions
+
+
+def test_a_dataset_without_documents_has_no_figures_and_no_error(write_dataset: Callable[..., Path]) -> None:
+    found = statistics(str(write_dataset(documents=[], counts={})))
+    assert found.funnel == []
+    assert found.distributions["words_per_document"].mean is None
+
+
+def test_json_says_its_version_and_reads_back(run_folder: Path) -> None:
+    found = statistics(str(run_folder))
+    assert json.loads(found.to_json())["schema_version"] == 1
+    assert Statistics.from_json(found.to_json()) == found
+
+
+def test_names_in_the_json_are_held() -> None:
+    """A name taken away breaks who reads the JSON: raise `SCHEMA_VERSION` with it."""
+    assert list(Statistics.model_fields) == [
+        "schema_version",
+        "dataset",
+        "m3w_version",
+        "recipe_sha256",
+        "splits",
+        "funnel",
+        "faults",
+        "distributions",
+        "frequencies",
+    ]
+
+
+@pytest.mark.parametrize(
+    "damage", ["absent", "empty", "unfinished", "shard_gone", "shard_damaged", "page_damaged", "protocol"]
+)
+def test_what_is_no_whole_dataset_is_one_line_that_names_it(run_folder: Path, tmp_path: Path, damage: str) -> None:
+    path = str(run_folder)
+    shard = run_folder / "dataset/documents/train-00000-of-00001.parquet"
+    if damage == "absent":
+        path = str(tmp_path / "nowhere")
+    elif damage == "empty":
+        path = str(tmp_path / "other")
+        Path(path).mkdir()
+    elif damage == "unfinished":
+        shutil.rmtree(run_folder / "dataset")
+    elif damage == "shard_gone":
+        shard.unlink()
+    elif damage == "shard_damaged":
+        shard.write_bytes(b"PAR1 no more PAR1")
+    elif damage == "page_damaged":
+        shard.write_bytes(b"PAR1" + b"\xff" * 400 + shard.read_bytes()[404:])
+    else:
+        path = "nosuch://folder"
+    with pytest.raises(InputError) as raised:
+        statistics(path)
+    assert path in str(raised.value) and "\n" not in str(raised.value) and ";" in str(raised.value)
+
+
+def test_starts_without_ray_and_torch() -> None:
+    code = "import sys, pipeline.inspect; print(sorted({'ray', 'torch'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
