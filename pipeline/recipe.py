@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import fsspec
 import yaml
@@ -19,7 +19,7 @@ from pipeline.rules import DOCUMENT_RULE_SIGNALS, IMAGE_RULE_SIGNALS, Rule, chec
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)  # strict: yes is no number, "5" is none either
 
 
 class Crawl(_Section):
@@ -42,7 +42,7 @@ class Extract(_Section):
 class Rules(_Section):
     """What is kept: ranges on signals; the rule's name is the reason of a drop."""
 
-    languages: list[str] = ["en"]
+    languages: list[Annotated[str, Field(pattern="^[a-z]{2,3}$")]] = ["en"]
     """ISO 639-1; an empty list keeps every language."""
     document: dict[str, Rule] = {}
     image: dict[str, Rule] = {
@@ -85,7 +85,7 @@ class Dataset(_Section):
 class Execution(_Section):
     """How a run is worked off; nothing here changes its result."""
 
-    cpus_per_part: float = Field(1, gt=0)
+    cpus_per_part: float = Field(1.0, gt=0)
     memory_mib_per_part: int = Field(1024, ge=64)
     attempts: int = Field(3, ge=1)
     """A part that failed this often is set aside."""
@@ -107,13 +107,16 @@ class Recipe(_Section):
         return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
 
     def digest(self, fields: tuple[str, ...]) -> str:
-        """SHA-256 (hex) of the given fields, written `section` or `section.field`."""
+        """SHA-256 (hex) of the given fields, written `section` or `section.field`.
+
+        In the recipe's order, since of two rules that an image breaks the first gives the reason.
+        """
         values = self.model_dump()
         chosen = {}
         for name in fields:
             section, _, field = name.partition(".")
             chosen[name] = values[section][field] if field else values[section]
-        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(chosen).encode()).hexdigest()
 
 
 STAGE_FIELDS: dict[str, tuple[str, ...]] = {
@@ -190,4 +193,7 @@ def _put(values: dict[str, Any], override: str) -> None:
         values = values.setdefault(section, defaults)
         if not isinstance(values, dict):
             raise InputError(f"--set {override}: {section} is a value, not a section that could hold {last}")
-    values[last] = yaml.safe_load(text)
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {override}: the value is not YAML: {' '.join(str(error).split())}") from error

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.document import DOCUMENT_SIGNALS
+from schemas.document import DOCUMENT_SIGNALS, OK
 
 DOCUMENT_RULE_SIGNALS = (*DOCUMENT_SIGNALS, "language_score")
 IMAGE_RULE_SIGNALS = ("shorter_side", "longer_side", "aspect_ratio", "colour_range", "bytes")
-"""Signals of a fetched image; see `pipeline.signals.image`."""
+"""Signals of a fetched image; see `pipeline.images.decode.Picture.signals`."""
+
+_NAME = re.compile(r"\w+", re.ASCII)
 
 
 class Rule(BaseModel):
     """A closed range on one signal; a missing bound is open."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     signal: str | None = None
     """Defaults to the rule's own name."""
@@ -41,9 +44,13 @@ def first_broken(rules: Mapping[str, Rule], signals: Mapping[str, float]) -> str
 
 
 def check_rules(rules: Mapping[str, Rule], known: Iterable[str], key: str) -> None:
-    """Raises ValueError for a rule on an unknown signal, an empty range, or one without a bound."""
+    """Raises ValueError for a name that cannot be a reason, an unknown signal, an empty range, one without a bound."""
     known = list(known)
     for name, rule in rules.items():
+        if name == OK or not _NAME.fullmatch(name):
+            raise ValueError(
+                f"{key}.{name}: a rule's name is the reason of its drops; use letters, digits and _, not {OK}"
+            )
         signal = rule.signal or name
         if signal not in known:
             near = difflib.get_close_matches(signal, known, n=1, cutoff=0)[0]

@@ -1,0 +1,212 @@
+"""The recipe: what is wrong with it is said with its key, and what depends on it is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.errors import InputError
+from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, load_recipe, parse_recipe
+
+SMALLEST: dict[str, Any] = {"crawl": {"paths": ["a.warc.gz"]}}
+SHIPPED = Path(__file__).parents[2] / "recipes"
+
+
+def recipe(**sections: Any) -> Recipe:
+    return parse_recipe({**SMALLEST, **sections}, "test.yaml")
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "recipe.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_the_smallest_recipe_has_the_papers_image_rules() -> None:
+    rules = recipe().rules
+    assert rules.languages == ["en"]
+    assert [(name, rule.signal, rule.min, rule.max) for name, rule in rules.image.items()] == [
+        ("too_small", "shorter_side", 64, None),
+        ("aspect_ratio", None, None, 3),
+        ("single_colour", "colour_range", 1, None),
+    ]
+    assert recipe().dataset.images_per_sequence == 5
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown section": ({"crawls": {}}, "unknown key crawls; known here: crawl, extract, rules"),
+    "unknown key": ({"dataset": {"shard_mb": 5}}, "unknown key dataset.shard_mb; known here: name, shard_mib"),
+    "unknown key of a rule": (
+        {"rules": {"image": {"too_small": {"minimum": 5}}}},
+        "unknown key rules.image.too_small.minimum; known here: .*min",
+    ),
+    "nothing to read": ({"crawl": {}}, r"crawl\.paths is missing"),
+    "no paths": ({"crawl": {"paths": []}}, r"crawl\.paths = \[\]"),
+    "one path, no list": ({"crawl": {"paths": "a.warc"}}, r"crawl\.paths = 'a.warc'"),
+    "text for a number": ({"dataset": {"shard_mib": "many"}}, r"dataset\.shard_mib = 'many'"),
+    "a number in quotes": ({"dataset": {"shard_mib": "512"}}, r"dataset\.shard_mib = '512'"),
+    "truth for a number": ({"dataset": {"shard_mib": True}}, r"dataset\.shard_mib = True"),
+    "a fraction for an integer": ({"dataset": {"shard_mib": 1.5}}, r"dataset\.shard_mib = 1.5"),
+    "number for a text": ({"dataset": {"name": 5}}, r"dataset\.name = 5"),
+    "too small": ({"dataset": {"shard_mib": 0}}, r"dataset\.shard_mib = 0"),
+    "too many images": ({"dataset": {"images_per_sequence": 6}}, r"dataset\.images_per_sequence = 6"),
+    "all for validation": ({"dataset": {"validation_fraction": 1}}, r"dataset\.validation_fraction = 1"),
+    "none of the choices": ({"extract": {"content": "some"}}, r"extract\.content = 'some'"),
+    "a section that is none": ({"extract": 5}, "extract = 5"),
+    "an empty section": ({"extract": None}, "extract = None"),
+    "Norway": ({"rules": {"languages": [False]}}, r"rules\.languages\.0 = False"),
+    "a language by its name": ({"rules": {"languages": ["english"]}}, r"rules\.languages\.0 = 'english'"),
+    "rule on an unknown signal": (
+        {"rules": {"document": {"wordz": {"min": 5}}}},
+        "rules.document.wordz is a rule on the unknown signal wordz; the nearest known is words",
+    ),
+    "rule without bounds": ({"rules": {"document": {"words": {}}}}, "neither min nor max"),
+    "rule upside down": ({"rules": {"document": {"words": {"min": 5, "max": 1}}}}, "min 5 above max 1"),
+    "bound that is no number": ({"rules": {"document": {"words": {"min": float("nan")}}}}, r"words\.min = nan"),
+    "bound in quotes": ({"rules": {"document": {"words": {"min": "5"}}}}, r"words\.min = '5'"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_said_in_one_line_with_its_key(name: str) -> None:
+    sections, problem = WRONG[name]
+    with pytest.raises(InputError, match=problem) as error:
+        recipe(**sections)
+    assert str(error.value).startswith("the recipe test.yaml is wrong: ")
+    assert "\n" not in str(error.value)
+
+
+def test_every_problem_is_said_at_once() -> None:
+    with pytest.raises(InputError, match=r"unknown key fetch\.speed.*; dataset\.shard_mib = 0"):
+        recipe(dataset={"shard_mib": 0}, fetch={"speed": 1})
+
+
+def test_a_recipe_comes_back_from_its_yaml(tmp_path: Path) -> None:
+    whole = recipe(
+        rules={"languages": ["de", "en"], "document": {"b": {"signal": "words", "min": 5}, "a": {"signal": "words", "max": 9}}},
+        dataset={"name": "Füchse", "validation_fraction": 0},
+    )  # fmt: skip
+    again = load_recipe(written(tmp_path, whole.to_yaml()))
+    assert again == whole
+    assert list(again.rules.document) == ["b", "a"], "rules keep their order, since the first broken one is the reason"
+    assert again.to_yaml() == whole.to_yaml()
+    assert again.digest(RESULT_FIELDS) == whole.digest(RESULT_FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "holds no keys"),
+        ("- a\n- b\n", "holds no keys"),
+        ("crawl: [", "is not YAML"),
+        ("crawl: {paths: [a]}\nrules: !!python/object:os.system {}\n", "is not YAML"),
+        ("a\x00b", "is not YAML"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_named(tmp_path: Path, text: str, problem: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(InputError, match=problem) as error:
+        load_recipe(path)
+    assert path in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.yaml cannot be read"):
+        load_recipe(str(tmp_path / "nowhere.yaml"))
+
+
+def test_values_can_be_set_over_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, yaml.safe_dump(SMALLEST))
+    found = load_recipe(
+        path,
+        [
+            "dataset.shard_mib=7",
+            "rules.languages=[de, fr]",
+            "rules.document.words.min=5",
+            "rules.image.too_small.min=100",
+            "crawl.paths=[b.warc, c.warc]",
+            "crawl.prefix=s3://a=b/",
+            "dataset.name=a name",
+        ],
+    )
+    assert found.dataset.shard_mib == 7
+    assert found.rules.languages == ["de", "fr"]
+    assert found.rules.document["words"].min == 5
+    assert (found.rules.image["too_small"].signal, found.rules.image["too_small"].min) == ("shorter_side", 100)
+    assert list(found.rules.image) == ["too_small", "aspect_ratio", "single_colour"], "the other rules stay"
+    assert (found.crawl.paths, found.crawl.prefix) == (["b.warc", "c.warc"], "s3://a=b/")
+    assert found.dataset.name == "a name"
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("dataset.shard_mib", "names no value"),
+        ("=5", "names no value"),
+        ("dataset.shards=5", "unknown key dataset.shards"),
+        ("dataset.name.first=5", "name is a value, not a section"),
+        ("crawl.paths=[", "is not YAML"),
+        ("dataset.shard_mib=", "dataset.shard_mib = None"),
+        ("speed=5", "unknown key speed"),
+    ],
+)
+def test_what_is_wrong_with_a_set_value_is_said(tmp_path: Path, override: str, problem: str) -> None:
+    with pytest.raises(InputError, match=problem) as error:
+        load_recipe(written(tmp_path, yaml.safe_dump({**SMALLEST, "dataset": {"name": "x"}})), [override])
+    assert "\n" not in str(error.value)
+
+
+# What depends on what
+
+CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "crawl.paths": ({"crawl": {"paths": ["b.warc.gz"]}}, set()),  # the parts' inputs name the files
+    "extract.content": ({"extract": {"content": "full"}}, {"extract"}),
+    "extract.max_page_mib": ({"extract": {"max_page_mib": 3}}, {"extract"}),
+    "rules.languages": ({"rules": {"languages": ["de"]}}, {"filter"}),
+    "rules.document": ({"rules": {"document": {"words": {"min": 5}}}}, {"filter"}),
+    "rules.image": ({"rules": {"image": {"bytes": {"min": 5}}}}, {"join"}),
+    "fetch.urls_per_part": ({"fetch": {"urls_per_part": 5}}, {"requests", "fetch"}),
+    "fetch.max_image_mib": ({"fetch": {"max_image_mib": 5}}, {"extract", "fetch"}),
+    "fetch.max_megapixels": ({"fetch": {"max_megapixels": 5}}, {"fetch"}),
+    "dataset.shard_mib": ({"dataset": {"shard_mib": 5}}, {"join", "assemble"}),
+    "dataset.images_per_sequence": ({"dataset": {"images_per_sequence": 3}}, {"join", "assemble"}),
+    "dataset.validation_fraction": ({"dataset": {"validation_fraction": 0.5}}, {"join", "assemble"}),
+    "execution": ({"execution": {"attempts": 9, "cpus_per_part": 0.5, "max_failed_parts": 3}}, set()),
+}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_what_a_changed_field_redoes(field: str) -> None:
+    sections, stages = CHANGES[field]
+    before, after = recipe(), parse_recipe({**SMALLEST, **sections}, "test.yaml")
+    assert before != after
+    changed = {stage for stage, fields in STAGE_FIELDS.items() if before.digest(fields) != after.digest(fields)}
+    assert changed == stages
+    assert (before.digest(RESULT_FIELDS) != after.digest(RESULT_FIELDS)) == (field != "execution")
+
+
+def test_writing_out_a_default_changes_nothing() -> None:
+    spelled = recipe(dataset={"shard_mib": 512}, rules={"languages": ["en"]})
+    assert all(spelled.digest(fields) == recipe().digest(fields) for fields in STAGE_FIELDS.values())
+
+
+def test_the_order_of_rules_matters_and_the_order_of_sections_does_not() -> None:
+    a, b = {"signal": "words", "min": 5.0}, {"signal": "characters", "min": 9.0}
+    first, second = recipe(rules={"document": {"a": a, "b": b}}), recipe(rules={"document": {"b": b, "a": a}})
+    assert first.digest(STAGE_FIELDS["filter"]) != second.digest(STAGE_FIELDS["filter"])
+    turned = parse_recipe({"dataset": {}, "rules": {"document": {"a": a, "b": b}}, **SMALLEST}, "test.yaml")
+    assert turned.digest(RESULT_FIELDS) == first.digest(RESULT_FIELDS)
+
+
+def test_the_shipped_recipe_writes_out_every_field_and_its_default() -> None:
+    text = (SHIPPED / "m3w.yaml").read_text()
+    written_out = yaml.safe_load(text)
+    assert set(written_out) == set(Recipe.model_fields)
+    for section, values in load_recipe(str(SHIPPED / "m3w.yaml")).model_dump().items():
+        if section != "crawl":
+            assert set(written_out[section]) == set(values), section
+            assert values == recipe().model_dump()[section]
