@@ -104,3 +104,8 @@ class Page:
     links: list[Attributes] = field(default_factory=list)
     """The attributes of every `link`, and of every `a` with a `rel`."""
     times: list[Attributes] = field(default_factory=list)
+
+    def release(self) -> None:
+        """Undo the circles of blocks and parents, so that memory is free at once, without the garbage collector."""
+        for block in self.blocks:
+            block.parent = None

@@ -16,8 +16,8 @@ MANY_TAGS = 20_000
 """Below this, even nested tags take a parser no more than a quarter of a second."""
 MOST_TAGS = 100_000
 """Starts and ends that are looked at; the rest of the page is cut off. The largest of the shared pages has 9,000."""
-LONG_TAG = 40_000
-"""Characters of one tag, from which its attributes are counted."""
+LONG_TAG = 20_000
+"""Characters; the attributes of a tag twice as long are counted."""
 MOST_ATTRIBUTES = 10_000
 """Words in one tag; the attributes of a tag with more are left out."""
 
@@ -52,7 +52,7 @@ _NEST_NOT = frozenset(
 
 def bounded(html: str, counters: Counter[str]) -> str:
     """`html` without what nests too deep and without attributes beyond counting; counted where anything is cut."""
-    if len(html) > 2 * LONG_TAG:
+    if any(html.find(">", start, start + LONG_TAG) < 0 for start in range(0, len(html) - LONG_TAG, LONG_TAG)):
         html = _LONG_TAG.sub(lambda match: _short_tag(match, counters), html)
     if len(html) > 3 * MANY_TAGS and (tags := html.count("<")) > MANY_TAGS:
         html = _flat(_first_tags(html, counters) if tags > MOST_TAGS else html, counters)

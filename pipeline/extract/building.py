@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pipeline.extract.blocks import Block, Page, Picture, Video
 from pipeline.extract.events import Attributes
@@ -55,40 +55,24 @@ class PageBuilder:
         self._pictures = 0
         self._figures: list[int] = []
         """How many pictures there were when each open `figure` started."""
-        self._starts: dict[str, Callable[[str, Attributes], None]] = {
-            "a": self._start_link, "span": self._start_span, "br": self._line_break, "img": self._picture,
-            "amp-img": self._picture, "amp-anim": self._picture, "picture": self._start_picture, "source": self._source,
-            "meta": self._metadata, "link": self._metadata, "base": self._metadata, "html": self._metadata,
-            "title": self._start_title, "hr": self._rule, "input": self._input, "time": self._time,
-        }  # fmt: skip
-        self._starts |= dict.fromkeys(MUTE, self._start_mute)
-        self._starts |= dict.fromkeys(_PLAYERS, self._start_player)
-        self._starts |= dict.fromkeys(("param", "track", "area", "col"), self._ignore)
-        for name in INLINE:
-            self._starts.setdefault(name, self._ignore)
-        self._ends: dict[str, Callable[[str], None]] = {
-            "a": self._end_link, "span": self._end_span, "picture": self._end_picture, "title": self._end_title,
-        }  # fmt: skip
-        self._ends |= dict.fromkeys(MUTE, self._end_mute)
-        for name in INLINE | VOID:
-            self._ends.setdefault(name, self._pass)
 
     def start(self, name: str, attributes: Attributes) -> None:
-        self._starts.get(name, self._start_block)(name, attributes)
+        _STARTS.get(name, _START_BLOCK)(self, name, attributes)
 
     def end(self, name: str) -> None:
-        self._ends.get(name, self._end_block)(name)
+        _ENDS.get(name, _END_BLOCK)(self, name)
 
     def text(self, text: str) -> None:
-        if self._in_title:
-            self.page.title = (self.page.title or "") + text
-        elif not self._mute:
+        if self._mute:
+            if self._in_title:
+                self.page.title = (self.page.title or "") + text
+        elif self._pieces or self._pre or not text.isspace():
             self._pieces.append(text)
             if self._link_weight:
                 self._linked += len(text) * self._link_weight
 
     def finish(self) -> Page:
-        """The page, once the last event has come."""
+        """The page, once the last event has come. `Page.release` frees it."""
         self._flush()
         self.page.blocks[0].end = len(self.page.blocks)
         return self.page
@@ -251,7 +235,36 @@ class PageBuilder:
             self.page.html = attributes
 
     def _start_title(self, name: str, attributes: Attributes) -> None:
+        self._mute += 1
         self._in_title = self.page.title is None
 
     def _end_title(self, name: str) -> None:
+        self._mute -= 1
         self._in_title = False
+
+
+def _starts() -> Mapping[str, Callable[[PageBuilder, str, Attributes], None]]:
+    """What a start tag does, by name; every other starts a block."""
+    builder = PageBuilder
+    starts = dict.fromkeys(INLINE | VOID, builder._ignore)
+    starts |= dict.fromkeys(MUTE, builder._start_mute) | dict.fromkeys(_PLAYERS, builder._start_player)
+    starts |= dict.fromkeys(("img", "amp-img", "amp-anim"), builder._picture)
+    starts |= dict.fromkeys(("meta", "link", "base", "html"), builder._metadata)
+    return starts | {
+        "a": builder._start_link, "span": builder._start_span, "br": builder._line_break, "hr": builder._rule,
+        "picture": builder._start_picture, "source": builder._source, "title": builder._start_title,
+        "input": builder._input, "time": builder._time,
+    }  # fmt: skip
+
+
+def _ends() -> Mapping[str, Callable[[PageBuilder, str], None]]:
+    """What the end of an element does, by name; every other ends a block."""
+    builder = PageBuilder
+    ends = dict.fromkeys(INLINE | VOID, builder._pass) | dict.fromkeys(MUTE, builder._end_mute)
+    return ends | {
+        "a": builder._end_link, "span": builder._end_span, "picture": builder._end_picture, "title": builder._end_title
+    }  # fmt: skip
+
+
+_STARTS, _START_BLOCK = _starts(), PageBuilder._start_block
+_ENDS, _END_BLOCK = _ends(), PageBuilder._end_block

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from bs4 import BeautifulSoup, Tag
 from bs4.element import CData, NavigableString
-from selectolax.lexbor import LexborHTMLParser, SelectolaxError
+from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 Attributes = Mapping[str, str | None]
 """Names in lower case; None for an attribute without a value."""
@@ -26,18 +26,38 @@ class Receiver(Protocol):
     def end(self, name: str) -> None: ...
 
 
-NEVER_SHOWN = ("script", "style", "template", "svg", "noembed", "noframes", "canvas", "datalist", "select", "textarea")
-"""Elements whose content is no text of the page; Lexbor cuts them off before the walk."""
-
 # fmt: off
-WITHOUT_ATTRIBUTES = frozenset((
-    "b", "big", "br", "cite", "code", "em", "font", "hr", "i", "kbd", "mark", "q", "rb", "rp", "rt", "ruby", "s",
-    "samp", "small", "strong", "sub", "sup", "tbody", "tfoot", "thead", "tr", "tt", "u", "var", "wbr",
+NEVER_SHOWN = frozenset((
+    "canvas", "datalist", "noembed", "noframes", "script", "select", "style", "svg", "template", "textarea",
 ))
+"""Elements whose content is no text of the page; nobody is told of them."""
+SILENT = frozenset((
+    "b", "big", "cite", "code", "dfn", "em", "font", "i", "kbd", "mark", "q", "rb", "ruby", "s", "samp", "small",
+    "strong", "sub", "sup", "tt", "u", "var", "wbr",
+))
+"""Elements that only change how text looks: their content is told, they are not."""
+WITHOUT_ATTRIBUTES = frozenset(("br", "hr", "rp", "rt", "tbody", "tfoot", "thead", "title", "tr"))
+"""Elements whose attributes nobody asks for; reading them costs as much as all else about an element."""
 # fmt: on
-"""Elements whose attributes nobody asks for; reading them would cost a fifth of the walk."""
 
 _NONE: Attributes = {}
+_TEXT = 2
+"""Lexbor's number of text nodes."""
+_COMMON = (
+    "a article aside b body br button cite code dd div dl dt em figcaption figure footer form h1 h2 h3 h4 h5 h6 head "
+    "header hr html i iframe img input label li link main meta nav noscript ol option p path picture pre script section select "
+    "small source span strong style svg table "
+    "tbody td th time title tr ul"
+)
+
+
+def _numbers_of_names() -> dict[int, str]:
+    """The names of common elements by Lexbor's numbers, which are faster to read; asked of Lexbor, not written down."""
+    parser = LexborHTMLParser("<p>")
+    return {parser.create_node(name).tag_id: name for name in _COMMON.split()}
+
+
+_NAMES = _numbers_of_names()
 
 
 def send_events(html: str, receiver: Receiver, counters: Counter[str]) -> None:
@@ -52,31 +72,40 @@ def send_events(html: str, receiver: Receiver, counters: Counter[str]) -> None:
 
 
 def send_lexbor(parser: LexborHTMLParser, receiver: Receiver) -> None:
-    """Tell `receiver` of a page as Lexbor reads it: the WHATWG tree, scripting off."""
-    parser.strip_tags(list(NEVER_SHOWN))
-    root = parser.root
-    if root is None:
-        return
+    """Tell `receiver` of a page as Lexbor reads it: the WHATWG tree, scripting off.
+
+    Two steps a node, down or on; the way up is remembered, so that no node is asked for its parent.
+    """
     start, text, end = receiver.start, receiver.text, receiver.end
-    above = root.parent
-    open_id = above.mem_id if above is not None else 0
-    open_ids: list[int] = []
-    names: list[str] = []
-    for node in root.traverse(include_text=True):
-        parent_id = node.parent.mem_id  # type: ignore[union-attr]  # only the document has none
-        while open_id != parent_id:
-            open_id = open_ids.pop()
-            end(names.pop())
-        name = node.tag
-        if name == "-text":
+    above: list[tuple[LexborNode, str]] = []
+    node = parser.root
+    while node is not None:
+        number = node.tag_id
+        if number == _TEXT:
             text(node.text_content or "")
-        elif name and name[0] != "-":
-            open_ids.append(open_id)
-            open_id = node.mem_id
-            names.append(name)
-            start(name, _NONE if name in WITHOUT_ATTRIBUTES else node.attributes)
-    while names:
-        end(names.pop())
+        else:
+            name = _NAMES.get(number) or node.tag or "-"
+            if name in SILENT:
+                child = node.first_child
+                if child is not None:
+                    above.append((node, ""))
+                    node = child
+                    continue
+            elif name not in NEVER_SHOWN and name[0] != "-":
+                start(name, _NONE if name in WITHOUT_ATTRIBUTES else node.attributes)
+                child = node.first_child
+                if child is not None:
+                    above.append((node, name))
+                    node = child
+                    continue
+                end(name)
+        following = node.next
+        while following is None and above:
+            node, name = above.pop()
+            if name:
+                end(name)
+            following = node.next
+        node = following
 
 
 def send_soup(html: str, receiver: Receiver, builder: str = "lxml") -> None:
@@ -87,14 +116,17 @@ def send_soup(html: str, receiver: Receiver, builder: str = "lxml") -> None:
         node = next(stack[-1], None)
         if node is None:
             stack.pop()
-            if names:
-                receiver.end(names.pop())
+            name = names.pop() if names else ""
+            if name:
+                receiver.end(name)
         elif isinstance(node, Tag):
             if node.name in NEVER_SHOWN:
                 continue
-            names.append(node.name)
-            receiver.start(node.name, _NONE if node.name in WITHOUT_ATTRIBUTES else _plain(node.attrs))
+            names.append("" if node.name in SILENT else node.name)
             stack.append(_events_of(node))
+            if node.name in SILENT:
+                continue
+            receiver.start(node.name, _NONE if node.name in WITHOUT_ATTRIBUTES else _plain(node.attrs))
         elif type(node) in (NavigableString, CData):
             receiver.text(str(node))
 

@@ -56,6 +56,7 @@ def extract_page(
     page = builder.finish()
     base = _base(url, page)
     found = nodes(page.blocks, _selection(page, content), base, videos, counters)
+    page.release()
     if not found:
         return NO_MAIN_CONTENT
     document = InterleavedDocument(
