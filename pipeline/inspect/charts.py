@@ -32,6 +32,7 @@ def bar_table(rows: Iterable[Row]) -> str:
     """One line for each row: label, bar, count, share. A table, so that it can be read without seeing the bars."""
     listed = list(rows)
     kind = "bars funnel" if any(row.kind == "entered" for row in listed) else "bars"
+    kind += " large" if any(row.count >= 1_000_000 for row in listed) else ""
     columns = '<colgroup><col class="label"><col><col class="count"><col class="share"></colgroup>'
     return f'<table class="{kind}">{columns}{"".join(_bar_row(row) for row in listed)}</table>'
 

@@ -100,8 +100,8 @@ def _three_digits(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     return rounded
 
 
-HELD = 200_000
-"""Values counted at a time; when there are more, the rarer half is put together as `others`."""
+HELD = 500_000
+"""Values counted at a time (about 100 MB of hosts); when there are more, the rarer half is forgotten by name."""
 
 
 @dataclass
@@ -113,7 +113,7 @@ class Values:
     held: int = HELD
     _counts: Counter[str] = field(default_factory=Counter)
     _forgotten: int = 0
-    _forgotten_values: int = 0
+    _most_held: int = 0
 
     def add(self, values: pa.Array) -> None:
         """Take in an array; a null is the value `unknown`."""
@@ -125,7 +125,7 @@ class Values:
     def _forget(self) -> None:
         kept = dict(_ordered(self._counts)[: self.held // 2])
         self._forgotten += sum(self._counts.values()) - sum(kept.values())
-        self._forgotten_values = max(self._forgotten_values, len(self._counts) - len(kept))
+        self._most_held = max(self._most_held, len(self._counts))
         self._counts = Counter(kept)
 
     def close(self, *, listed: int = 20) -> Frequencies:
@@ -136,7 +136,7 @@ class Values:
             title=self.title,
             unit=self.unit,
             total=total,
-            distinct=len(self._counts) + self._forgotten_values,
+            distinct=max(self._most_held, len(self._counts)),
             exact=not self._forgotten,
             values=[Value(value=value, count=count, share=share(count, total)) for value, count in most],
             others=total - sum(count for _, count in most),

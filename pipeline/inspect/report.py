@@ -58,7 +58,7 @@ def report_html(
 ) -> str:
     """The report as HTML."""
     folder = open_dataset(statistics.dataset)
-    parts = [("Funnel", _funnel(statistics))]
+    parts = [("Funnel", _funnel(statistics))] if statistics.funnel else []
     if shown := example_documents(folder, examples):
         articles = "".join(example_article(example) for example in shown)
         parts.append(("Examples", f'<p class="soft">{EXAMPLES_ARE}</p><div class="columns">{articles}</div>'))
@@ -90,12 +90,12 @@ def _page(title: str, head: str, parts: list[tuple[str, str]]) -> str:
 
 
 def _head(statistics: Statistics) -> str:
-    splits = statistics.splits
+    splits, hosts = statistics.splits, statistics.frequencies["hosts"]
     total = {
         "documents": number(sum(split.documents for split in splits.values())),
         "images": number(sum(split.images for split in splits.values())),
         "sequences": number(sum(split.sequences for split in splits.values())),
-        "sites": number(statistics.frequencies["hosts"].distinct),
+        "hosts": number(hosts.distinct) + ("" if hosts.exact else "+"),
         "on disk": size(sum(split.document_bytes + split.sequence_bytes for split in splits.values())),
     }
     tiles = "".join(f"<div><b>{value}</b><small>{name}</small></div>" for name, value in total.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from pipeline.inspect.examples import Example, picture_url
-from pipeline.inspect.wording import number, plain
+from pipeline.inspect.wording import counted, number, plain
 from schemas.document import OK, ImageReference
 
 NODES = 12
@@ -21,9 +21,9 @@ def example_article(example: Example) -> str:
         _text(text) if text is not None else _image(image, content) for text, image, content in nodes[:NODES]
     )
     if len(nodes) > NODES:
-        shown += f'<p class="soft">… {number(len(nodes) - NODES)} more nodes</p>'
-    facts = [f"{number(document.signals['words'])} words"] if document.signals else []
-    facts.append(f"{number(sum(content is not None for content in example.image_bytes))} images")
+        shown += f'<p class="soft">… {counted(len(nodes) - NODES, "more node")}</p>'
+    facts = [counted(document.signals["words"], "word")] if document.signals else []
+    facts.append(counted(sum(content is not None for content in example.image_bytes), "image"))
     facts += [document.language] if document.language else []
     return (
         f'<article><h3 dir="auto">{escape(plain(document.title or document.url))}</h3>'
@@ -38,11 +38,13 @@ def _text(text: str) -> str:
 
 
 def _image(image: ImageReference | None, content: bytes | None) -> str:
+    """The picture with what the page says of it; or, in its place, why it is not there."""
     url = picture_url(content) if content is not None else None
-    alt = escape(image.alt or "") if image is not None else ""
+    said = [("caption", image.caption), ("alt", image.alt)] if image is not None else []
+    words = escape("; ".join(f"{name}: {text[:CHARACTERS]}" for name, text in said if text))
     if url is not None:
-        caption = f'<figcaption dir="auto">alt: {alt}</figcaption>' if alt else ""
-        return f'<figure><img src="{url}" alt="{alt}" loading="lazy">{caption}</figure>'
+        caption = f'<figcaption dir="auto">{words}</figcaption>' if words else ""
+        return f'<figure><img src="{url}" alt="">{caption}</figure>'
     status = (image.status if image is not None else None) or "unknown"
-    why = "its bytes cannot be shown" if status == OK else status
-    return f'<p class="missing">image not in the dataset: {escape(why)}{f" (alt: {alt})" if alt else ""}</p>'
+    why = "image that cannot be shown" if status == OK else f"image not in the dataset: {escape(status)}"
+    return f'<p class="missing">{why}{f" ({words})" if words else ""}</p>'

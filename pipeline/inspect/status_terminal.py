@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.inspect.status import RunStatus, StageStatus
-from pipeline.inspect.wording import number, plain
+from pipeline.inspect.wording import counted, number, plain
 
 WIDTH = 80
 
@@ -26,7 +26,7 @@ def print_status(status: RunStatus, console: Console) -> None:
 def _verdict(status: RunStatus) -> Text:
     failed = sum(len(stage.failed) for stage in status.stages)
     if failed:
-        return Text(f"{number(failed)} parts failed; m3w build tries them again", style="red")
+        return Text(f"{counted(failed, 'part')} failed; m3w build tries again", style="red")
     if status.finished:
         return Text(f"finished: the dataset is {status.run}/dataset", style="green")
     return Text("not finished; m3w build goes on where it stopped", style="yellow")
@@ -76,9 +76,8 @@ def _print_faults(status: RunStatus, console: Console) -> None:
         for fault in stage.faults:
             console.print(Text(f"  {fault.reason}: {number(fault.count)}"))
             for example in fault.examples:
-                _print_line(console, f"    {example.path} at byte {example.offset}")
-                if example.detail:
-                    _print_line(console, f"      {' '.join(example.detail.split())}")
+                detail = f": {' '.join(example.detail.split())}" if example.detail else ""
+                _print_line(console, f"    {example.path} at byte {example.offset}{detail}")
 
 
 def _print_line(console: Console, text: str) -> None:

@@ -44,10 +44,11 @@ table.plain thead th { color: var(--soft); font-size: .86rem; }
 .columns { columns: 25rem; column-gap: 2.75rem; }
 .columns > * { break-inside: avoid; margin: 0 0 1.9rem; }
 table.bars { width: 100%; table-layout: fixed; }
-col.label { width: 34%; } .funnel col.label { width: 44%; } col.count { width: 4.6rem; } col.share { width: 4.3rem; }
+col.label { width: 34%; } .funnel col.label { width: 44%; } col.count { width: 5.4rem; } col.share { width: 4.3rem; }
+.large col.count { width: 8.2rem; }
 table.bars th { padding: .14rem .6rem .14rem 0; line-height: 1.25; }
 table.bars td { padding: .14rem 0; }
-table.bars .count { text-align: right; padding-left: .6rem; }
+table.bars .count { text-align: right; padding-left: .6rem; white-space: nowrap; }
 table.bars .share { text-align: right; color: var(--soft); font-size: .86rem; }
 svg.bar { display: block; width: 100%; height: .85rem; }
 .value rect { fill: var(--value); } .kept rect { fill: var(--kept); }
@@ -82,7 +83,8 @@ pre {
 }
 @media (max-width: 34rem) {
   body { padding: 1.25rem .9rem 3rem; font-size: 15px; }
-  col.label { width: 36%; } .funnel col.label { width: 42%; } col.count { width: 3.9rem; } col.share { width: 4.1rem; }
+  col.label { width: 36%; } .funnel col.label { width: 42%; } col.count { width: 4.8rem; } col.share { width: 4.1rem; }
+  .large col.count { width: 7.4rem; }
   table.plain th, table.plain td { padding-right: .8rem; }
   .tiles { grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); gap: .5rem; }
 }

@@ -22,8 +22,8 @@ from pipeline.inspect.wording import (
 )
 
 WIDTH = 80
-BAR = 22
-LABEL = 35
+BAR = 19
+LABEL = 34
 LISTED = 10
 """Values of a column that the terminal shows; the JSON and the report have more."""
 
@@ -116,7 +116,7 @@ def _frequencies(frequencies: Frequencies) -> Table:
 def _table() -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, width=WIDTH)
     table.add_column(width=LABEL, no_wrap=True, overflow="ellipsis")
-    table.add_column(justify="right", width=9, no_wrap=True)
+    table.add_column(justify="right", width=13, no_wrap=True)
     table.add_column(justify="right", width=8, no_wrap=True)
     table.add_column(width=BAR, no_wrap=True)
     return table

@@ -64,20 +64,26 @@ def summary(distribution: Distribution) -> str:
     if distribution.mean is None or distribution.lowest is None or distribution.highest is None:
         return "none known"
     said = size if distribution.unit == "bytes" else number
+    unknown = f"; {number(distribution.missing)} unknown" if distribution.missing else ""
+    if distribution.lowest == distribution.highest:
+        return f"all {said(distribution.lowest)}{unknown}"
     percentiles = distribution.percentiles
-    line = (
+    return (
         f"median {said(percentiles['50'])}, mean {said(round(distribution.mean, 2))}, "
         f"9 of 10 in {said(percentiles['5'])}–{said(percentiles['95'])}, "
-        f"all in {said(distribution.lowest)}–{said(distribution.highest)}"
+        f"all in {said(distribution.lowest)}–{said(distribution.highest)}{unknown}"
     )
-    return f"{line}; {number(distribution.missing)} unknown" if distribution.missing else line
+
+
+def counted(count: float, word: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{number(count)} {word}" if count == 1 else f"{number(count)} {word}s"
 
 
 def kinds(frequencies: Frequencies) -> str:
     """`265 documents, 24 values`."""
     about = "" if frequencies.exact else "at least "
-    word = "value" if frequencies.distinct == 1 else "values"
-    return f"{number(frequencies.total)} {frequencies.unit}, {about}{number(frequencies.distinct)} {word}"
+    return f"{number(frequencies.total)} {frequencies.unit}, {about}{counted(frequencies.distinct, 'value')}"
 
 
 def plain(text: str) -> str:

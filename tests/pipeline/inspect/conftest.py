@@ -153,7 +153,7 @@ def run_folder(write_dataset: WriteDataset) -> Path:
 @pytest.fixture
 def hostile_run(write_dataset: WriteDataset) -> Path:
     """A dataset whose texts, URLs and attributes try to run something."""
-    attack = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
+    attack = '"><script>document.title=1</script><img src=x onerror=document.title=2>'
     nodes: list[str | ImageReference] = [
         attack,
         image(80, 80, alt=attack, url="javascript:alert(3)"),

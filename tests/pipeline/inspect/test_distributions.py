@@ -53,6 +53,7 @@ def test_too_many_values_keep_the_frequent_ones_and_the_total() -> None:
     closed = values.close(listed=1)
     assert (closed.values[0].value, closed.values[0].count) == ("often", 40)
     assert closed.total == 1040 and not closed.exact
+    assert 100 < closed.distinct <= 1001
     assert len(values._counts) <= 100
 
 
