@@ -14,8 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-MIME_OF_FORMAT = {"JPEG": "image/jpeg", "PNG": "image/png", "GIF": "image/gif", "WEBP": "image/webp"}
-"""What is kept; any other format is `unsupported_format`."""
+FORMATS = ["JPEG", "PNG", "GIF", "WEBP"]
+"""What Pillow tries; any other format is `unsupported_format`."""
+MIME_OF_FORMAT = {
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
+    "PNG": "image/png",
+    "GIF": "image/gif",
+    "WEBP": "image/webp",
+}
+"""MPO is a JPEG with further pictures behind the first, as phones and stereo cameras write it."""
 PHASH_SIDE, PHASH_FREQUENCIES = 32, 8
 
 
@@ -55,12 +63,12 @@ def look_at(content: bytes, *, max_pixels: int) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content), formats=list(MIME_OF_FORMAT)) as image:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 mime = MIME_OF_FORMAT[image.format or ""]
                 if image.width * image.height > max_pixels:
                     raise NoImageError("too_many_pixels")
-                turned = ImageOps.exif_transpose(image)
-                return _measured(content, mime, _on_white(turned))
+                ImageOps.exif_transpose(image, in_place=True)
+                return _measured(content, mime, _on_white(image))
     except NoImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -86,34 +94,36 @@ def _measured(content: bytes, mime: str, picture: Image.Image) -> Picture:
 def _on_white(image: Image.Image) -> Image.Image:
     """The picture (its first frame) in RGB, what is transparent in white. 16-bit greys keep their shade."""
     if image.mode.startswith("I") or image.mode == "F":
-        greys = np.asarray(image, dtype=np.float64)
-        scale = 255 / 65535 if greys.max(initial=0) > 255 else 1
-        image = Image.fromarray(np.clip(greys * scale, 0, 255).astype(np.uint8))
+        greys = np.asarray(image, dtype=np.float32)  # 0 to 65535 in each format that is taken
+        image = Image.fromarray(np.clip(greys / 257, 0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+        white = Image.new("RGB", rgba.size, "white")
+        white.paste(rgba, mask=rgba)
+        return white
     return image.convert("RGB")
 
 
 def perceptual_hash(picture: Image.Image) -> str:
     """16 hex digits: the signs, against their median, of the 64 lowest frequencies of the picture in 32 x 32 greys.
 
-    The usual "pHash" (Zauner, 2010): a DCT, its top left 8 x 8, bits in row order, the first the highest.
+    The usual "pHash" (Zauner, 2010): a DCT, its top left 8 x 8, bits in row order, the first the highest. In integers,
+    so that a frequency that a picture does not have is 0 on every machine, not a rounding error of either sign.
     """
-    greys = np.asarray(
-        picture.convert("L").resize((PHASH_SIDE, PHASH_SIDE), Image.Resampling.LANCZOS), dtype=np.float64
-    )
-    low = (_DCT @ greys @ _DCT.T)[:PHASH_FREQUENCIES, :PHASH_FREQUENCIES]
+    small = picture.convert("L").resize((PHASH_SIDE, PHASH_SIDE), Image.Resampling.LANCZOS)
+    low = _DCT @ np.asarray(small, dtype=np.int64) @ _DCT.T
     bits = (low > np.median(low)).flatten()
     return f"{int(''.join('1' if bit else '0' for bit in bits), 2):016x}"
 
 
-def _dct_matrix(side: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    k, n = np.meshgrid(np.arange(side), np.arange(side), indexing="ij")
-    return np.cos(np.pi * k * (2 * n + 1) / (2 * side))
+def _lowest_frequencies() -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    """The first rows of the DCT's matrix in units of 2^-14; two products with 32 x 32 greys stay below 2^47."""
+    k, n = np.meshgrid(np.arange(PHASH_FREQUENCIES), np.arange(PHASH_SIDE), indexing="ij")
+    waves = np.cos(np.pi * k * (2 * n + 1) / (2 * PHASH_SIDE))
+    return np.asarray(np.rint(2**14 * waves), dtype=np.int64)
 
 
-_DCT = _dct_matrix(PHASH_SIDE)
+_DCT = _lowest_frequencies()
 
 
 def _unidentified(content: bytes) -> str:
