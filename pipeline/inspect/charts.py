@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -57,9 +58,9 @@ def _bar_row(row: Row) -> str:
     return f'<tr class="{row.kind}"><th scope="row">{name}</th><td>{bar}</td>{count}<td class="share">{share}</td></tr>'
 
 
-WIDTH, HEIGHT = 520, 280
-LEFT, RIGHT, TOP, BOTTOM = 48, 124, 14, 44
-LABEL_HEIGHT = 16
+WIDTH, HEIGHT = 540, 280
+LEFT, RIGHT, TOP, BOTTOM = 48, 144, 14, 44
+LABEL_HEIGHT, LABEL_GAP, LABEL_CHARACTERS = 15, 4, 14
 POINTS = 260
 """Points drawn of one line: more than this and each is the mean of its neighbours, since nobody can see more."""
 
@@ -91,12 +92,12 @@ def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
 
 
 def _axis(values: list[float]) -> list[float]:
-    """Four to seven round numbers that enclose `values`."""
+    """Up to eight round numbers that enclose `values`."""
     low, high = min(values), max(values)
     if low == high:
         low, high = low - 0.5, high + 0.5
     step = 10.0 ** math.floor(math.log10((high - low) / 4))
-    step *= next(factor for factor in (1, 2, 2.5, 5, 10) if (high - low) / (step * factor) <= 5)
+    step *= next(factor for factor in (1, 2, 2.5, 5, 10) if (high - low) / (step * factor) <= 6)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(place * step, 10) for place in range(first, last + 1)]
 
@@ -134,19 +135,23 @@ def _line(place: int, points: list[tuple[float, float]], xs: list[float], ys: li
 
 def _names(lines: dict[str, list[tuple[float, float]]], xs: list[float], ys: list[float]) -> list[str]:
     """Each line's name and last value behind the plot, at the height where the line ends."""
-    heights = _apart([_y(points[-1][1], ys) + 4 for points in lines.values()])
-    x = WIDTH - RIGHT + 8
-    return [
-        f'<text class="name line-{place % 4}" x="{x}" y="{y:.1f}">{escape(plain(name))} '
-        f'<tspan class="last">{points[-1][1]:.3g}</tspan></text>'
-        for place, (y, (name, points)) in enumerate(zip(heights, lines.items(), strict=True))
-    ]
+    labels = [textwrap.wrap(f"{plain(name)} {points[-1][1]:.3g}", LABEL_CHARACTERS) for name, points in lines.items()]
+    ends = [_y(points[-1][1], ys) + 4 for points in lines.values()]
+    drawn = []
+    for place, (label, y) in enumerate(zip(labels, _apart(ends, [len(label) for label in labels]), strict=True)):
+        x, top = WIDTH - RIGHT + 8, y - (len(label) - 1) * LABEL_HEIGHT
+        spans = (
+            f'<tspan x="{x}" y="{top + n * LABEL_HEIGHT:.1f}">{escape(text)}</tspan>' for n, text in enumerate(label)
+        )
+        drawn.append(f'<text class="name line-{place % 4}">{"".join(spans)}</text>')
+    return drawn
 
 
-def _apart(heights: list[float]) -> list[float]:
-    """The heights, moved up where two labels would overlap; the lowest stays."""
-    moved, ceiling = list(heights), math.inf
-    for place in sorted(range(len(heights)), key=lambda place: -heights[place]):
-        moved[place] = min(heights[place], ceiling)
-        ceiling = moved[place] - LABEL_HEIGHT
-    return moved
+def _apart(ends: list[float], label_lines: list[int]) -> list[float]:
+    """Where each label's last line goes: at its end, moved up where two would overlap, all down if that is too high."""
+    moved, ceiling = list(ends), math.inf
+    for place in sorted(range(len(ends)), key=lambda place: -ends[place]):
+        moved[place] = min(ends[place], ceiling)
+        ceiling = moved[place] - label_lines[place] * LABEL_HEIGHT - LABEL_GAP
+    down = max(0.0, TOP - ceiling)
+    return [y + down for y in moved]

@@ -70,13 +70,12 @@ figcaption { color: var(--soft); font-size: .84rem; margin-top: .2rem; }
 .curve { max-width: 44rem; } .curve svg { width: 100%; height: auto; }
 .curve figcaption { color: var(--ink); font-size: 1rem; font-weight: 600; }
 .grid { stroke: var(--rule); stroke-width: 1; }
-.tick, .axis, .last { fill: var(--soft); font-size: 12.5px; } .name { font-size: 13px; font-weight: 600; }
+.tick, .axis { fill: var(--soft); font-size: 12.5px; } .name { font-size: 13px; font-weight: 600; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .line.line-0 { stroke: var(--line-0); } .name.line-0 { fill: var(--line-0); }
 .line.line-1 { stroke: var(--line-1); } .name.line-1 { fill: var(--line-1); }
 .line.line-2 { stroke: var(--line-2); } .name.line-2 { fill: var(--line-2); }
 .line.line-3 { stroke: var(--line-3); } .name.line-3 { fill: var(--line-3); }
-.last { font-weight: 400; }
 pre {
   background: var(--card); border-radius: .5rem; padding: .9rem 1.1rem; overflow-x: auto;
   font-size: .84rem; line-height: 1.45;
@@ -86,6 +85,7 @@ pre {
   col.label { width: 36%; } .funnel col.label { width: 42%; } col.count { width: 4.8rem; } col.share { width: 4.1rem; }
   .large col.count { width: 7.4rem; }
   table.plain th, table.plain td { padding-right: .8rem; }
+  .tick, .axis, .name { font-size: 15px; }
   .tiles { grid-template-columns: repeat(auto-fit, minmax(7rem, 1fr)); gap: .5rem; }
 }
 @media print {

@@ -133,7 +133,7 @@ def test_any_curve_can_be_drawn(run_folder: Path, tmp_path: Path, points: list[t
     for line in re.findall('points="(.*?)"', html):
         places = [tuple(map(float, point.split(","))) for point in line.split()]
         assert len(places) <= 260
-        assert all(0 <= x <= 520 and 0 <= y <= 280 for x, y in places)
+        assert all(0 <= x <= 540 and 0 <= y <= 280 for x, y in places)
 
 
 def test_same_dataset_gives_the_same_bytes(run_folder: Path, tmp_path: Path) -> None:
