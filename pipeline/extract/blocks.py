@@ -18,12 +18,6 @@ LONGEST_LABEL = 256
 class Block:
     """One block-level element. What is counted is the block's own until `total` adds what lies below."""
 
-    __slots__ = (
-        "attributes", "chars", "commas", "cut", "end", "headings", "images", "inputs", "items", "label", "linked",
-        "list_items", "name", "number", "own_chars", "own_commas", "own_images", "own_inputs", "own_linked",
-        "paragraphs", "parent", "score",
-    )  # fmt: skip
-
     chars: int
     linked: float
     commas: int
@@ -36,23 +30,28 @@ class Block:
     score: float
     """Points for the paragraphs in and near it."""
 
+    end = 0
+    """The number after that of its last descendant."""
+    own_chars = own_commas = own_images = own_inputs = 0
+    own_linked = 0.0
+    """Characters in links; in links within the page, a third of them."""
+    _label: str | None = None
+
     def __init__(self, name: str, attributes: Attributes, parent: Block | None, number: int) -> None:
         self.name = name
         self.attributes = attributes
         self.parent = parent
         self.number = number
         """Its place in `Page.blocks`."""
-        self.end = 0
-        """The number after that of its last descendant."""
         self.items: list[str | Block | Picture | Video] = []
         """In page order."""
-        self.cut = False
-        """Whether it is hidden from readers, as the page itself says."""
-        self.own_chars = self.own_commas = self.own_images = self.own_inputs = 0
-        self.own_linked = 0.0
-        """Characters in links; in links within the page, a third of them."""
-        self.label = _label(attributes)
+
+    @property
+    def label(self) -> str:
         """Class and id, lower case."""
+        if self._label is None:
+            self._label = _label(self.attributes) if self.attributes else ""
+        return self._label
 
     def blocks(self) -> list[Block]:
         """The blocks right below."""
@@ -60,8 +59,6 @@ class Block:
 
 
 def _label(attributes: Attributes) -> str:
-    if not attributes:
-        return ""
     label = attributes.get("class") or ""
     name = attributes.get("id")
     return (f"{label} {name}" if name else label)[:LONGEST_LABEL].lower()

@@ -29,6 +29,7 @@ VOID = frozenset((
 ))
 # fmt: on
 _PLAYERS = frozenset(("video", "iframe", "embed", "amp-iframe", "amp-youtube", "amp-video", "amp-vimeo", "object"))
+_Start = Callable[["PageBuilder", str, Attributes], bool | None]
 _BREAK = "\0"
 """Stands for `<br>` in pending text; the parser lets no NUL through."""
 _BLANK_LINES = re.compile(r"\n{2,}")
@@ -36,9 +37,11 @@ _COMMAS = (",", "、", "，", "،", "；")
 
 
 class PageBuilder:
-    """A `Receiver` that builds a `Page`."""
+    """A `Receiver` that builds a `Page`; hidden blocks are not part of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, left_out: frozenset[str] = frozenset()) -> None:
+        """`left_out` are the names of block elements that are left out with all that is in them."""
+        self._left_out = left_out
         root = Block("html", {}, None, 0)
         self.page = Page([root])
         self._block = root
@@ -50,14 +53,13 @@ class PageBuilder:
         self._mute = 0
         self._noscript = 0
         self._pre = 0
-        self._veiled: list[bool] = []
         self._in_title = False
         self._pictures = 0
         self._figures: list[int] = []
         """How many pictures there were when each open `figure` started."""
 
-    def start(self, name: str, attributes: Attributes) -> None:
-        _STARTS.get(name, _START_BLOCK)(self, name, attributes)
+    def start(self, name: str, attributes: Attributes) -> bool | None:
+        return _STARTS.get(name, _START_BLOCK)(self, name, attributes)
 
     def end(self, name: str) -> None:
         _ENDS.get(name, _END_BLOCK)(self, name)
@@ -104,19 +106,20 @@ class PageBuilder:
 
     # blocks
 
-    def _start_block(self, name: str, attributes: Attributes) -> None:
+    def _start_block(self, name: str, attributes: Attributes) -> bool:
         if self._pieces:
             self._flush()
+        if name in self._left_out or (attributes and is_hidden(attributes)):
+            return True
         blocks, parent = self.page.blocks, self._block
         self._block = block = Block(name, attributes, parent, len(blocks))
         blocks.append(block)
         parent.items.append(block)
-        if attributes:
-            block.cut = is_hidden(attributes)
         if name == "pre":
             self._pre += 1
         elif name == "figure":
             self._figures.append(self._pictures)
+        return False
 
     def _end_block(self, name: str) -> None:
         if self._pieces:
@@ -159,13 +162,11 @@ class PageBuilder:
         self._links.pop()
         self._link_weight = 0.0
 
-    def _start_span(self, name: str, attributes: Attributes) -> None:
-        veiled = bool(attributes) and (is_hidden(attributes) or is_around((attributes.get("class") or "").lower()))
-        self._veiled.append(veiled)
-        self._mute += veiled
-
-    def _end_span(self, name: str) -> None:
-        self._mute -= self._veiled.pop()
+    def _start_span(self, name: str, attributes: Attributes) -> bool:
+        if not attributes:
+            return False
+        label = attributes.get("class")
+        return is_hidden(attributes) or (label is not None and is_around(label.lower()))
 
     def _line_break(self, name: str, attributes: Attributes) -> None:
         if not self._mute:
@@ -211,16 +212,17 @@ class PageBuilder:
     def _source(self, name: str, attributes: Attributes) -> None:
         self._sources.append(attributes)
 
-    def _start_player(self, name: str, attributes: Attributes) -> None:
+    def _start_player(self, name: str, attributes: Attributes) -> bool:
         self._flush()
         if name in MUTE:
             self._mute += 1
-        elif name not in VOID:
-            self._start_block(name, attributes)
+        elif name not in VOID and self._start_block(name, attributes):
+            return True
         self._sources = []
         self._block.items.append(Video(name, attributes, self._sources))
         if name == "video" and attributes.get("poster"):
             self._block.items.append(Picture(name, attributes))
+        return False
 
     # what is said of the page
 
@@ -243,10 +245,10 @@ class PageBuilder:
         self._in_title = False
 
 
-def _starts() -> Mapping[str, Callable[[PageBuilder, str, Attributes], None]]:
+def _starts() -> Mapping[str, _Start]:
     """What a start tag does, by name; every other starts a block."""
     builder = PageBuilder
-    starts = dict.fromkeys(INLINE | VOID, builder._ignore)
+    starts: dict[str, _Start] = dict.fromkeys(INLINE | VOID, builder._ignore)
     starts |= dict.fromkeys(MUTE, builder._start_mute) | dict.fromkeys(_PLAYERS, builder._start_player)
     starts |= dict.fromkeys(("img", "amp-img", "amp-anim"), builder._picture)
     starts |= dict.fromkeys(("meta", "link", "base", "html"), builder._metadata)
@@ -262,7 +264,7 @@ def _ends() -> Mapping[str, Callable[[PageBuilder, str], None]]:
     builder = PageBuilder
     ends = dict.fromkeys(INLINE | VOID, builder._pass) | dict.fromkeys(MUTE, builder._end_mute)
     return ends | {
-        "a": builder._end_link, "span": builder._end_span, "picture": builder._end_picture, "title": builder._end_title
+        "a": builder._end_link, "picture": builder._end_picture, "title": builder._end_title
     }  # fmt: skip
 
 

@@ -21,7 +21,9 @@ Attributes = Mapping[str, str | None]
 class Receiver(Protocol):
     """What a parser talks to."""
 
-    def start(self, name: str, attributes: Attributes) -> None: ...
+    def start(self, name: str, attributes: Attributes) -> bool | None:
+        """True: nothing of what is in the element is told, nor its end."""
+
     def text(self, text: str) -> None: ...
     def end(self, name: str) -> None: ...
 
@@ -45,8 +47,8 @@ _TEXT = 2
 """Lexbor's number of text nodes."""
 _COMMON = (
     "a article aside b body br button cite code dd div dl dt em figcaption figure footer form h1 h2 h3 h4 h5 h6 head "
-    "header hr html i iframe img input label li link main meta nav noscript ol option p path picture pre script section select "
-    "small source span strong style svg table "
+    "header hr html i iframe img input label li link main meta nav noscript ol option p path picture pre script "
+    "section select small source span strong style svg table "
     "tbody td th time title tr ul"
 )
 
@@ -91,8 +93,9 @@ def send_lexbor(parser: LexborHTMLParser, receiver: Receiver) -> None:
                     above.append((node, ""))
                     node = child
                     continue
-            elif name not in NEVER_SHOWN and name[0] != "-":
-                start(name, _NONE if name in WITHOUT_ATTRIBUTES else node.attributes)
+            elif name in NEVER_SHOWN or name[0] == "-":
+                pass
+            elif not start(name, _NONE if name in WITHOUT_ATTRIBUTES else node.attributes):
                 child = node.first_child
                 if child is not None:
                     above.append((node, name))
@@ -122,11 +125,11 @@ def send_soup(html: str, receiver: Receiver, builder: str = "lxml") -> None:
         elif isinstance(node, Tag):
             if node.name in NEVER_SHOWN:
                 continue
-            names.append("" if node.name in SILENT else node.name)
-            stack.append(_events_of(node))
-            if node.name in SILENT:
-                continue
-            receiver.start(node.name, _NONE if node.name in WITHOUT_ATTRIBUTES else _plain(node.attrs))
+            name = "" if node.name in SILENT else node.name
+            attributes = _NONE if node.name in WITHOUT_ATTRIBUTES else _plain(node.attrs)
+            if not name or not receiver.start(name, attributes):
+                names.append(name)
+                stack.append(_events_of(node))
         elif type(node) in (NavigableString, CData):
             receiver.text(str(node))
 

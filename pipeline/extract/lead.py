@@ -20,7 +20,7 @@ def find_lead(blocks: list[Block], first: Block) -> list[Block]:
     while number is not None and number < first.number:
         block = blocks[number]
         holds_text = block.number < first.number < block.end
-        if not holds_text and (block.cut or is_beside_text(block.name, block.label, block.attributes)):
+        if not holds_text and is_beside_text(block.name, block.label, block.attributes):
             number = block.end
         elif not holds_text and _introduces(block):
             leads.append(block)
@@ -33,7 +33,7 @@ def find_lead(blocks: list[Block], first: Block) -> list[Block]:
 def _after_heading(blocks: list[Block], first: Block) -> int | None:
     """The number of the first block after the nearest `h1` before `first`."""
     for number in range(first.number - 1, max(0, first.number - MOST_BLOCKS), -1):
-        if blocks[number].name == "h1" and not blocks[number].cut:
+        if blocks[number].name == "h1":
             return blocks[number].end
     return None
 

@@ -26,7 +26,8 @@ ENOUGH_CHARACTERS = 500
 LEAST_MARKED_CHARACTERS = 200
 """Below this, a `main` or `article` is not believed."""
 
-_ASIDE = frozenset(("nav", "footer", "aside", "dialog", "menu"))
+ASIDE = frozenset(("nav", "footer", "aside", "dialog", "menu"))
+"""Elements that are never main content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def _set_aside(blocks: list[Block], around: bool) -> tuple[list[Block], set[int]
     number, end = 0, len(blocks)
     while number < end:
         block = blocks[number]
-        if block.cut or (around and number and _is_around(block)):
+        if around and number and _is_around(block):
             dropped.add(number)
             number = block.end
         else:
@@ -108,7 +109,7 @@ def _set_aside(blocks: list[Block], around: bool) -> tuple[list[Block], set[int]
 
 
 def _is_around(block: Block) -> bool:
-    if block.name in _ASIDE:
+    if block.name in ASIDE:
         return True
     in_figure = block.parent is not None and block.parent.name == "figure"
     if block.label and block.name != "article" and not in_figure and is_around(block.label):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Literal
 from urllib.parse import urljoin
@@ -11,7 +12,7 @@ from pipeline.extract.bounds import bounded
 from pipeline.extract.building import PageBuilder
 from pipeline.extract.decode import decode, is_html
 from pipeline.extract.events import send_events
-from pipeline.extract.main_content import Selection, select
+from pipeline.extract.main_content import ASIDE, Selection, select
 from pipeline.extract.metadata import describe
 from pipeline.extract.nodes import nodes
 from schemas.document import InterleavedDocument
@@ -19,6 +20,8 @@ from schemas.document import InterleavedDocument
 Content = Literal["main", "full"]
 LARGEST_PAGE = 32 * 2**20
 """Bytes; Common Crawl cuts at 1 to 5 MiB, browsers' own limits lie far higher."""
+
+_LICENSED = re.compile(r"rel=[\"']?license")
 
 EMPTY_PAGE = "empty_page"
 NOT_HTML = "not_html"
@@ -51,7 +54,8 @@ def extract_page(
     if not is_html(html, content_type):
         return NOT_HTML
     text, _ = decode(html, content_type)
-    builder = PageBuilder()
+    # A licence often stands in the footer, so a page that has one is built whole.
+    builder = PageBuilder(ASIDE if content == "main" and not _LICENSED.search(text) else frozenset())
     send_events(bounded(text, counters), builder, counters)
     page = builder.finish()
     base = _base(url, page)
@@ -85,7 +89,7 @@ def extract_document(
 def _selection(page: Page, content: Content) -> Selection:
     if content == "main":
         return select(page.blocks, page.title)
-    return Selection([page.blocks[0]], {block.number for block in page.blocks if block.cut}, 0)
+    return Selection([page.blocks[0]], set(), 0)
 
 
 def _base(url: str, page: Page) -> str:
