@@ -111,12 +111,12 @@ def _fault(record: WarcRecord, reason: str, detail: str) -> Fault:
 
 def not_a_page(record: WarcRecord) -> str | None:
     """The counter of a response that is no HTML page of status 200; None if it is one."""
+    if record.url is None or not record.url.lower().startswith(("http://", "https://")):
+        return "responses_dropped.not_http"  # Heritrix keeps the answers of name servers as responses, too
     if record.status != 200:
         return "responses_dropped.http_status"
     if record.mime.startswith("image/"):
         return "images_in_archive"
-    if record.url is None or not record.url.lower().startswith(("http://", "https://")):
-        return "responses_dropped.not_http"
     mime = record.mime or (record.payload_type or "").lower() or _sniffed(record.block)
     return None if mime in HTML_TYPES else "responses_dropped.not_html"
 

@@ -1,0 +1,71 @@
+"""A run whose stages are worked off in place, one part after the other, without Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.attempt import Attempt
+from pipeline.executor import Part
+from pipeline.grouping import Grouping
+from pipeline.ledger import LedgerEntry
+from pipeline.recipe import Recipe, parse_recipe
+from pipeline.run import Run
+
+
+class InPlace:
+    """A run in a folder, with what a test needs of it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.run = Run.create(str(folder / "run"))
+
+    def recipe(self, **sections: Any) -> Recipe:
+        return parse_recipe({"crawl": {"paths": ["-"]}, **sections}, "-")
+
+    def work(
+        self,
+        process: Callable[[Attempt, Part, Recipe], None],
+        part: str | Part,
+        recipe: Recipe | None = None,
+        **work: Any,
+    ) -> LedgerEntry:
+        part = Part(name=part, inputs=[], work=work) if isinstance(part, str) else part
+        stage = process.__module__.rpartition(".")[2]
+        attempt = Attempt(self.run, stage, part.name)
+        process(attempt, part, recipe or self.recipe())
+        return attempt.commit("-", part.inputs, 0)
+
+    def gather(self, grouping: Grouping, entries: list[LedgerEntry]) -> tuple[LedgerEntry, list[str]]:
+        """The grouping's own functions, in place of the shuffle a loop; its entry and its groups."""
+        rows = pa.concat_tables([grouping.rows(self.run, entry) for entry in entries])
+        groups = sorted(pc.unique(rows["group"]).to_pylist())
+        attempt = Attempt(self.run, grouping.name, "all")
+        for group in groups:
+            table, counters = grouping.gather(rows.filter(pc.equal(rows["group"], group)))
+            attempt.counters.update(counters)
+            with attempt.create(f"{grouping.folder}/{group}.parquet") as file:
+                pq.write_table(table, file)
+                file.rows = table.num_rows
+        return attempt.commit("-", [], 0), groups
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = pq.read_table(self.folder / "run" / name).to_pylist()
+        return found
+
+    def write(self, name: str, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+        """A file of the run as an earlier stage would have left it."""
+        path = self.folder / "run" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+
+
+@pytest.fixture
+def in_place(tmp_path: Path) -> InPlace:
+    return InPlace(tmp_path)
