@@ -116,6 +116,7 @@ def sample_form(processor: FlamingoProcessor, recipe: DataRecipe) -> SampleForm:
         tokens=recipe.tokens,
         images=recipe.images,
         p_next=recipe.p_next,
+        start_at_image=recipe.start_at_image,
         flip=recipe.flip,
         colour=recipe.colour,
     )

@@ -99,6 +99,8 @@ class DataRecipe(_Part):
     """N: the most images of a window."""
     p_next: float = Field(default=0.5, ge=0, le=1)
     """How often the text of a page attends to the next image and not to the previous one."""
+    start_at_image: bool = False
+    """Windows start at an image drawn evenly, not at any token: with a small `tokens`, what pairs would be."""
     flip: bool = True
     """Mirror half of the images, left to right. Turn it off where texts say left and right."""
     colour: bool = True

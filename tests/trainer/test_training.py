@@ -152,14 +152,15 @@ def test_processes_share_the_work_and_change_no_loss(recipe, tmp_path):
 @pytest.mark.slow
 def test_a_killed_training_goes_on_as_if_it_had_never_been(recipe, tmp_path):
     """SIGKILL twice, at different moments, then to the end (levanter's crash test)."""
-    assert train(str(recipe), [f"output={tmp_path / 'whole'}", "training.steps=30", "checkpoints.every=4"]) == 0
-    sets = [f"output={tmp_path / 'killed'}", "training.steps=30", "checkpoints.every=4"]
+    lengths = ["training.steps=30", "checkpoints.every=4"]
+    whole = start(recipe, [f"output={tmp_path / 'whole'}", *lengths])
+    sets = [f"output={tmp_path / 'killed'}", *lengths]
     for lines in (6, 17):
         process = start(recipe, sets)
         wait_for_lines(tmp_path / "killed", lines, process)
         process.kill()
         process.wait()
-    assert train(str(recipe), sets) == 0
+    assert start(recipe, sets).wait() == whole.wait() == 0
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
 
 

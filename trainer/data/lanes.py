@@ -45,13 +45,22 @@ class SampleForm:
     tokens: int = 256
     images: int = 5
     p_next: float = 0.5
+    start_at_image: bool = False
     flip: bool = False
     colour: bool = False
 
     def sample(self, sequence: Sequence, draw: random.Random) -> Sample:
         """A window of the sequence with its images; raises UndecodableImageError if one of those is broken."""
         ids = tokenize_nodes(sequence.texts, self.tokenize, self.special)
-        window = draw_window(ids, self.special, draw, tokens=self.tokens, images=self.images, p_next=self.p_next)
+        window = draw_window(
+            ids,
+            self.special,
+            draw,
+            tokens=self.tokens,
+            images=self.images,
+            p_next=self.p_next,
+            start_at_image=self.start_at_image,
+        )
         pictures = [decode_image(sequence.image_bytes[number], self.pixels.size) for number in window.images]
         changed = [augment_image(picture, draw, flip=self.flip, colour=self.colour) for picture in pictures]
         return Sample(key=sequence.key, window=window, pixels=[to_pixels(picture, self.pixels) for picture in changed])

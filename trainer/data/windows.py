@@ -67,12 +67,16 @@ def draw_window(
     tokens: int = 256,
     images: int = 5,
     p_next: float = 0.5,
+    start_at_image: bool = False,
 ) -> Window:
     """A window of at most `tokens` tokens, from a place drawn evenly, with at most `images` images.
 
     With probability `p_next`, drawn once, the text attends to the next image and not to the previous one.
+    With `start_at_image` the place is that of an image, its `<|endofchunk|>` first: short windows then hold what
+    pairs of image and text would. A sequence without an image is drawn from as without it.
     """
-    start = draw.randint(0, max(0, len(ids) - tokens))
+    tags = [place for place, token in enumerate(ids) if token == special.image] if start_at_image else []
+    start = max(0, draw.choice(tags) - 1) if tags else draw.randint(0, max(0, len(ids) - tokens))
     attend_next = draw.random() < p_next
     return cut_window(ids, special, start=start, tokens=tokens, images=images, attend_next=attend_next)
 

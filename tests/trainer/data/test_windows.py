@@ -89,3 +89,10 @@ def test_p_next_is_drawn_for_the_whole_window():
     assert set(drawn) == {(0, 1, 1, 2, 2), (1, 1, 2, 2, 0)}
     assert 150 < drawn.count((1, 1, 2, 2, 0)) < 250
     assert all(draw_window(ids, SPECIAL, random.Random(s), p_next=0.0).phi[0] == 0 for s in range(50))
+
+
+def test_windows_can_start_at_the_images():
+    ids = tokenize_nodes(["ab", None, "cd", None, "e"], letters, SPECIAL)
+    drawn = [draw_window(ids, SPECIAL, random.Random(seed), tokens=4, start_at_image=True) for seed in range(40)]
+    assert {tuple(window.input_ids) for window in drawn} == {(EOC, IMAGE, 99, 100), (EOC, IMAGE, 101, EOC)}
+    assert {window.images for window in drawn} == {range(0, 1), range(1, 2)}
