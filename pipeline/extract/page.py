@@ -55,7 +55,7 @@ def extract_page(
         return NOT_HTML
     text, _ = decode(html, content_type)
     # A licence often stands in the footer, so a page that has one is built whole.
-    builder = PageBuilder(ASIDE if content == "main" and not _LICENSED.search(text) else frozenset())
+    builder = PageBuilder(ASIDE if content == "main" and not _is_licensed(text) else frozenset())
     send_events(bounded(text, counters), builder, counters)
     page = builder.finish()
     base = _base(url, page)
@@ -84,6 +84,10 @@ def extract_document(
     """The document of a page; None if it has no main content. `extract_page` says why."""
     found = extract_page(html, url, content_type, content=content, videos=videos, counters=counters)
     return None if isinstance(found, str) else found
+
+
+def _is_licensed(html: str) -> bool:
+    return "license" in html and _LICENSED.search(html) is not None
 
 
 def _selection(page: Page, content: Content) -> Selection:

@@ -7,9 +7,13 @@ be added where it belongs. A label is the class and the id, lower case, with a s
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from pipeline.extract.events import Attributes
+
+CACHED_WORDS = 16384
+"""About a megabyte in each process."""
 
 NAVIGATION = r"breadcrumb|menu|navbar|toolbar|pager\b|paginat|skip-?link|site-?map"
 ADVERTS = r"\bads?[-_]|[-_]ads?\b|\bads?\b|advert|banner|sponsor|promo|taboola|outbrain|skyscraper|dfp|shopping"
@@ -63,10 +67,24 @@ def is_hidden(attributes: Attributes) -> bool:
     return style is not None and _INVISIBLE.search(style) is not None
 
 
-@lru_cache(maxsize=8192)
+def _any_word(label: str, says: Callable[[str], bool]) -> bool:
+    """Whether `says` holds for a word of `label`; sites share words more than whole labels, so words are cached."""
+    return any(map(says, label.split()))
+
+
+@lru_cache(maxsize=CACHED_WORDS)
+def _word_is_around(word: str) -> bool:
+    return _AROUND.search(word) is not None
+
+
+@lru_cache(maxsize=CACHED_WORDS)
+def _word_is_less(word: str) -> bool:
+    return _LESS.search(word) is not None
+
+
 def is_around(label: str) -> bool:
     """Whether `label` names what stands around content, and nothing in it speaks for content."""
-    return _AROUND.search(label) is not None and _MAYBE_CONTENT.search(label) is None
+    return _any_word(label, _word_is_around) and _MAYBE_CONTENT.search(label) is None
 
 
 def is_prose_around(label: str) -> bool:
@@ -74,15 +92,16 @@ def is_prose_around(label: str) -> bool:
     return _PROSE_AROUND.search(label) is not None
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=CACHED_WORDS)
 def weight(label: str) -> int:
     """25 for words of content, -25 for words of what surrounds it; both may hold."""
-    return (25 if _CONTENT.search(label) else 0) - (25 if _LESS.search(label) else 0)
+    return (25 if _CONTENT.search(label) else 0) - (25 if _any_word(label, _word_is_less) else 0)
 
 
 _SHARING = re.compile(rf"(?:^|[\s_-])(?:{SHARING})(?:$|[\s_-])")
 
 
+@lru_cache(maxsize=CACHED_WORDS)
 def is_sharing(label: str) -> bool:
     """Whether `label` names a share bar or links to social networks."""
     return _SHARING.search(label) is not None
