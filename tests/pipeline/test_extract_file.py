@@ -1,0 +1,75 @@
+"""`m3w extract` without its command line: a file to JSON lines."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.extract_file import document_lines
+
+ArchiveRecord = Callable[..., bytes]
+TEXT = "The red fox lives in woods and fields, and in the towns of the north as well. " * 6
+PAGE = f"<!doctype html><title>Foxes</title><article><p>{TEXT}</p><img src=/fox.jpg><p>{TEXT}</p></article>".encode()
+
+
+def lines(path: Path, url: str = "http://a.example/") -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in document_lines(str(path), url)]
+    assert all("\n" not in line for line in document_lines(str(path), url))
+    return found
+
+
+def test_a_page_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_bytes(PAGE)
+    (row,) = lines(tmp_path / "page.html")
+    assert (row["url"], row["title"], row["language"]) == ("http://a.example/", "Foxes", "en")
+    assert [image and image["url"] for image in row["images"]] == [None, "http://a.example/fox.jpg", None]
+    assert [text is None for text in row["texts"]] == [False, True, False]
+    assert row["signals"]["words"] == 2 * len(TEXT.split())
+
+
+def test_a_page_that_has_no_document_says_why(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_bytes(b"  \n ")
+    assert lines(tmp_path / "page.html") == [{"url": "http://a.example/", "dropped": "empty_page"}]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_an_archive_is_a_line_a_page(
+    tmp_path: Path, archive_record: ArchiveRecord, pack: Callable[[bytes], bytes]
+) -> None:
+    records = [
+        archive_record(kind="warcinfo", body=b"x"),
+        archive_record("http://a.example/1", PAGE),
+        archive_record("http://a.example/2", b"PNG", content_type="image/png"),
+        archive_record("http://a.example/3", b""),
+        archive_record("http://a.example/4", PAGE, headers=("Content-Encoding: zstd",)),
+        archive_record("http://a.example/5", PAGE, length="x"),
+        archive_record("http://a.example/6", PAGE.replace(b"<img src=/fox.jpg>", b"")),
+    ]
+    (tmp_path / "crawl.warc").write_bytes(b"".join(map(pack, records)))
+    found = {row["url"]: row.get("dropped") for row in lines(tmp_path / "crawl.warc")}
+    assert {url[-1]: dropped for url, dropped in found.items() if "a.example" in url} == {
+        "1": None, "3": "empty_page", "4": "body_unsupported_encoding", "6": None,
+    }  # fmt: skip
+    (row,) = (row for row in lines(tmp_path / "crawl.warc") if row["url"].endswith("/1"))
+    assert (row["crawled_at"], row["warc_offset"]) == ("2020-01-02T03:04:05+00:00", len(pack(records[0])))
+
+
+def test_what_cannot_be_read_is_one_line_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    for path in (tmp_path / "nowhere.html", tmp_path, tmp_path / "empty"):
+        with pytest.raises(InputError, match=str(path)) as error:
+            list(document_lines(str(path), "http://a.example/"))
+        assert "\n" not in str(error.value)
+
+
+def test_every_archive_of_the_real_world_can_be_looked_at(shared_data: Path) -> None:
+    for path in sorted((shared_data / "warc").rglob("*.warc*")):
+        if path.stat().st_size:
+            for line in document_lines(str(path), ""):
+                json.loads(line)
