@@ -4,7 +4,7 @@ What decides, in this order: a byte-order mark; the charset of the HTTP header; 
 first 1,024 bytes; a `meta` further down, which browsers obey too; valid UTF-8; detection by
 chardet; windows-1252. A `meta` gives way to UTF-8 that cannot be chance, and a declared UTF-8 that
 mostly is not goes to detection. What the chosen
-encoding cannot read becomes U+FFFD. Linear in the page's length; detection reads 64 KiB.
+encoding cannot read becomes U+FFFD. Linear in the page's length; detection reads 16 KiB.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import chardet
 
 from pipeline.extract.prescan import PRESCAN_BYTES, declared_encoding, encoding_in_content
 
-DETECTION_BYTES = 64 * 1024
+DETECTION_BYTES = 16 * 1024
 HEAD_BYTES = 64 * 1024
 """Where a late `meta` is looked for."""
 BINARY_SHARE = 0.05

@@ -90,9 +90,10 @@ def _times(page: Page, named: dict[str, str], html: str) -> Iterator[str]:
     for name in _PUBLISHED:
         if name in named:
             yield named[name]
-    for match in _JSON_TIME.finditer(html):
+    place = html.find('"datePublished"')
+    match = _JSON_TIME.match(html, place) if place >= 0 else None
+    if match:
         yield match[1]
-        break
     for time in page.times:
         if "pubdate" in time or time.get("itemprop") == "datePublished" or "published" in (time.get("class") or ""):
             yield time.get("datetime") or ""

@@ -55,7 +55,7 @@ UNLIKELY_ROLES = frozenset(
         "search",
     )
 )
-_BYLINE = re.compile(r"byline|author|dateline|\\bdate\\b|caption|credit|time|published|copyright")
+_BYLINE = re.compile(r"byline|author|dateline|\bdate\b|caption|credit|time|published|copyright")
 _INVISIBLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 
 
