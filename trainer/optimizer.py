@@ -33,9 +33,11 @@ def in_resampler(name: str) -> bool:
     return "resampler" in name.split(".")
 
 
-def learning_rate(step: int, recipe: OptimizerRecipe) -> float:
-    """The rate of the update number `step`, from 0: linear over the warm-up, then constant."""
-    return recipe.learning_rate * min(1.0, (step + 1) / max(1, recipe.warmup_steps))
+def learning_rate(step: int, steps: int, recipe: OptimizerRecipe) -> float:
+    """The rate of update number `step`, from 0, of `steps`: warm-up, constant, cool-down if there is one."""
+    warm = (step + 1) / max(1, recipe.warmup_steps)
+    cool = (steps - step) / max(1, recipe.cooldown_steps)
+    return recipe.learning_rate * min(1.0, warm, cool)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -114,10 +114,12 @@ class DataRecipe(_Part):
 
 
 class OptimizerRecipe(_Part):
-    """AdamW; 0 to `learning_rate` over `warmup_steps`, then constant."""
+    """AdamW; 0 to `learning_rate` over `warmup_steps`, then constant; over the last `cooldown_steps` to 0."""
 
     learning_rate: float = Field(default=1e-4, gt=0)
     warmup_steps: int = Field(default=5000, ge=0)
+    cooldown_steps: int = Field(default=0, ge=0)
+    """0 in the paper. A short training gains from some: its last steps average out what the large ones shook."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
     beta2: float = Field(default=0.999, ge=0, lt=1)
     weight_decay: float = Field(default=0.1, ge=0)

@@ -156,14 +156,15 @@ def _run(training: Training, journal: Journal | None, asked: threading.Event) ->
     )
     training.model.train()
     for batches in progress.waiting(steps):
-        set_learning_rate(training.optimizer, learning_rate(training.step, recipe.optimizer))
+        rate = learning_rate(training.step, recipe.training.steps, recipe.optimizer)
+        set_learning_rate(training.optimizer, rate)
         report = _update(training, batches, asked)
         training.step += 1
         progress.add(report)
         last = training.step == recipe.training.steps
         values: dict[str, float] = {}
         if training.step % recipe.log.every == 0 or last:
-            values |= progress.values(training.model, learning_rate(training.step - 1, recipe.optimizer), ranks)
+            values |= progress.values(training.model, rate, ranks)
         if training.step % recipe.validation.every == 0 or last:
             values |= _validate(training)
             progress.restart()
