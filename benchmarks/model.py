@@ -261,7 +261,9 @@ def main() -> None:
 
 
 def _report(results: dict[str, dict[str, float]], device: str) -> dict[str, object]:
-    machine = torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()}, {torch.get_num_threads()} threads"
+    machine = (
+        torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()}, {torch.get_num_threads()} threads"
+    )
     first = results[CASES[0].name]
     figures = {"ratio_to_idefics": round(first["ratio_to_idefics"], 3)}
     for case, name in zip(CASES[1:], ("full_rows", "long"), strict=True):

@@ -103,7 +103,7 @@ class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
         if "end_of_chunk_token_id" in unset:
             self.end_of_chunk_token_id = max(vocabulary, self.image_token_id + 1)
         if "cross_attention_heads" in unset:
-            self.cross_attention_heads = max(1, self.text_config.hidden_size // self.head_dim)
+            self.cross_attention_heads = max(1, self.text_config.hidden_size // max(1, self.head_dim))
 
     def _check(self) -> None:
         for name, allowed in (("activation", ACTIVATIONS), ("attend", ATTEND)):

@@ -10,6 +10,7 @@ of an image, M their width, E width of embeddings, V columns of the logits.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -24,7 +25,7 @@ from model.checkpoint import FlamingoCheckpoint, load_language_model, load_visio
 from model.config import FlamingoConfig
 from model.cross_attention import GatedCrossAttention, Sight
 from model.generation import FlamingoGeneration
-from model.insertion import BLOCKS_GET_NO_KEYWORDS, insert
+from model.insertion import BLOCKS_GET_NO_KEYWORDS, insert, reaching_every_block
 from model.layers import initialize
 from model.loss import IGNORED, next_token_loss
 from model.new_tokens import NewTokens, attach
@@ -89,6 +90,8 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
         blocks = {at: GatedCrossAttention(config, i) for i, at in enumerate(config.cross_attention_layers)}
         insert(language_model, blocks)
         self.language_model = language_model
+        self._reached = False
+        """Whether a call has shown that the language model hands its blocks what to attend to."""
         self._keep_initial_values()
         self.generation_config = self._generation_defaults()
         self.post_init()
@@ -197,9 +200,12 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
             cache.sight = sight
         else:
             kwargs["cross_attention"] = sight
-        outputs = self.language_model(
-            inputs_embeds=x_BLE, attention_mask=attention_mask, past_key_values=cache, return_dict=True, **kwargs
-        )
+        unproven = not (self._reached or torch.compiler.is_compiling())
+        with reaching_every_block(self.language_model) if unproven else nullcontext():
+            outputs = self.language_model(
+                inputs_embeds=x_BLE, attention_mask=attention_mask, past_key_values=cache, return_dict=True, **kwargs
+            )
+        self._reached = True
         if cache is not None:
             cache.sight = None
         if getattr(self.language_model.config, "final_logit_softcapping", None):

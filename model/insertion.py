@@ -8,6 +8,8 @@ Shapes: B rows, L tokens, W width.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -52,6 +54,25 @@ def _carried(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sight | None:
             sight: Sight | None = value.sight
             return sight
     return None
+
+
+@contextmanager
+def reaching_every_block(language_model: PreTrainedModel) -> Iterator[None]:
+    """Raises ValueError behind a call of the language model in which a cross-attention block was not run."""
+    blocks = [part for part in language_model.modules() if isinstance(part, GatedCrossAttention)]
+    reached: set[int] = set()
+    handles = [block.register_forward_hook(lambda block, *_: reached.add(block.number)) for block in blocks]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+    if len(reached) < len(blocks):
+        raise ValueError(
+            f"{type(language_model).__name__} hands its blocks neither the keyword arguments of its call nor its cache, so "
+            f"{len(blocks) - len(reached)} of {len(blocks)} cross-attention blocks were not reached and it would be blind to "
+            "images; use a decoder whose blocks get them, such as llama, opt or gpt_neox"
+        )
 
 
 def decoder_blocks(language_model: PreTrainedModel) -> nn.ModuleList:

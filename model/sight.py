@@ -34,8 +34,10 @@ def see(
     known_B, all_B, table_BP = _note(new_B, images, cache, beams, whole_table=attend == "all_previous")
     if phi_BL is None:
         phi_BL = torch.minimum(previous_image(is_image_BL) + known_B[:, None], all_B[:, None])
-    elif not torch.compiler.is_compiling():
-        _check_phi(phi_BL, all_B)
+    else:
+        phi_BL = phi_BL.long()
+        if not torch.compiler.is_compiling():
+            _check_phi(phi_BL, is_image_BL, all_B)
     if attend == "all_previous":
         return Visible(None, table_BP, phi_BL)
     if table_BP is not None:
@@ -83,7 +85,12 @@ def _check_counts(tags_B: Tensor, counts_B: Tensor, images: int, beams: int, *, 
             )
 
 
-def _check_phi(phi_BL: Tensor, all_B: Tensor) -> None:
+def _check_phi(phi_BL: Tensor, is_image_BL: Tensor, all_B: Tensor) -> None:
+    if phi_BL.shape != is_image_BL.shape:
+        raise ValueError(
+            f"phi has shape {list(phi_BL.shape)} and input_ids {list(is_image_BL.shape)}, so it is unknown which token sees "
+            "what; give one number for each token"
+        )
     low, high = phi_BL.amin(dim=1).tolist(), phi_BL.amax(dim=1).tolist()
     for row, (least, most, images) in enumerate(zip(low, high, all_B.tolist(), strict=True)):
         if least < 0 or most > images:

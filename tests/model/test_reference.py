@@ -43,7 +43,9 @@ def resample(weights: dict[str, Tensor], features: Tensor, config: FlamingoConfi
     features = torch.cat([frame + weights["temporal"][t] for t, frame in enumerate(features)])
     x = weights["latents"]
     for number in range(config.resampler_layers):
-        layer = {k.removeprefix(f"layers.{number}."): v for k, v in weights.items() if k.startswith(f"layers.{number}.")}
+        layer = {
+            k.removeprefix(f"layers.{number}."): v for k, v in weights.items() if k.startswith(f"layers.{number}.")
+        }
         normed = norm(layer, "norm_latents", x)
         memory = torch.cat((norm(layer, "norm_features", features), normed))
         x = x + torch.stack([attend(layer, query, memory, config.resampler_heads) for query in normed])

@@ -1,0 +1,137 @@
+"""OpenFlamingo's weights give OpenFlamingo's numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from model_families import flamingo, language_model, vision_encoder
+from safetensors.torch import load_file
+
+from model import Flamingo
+from model.openflamingo import import_openflamingo, load_openflamingo
+
+GOLDEN = Path(__file__).parents[3] / "shared/data/openflamingo/opt_every1"
+needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason=f"needs {GOLDEN}")
+ARGUMENTS = {"cross_attention_interval": 1, "image_token_id": 511, "end_of_chunk_token_id": 510}
+
+
+def golden() -> tuple[dict[str, torch.Tensor], Flamingo]:
+    backbones = {"language_model": str(GOLDEN / "language_model"), "vision_encoder": str(GOLDEN / "vision_encoder")}
+    model = load_openflamingo(GOLDEN / "checkpoint.pt", **backbones, **ARGUMENTS)
+    return load_file(GOLDEN / "golden.safetensors"), model
+
+
+@needs_golden
+@torch.no_grad()
+def test_the_same_weights_give_the_same_numbers() -> None:
+    expected, model = golden()
+    pixels, ids = expected["pixel_values"].flatten(0, 1), expected["input_ids"]
+    counts = (ids == 511).sum(1)
+    torch.testing.assert_close(model.encode_images(pixels), expected["resampled"].flatten(0, 1), atol=1e-5, rtol=0)
+    given = model(ids, expected["attention_mask"], pixels, counts, expected["labels"])
+    torch.testing.assert_close(given.logits, expected["logits"], atol=1e-5, rtol=0)
+    torch.testing.assert_close(given.loss[None], expected["loss"], atol=1e-5, rtol=0)
+
+
+@needs_golden
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_greedy_generation_gives_the_same_tokens(use_cache: bool) -> None:
+    expected, model = golden()
+    prompt = expected["generated"][:, :20]  # the first 20 tokens of row 0; eight are new
+    assert torch.equal(prompt[0], expected["input_ids"][0, :20])
+    answer = model.generate(
+        input_ids=prompt,
+        attention_mask=torch.ones_like(prompt),
+        pixel_values=expected["pixel_values"][0],
+        image_counts=torch.tensor([3]),
+        max_new_tokens=8,
+        use_cache=use_cache,
+    )
+    assert torch.equal(answer, expected["generated"])
+
+
+@needs_golden
+def test_an_imported_checkpoint_is_saved_and_loaded_as_any_other(tmp_path: Path) -> None:
+    backbones = {"language_model": str(GOLDEN / "language_model"), "vision_encoder": str(GOLDEN / "vision_encoder")}
+    model = import_openflamingo(GOLDEN / "checkpoint.pt", tmp_path, **backbones, **ARGUMENTS)
+    again = Flamingo.from_pretrained(tmp_path)
+    ids = torch.tensor([[3, 511, 7, 510]])
+    call = (ids, None, torch.ones(1, 1, 3, 56, 56), torch.tensor([1]))
+    assert torch.equal(again(*call).logits, model(*call).logits)
+
+
+def openflamingo_form(model: Flamingo, decoder: str, embedding: str) -> dict[str, torch.Tensor]:
+    """The trainable tensors of `model` under OpenFlamingo's names, which are facts of its files."""
+    inside_resampler = {
+        "attention.query": "0.to_q", "attention.key_value": "0.to_kv", "attention.out": "0.to_out", "norm_features": "0.norm_media",
+        "norm_latents": "0.norm_latents", "feed_forward.norm": "1.0", "feed_forward.expand": "1.1", "feed_forward.contract": "1.3",
+    }  # fmt: skip
+    inside_block = {
+        "attention_gate": "attn_gate", "feed_forward_gate": "ff_gate", "norm": "attn.norm", "attention.query": "attn.to_q",
+        "attention.key_value": "attn.to_kv", "attention.out": "attn.to_out", "feed_forward.norm": "ff.0",
+        "feed_forward.expand": "ff.1", "feed_forward.contract": "ff.3",
+    }  # fmt: skip
+    named = {f"lang_encoder.{embedding}.weight": model.get_input_embeddings().weight}
+    for key, value in model.resampler.state_dict().items():
+        if key.startswith("layers."):
+            _, number, rest = key.split(".", 2)
+            part, kind = rest.rsplit(".", 1)
+            key = f"layers.{number}.{inside_resampler[part]}.{kind}"
+        named[f"perceiver.{key}"] = value
+    for index, block in zip(model.config.cross_attention_layers, model.cross_attention_blocks, strict=True):
+        for key, value in block.state_dict().items():
+            part, _, kind = key.rpartition(".")
+            theirs = f"{inside_block[part]}.{kind}" if part else inside_block[kind]
+            named[f"lang_encoder.{decoder}.{index}.gated_cross_attn_layer.{theirs}"] = value
+    return {key: value.detach().clone() for key, value in named.items()}
+
+
+@pytest.mark.parametrize(
+    ("family", "decoder", "embedding", "interval"),
+    [
+        ("gpt_neox", "gpt_neox.layers", "gpt_neox.embed_in", 2),
+        ("mpt", "transformer.blocks", "transformer.wte", 1),
+        ("llama", "model.layers", "model.embed_tokens", 3),
+    ],
+)
+def test_other_families_and_intervals_go_through_the_same_code(
+    family: str, decoder: str, embedding: str, interval: int
+) -> None:
+    options: dict[str, Any] = {
+        "activation": "gelu", "head_dim": 64, "cross_attention_heads": 8, "resampler_heads": 8, "resampler_frames": 0,
+        "cross_attention_interval": interval, "cross_attention_first": interval - 1, "image_token_id": 38, "end_of_chunk_token_id": 39,
+    }  # fmt: skip
+    source = flamingo(family, **options)
+    inputs, outputs = source.get_input_embeddings().weight, source.get_output_embeddings().weight
+    source.new_tokens.embedding.data.copy_(inputs[[38, 39]])
+    source.new_tokens.output_row.data.copy_(outputs[[39]])
+    checkpoint = {"module." + key: value for key, value in openflamingo_form(source, decoder, embedding).items()}
+    model = load_openflamingo(
+        {"model_state_dict": checkpoint, "epoch": 1},
+        language_model=language_model(family),
+        vision_encoder=vision_encoder(),
+        cross_attention_interval=interval,
+        image_token_id=38,
+        end_of_chunk_token_id=39,
+    )
+    assert model.config.cross_attention_layers == tuple(range(interval - 1, 3, interval))
+    call = (torch.tensor([[3, 38, 7, 39, 4]]), None, torch.ones(1, 1, 3, 28, 28), torch.tensor([1]))
+    assert torch.equal(model(*call).logits, source(*call).logits)
+    with pytest.raises(ValueError, match=r"has cross-attention before blocks \[.*give its own interval"):
+        load_openflamingo(
+            checkpoint,
+            language_model=language_model(family),
+            vision_encoder=vision_encoder(),
+            cross_attention_interval=interval % 3 + 1,
+            image_token_id=38,
+            end_of_chunk_token_id=39,
+        )
+
+
+def test_what_is_no_openflamingo_checkpoint_is_refused() -> None:
+    backbones = {"language_model": language_model("opt"), "vision_encoder": vision_encoder()}
+    with pytest.raises(ValueError, match=r"has 1 tensors, no perceiver.latents \(first: \['x'\]\)"):
+        load_openflamingo({"x": torch.zeros(1)}, **backbones, **ARGUMENTS)
