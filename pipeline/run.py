@@ -29,7 +29,8 @@ class Run:
 
     def __init__(self, path: str):
         self.path = path.rstrip("/") or path
-        self.fs, self._root = url_to_fs(self.path)
+        # other processes write to the run, so a listing that was held back here would be out of date
+        self.fs, self._root = url_to_fs(self.path, use_listings_cache=False)
 
     @classmethod
     def create(cls, path: str) -> Self:
@@ -111,6 +112,10 @@ class Run:
         return {
             entry.part for entry in entries if any(sizes.get(output.path) != output.bytes for output in entry.outputs)
         }
+
+    def names(self, folder: str) -> list[str]:
+        """What lies in a folder of the run, as paths in the run."""
+        return sorted(self._sizes(folder))
 
     def _sizes(self, folder: str) -> dict[str, int]:
         path = self.full(folder)

@@ -24,9 +24,23 @@ def publish(run: Run, recipe: Recipe, shards: dict[str, LedgerEntry], counts: di
         splits={split: _split(entries) for split in SPLITS if (entries := _of_split(shards, split))},
         counts=counts,
     )
+    _remove_strangers(run, shards)
     run.write_if_changed(f"{FOLDER}dataset.json", manifest.to_json())
     run.write_if_changed(f"{FOLDER}README.md", dataset_card(manifest, recipe))
     return manifest
+
+
+def _remove_strangers(run: Run, shards: dict[str, LedgerEntry]) -> None:
+    """Remove shards of which no ledger entry knows: readers find shards by a glob, not by the manifest.
+
+    An attempt that was killed between its outputs and its ledger entry leaves some, under names that a changed recipe
+    does not write again.
+    """
+    known = {output.path for entry in shards.values() for output in entry.outputs}
+    for folder in ("documents", "sequences"):
+        for name in run.names(f"{FOLDER}{folder}"):
+            if name not in known:
+                run.remove(name)
 
 
 def sum_counters(entries: dict[str, LedgerEntry]) -> dict[str, int]:

@@ -288,6 +288,16 @@ def test_the_manifest_counts_what_the_shards_hold(crawl: Crawl, in_place: Any) -
     assert "| too_small | images | shorter_side | 64 |  |" in card
 
 
+def test_a_shard_that_a_killed_attempt_left_is_no_part_of_the_dataset(crawl: Crawl, in_place: Any) -> None:
+    """Readers glob for `train-*.parquet`."""
+    in_place.run.write("dataset/documents/train-00007-of-00009.parquet", "left behind")
+    in_place.run.write("dataset/sequences/train-00007-of-00009.tar", "left behind")
+    crawl.build({"p": [document(["text", f"{SITE}/1.png"])]}, {f"{SITE}/1.png": picture()})
+    found = sorted(path.name for path in (in_place.folder / "run/dataset").rglob("*") if path.is_file())
+    stem = "train-00000-of-00001"
+    assert found == ["README.md", "dataset.json", f"{stem}.index.parquet", f"{stem}.parquet", f"{stem}.tar"]
+
+
 def test_the_same_inputs_give_the_same_bytes(in_place: Any, archive_record: ArchiveRecord) -> None:
     archive: dict[str, bytes | str] = {f"{SITE}/{n}.png": picture(n) for n in range(7)}
     documents = [document(["text", f"{SITE}/{n}.png", "more"], f"{SITE}/{n}") for n in range(7)]
