@@ -13,6 +13,9 @@ from typing import Any
 from rich.console import Console
 
 TRAINING_RECIPE = "train-demo.yaml"
+PAGES = 800
+"""Of the sample crawl. From 264 pages the tiny model learns the captions by heart before it learns to look: in the same
+time on 1,000 its look test was 0.43 nats a token, on 264 it was 0.25."""
 
 
 def run_demo(folder: Path) -> int:
@@ -37,7 +40,7 @@ def _write_crawl(folder: Path, console: Console) -> Path:
     console.rule("1  A crawl")
     crawl = folder / "crawl"
     crawl.mkdir(parents=True, exist_ok=True)
-    paths = sorted(crawl.glob("*.warc.gz")) or write_sample_crawl(crawl)
+    paths = sorted(crawl.glob("*.warc.gz")) or write_sample_crawl(crawl, pages=PAGES)
     size = sum(path.stat().st_size for path in paths)
     console.print(
         f"{len(paths)} WARC files of {size / 2**20:.1f} MiB in {crawl}: 24 small sites, written and drawn for this."
