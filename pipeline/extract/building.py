@@ -131,7 +131,7 @@ class PageBuilder:
         self._block = parent
         if name == "pre":
             self._pre -= 1
-        elif name == "figure" and self._figures.pop() == self._pictures and len(block.attributes) > 1:
+        elif name == "figure" and self._figures.pop() == self._pictures and block.attributes:
             block.items.insert(0, Picture(name, block.attributes))
         if not block.items:
             if "url(" in (block.attributes.get("style") or ""):

@@ -29,7 +29,7 @@ SHOWN_LARGE = 100
 
 _LAZY_NAME = re.compile(
     r"data-(?:[a-z]+-)*(?:src|original|lazy|image|img|url|full|large|delay|file|big|zoom|hi-?res|href|default)\b|data-lazyload|"
-    r"data-[a-z]*(?:lazy|src)[a-z]*|datasrc|src-orig|original-src|lazy-?src|placeholdersrc|file|rel:bf_image_src"
+    r"data-(?:[a-z]+-)*[a-z]*(?:lazy|src)[a-z]*|datasrc|src-orig|original-src|lazy-?src|placeholdersrc|file|rel:bf_image_src"
 )
 _LAZY_SET_NAME = re.compile(r"(?:data-)?(?:[a-z]+-)*[a-z]*srcset")
 _NOT_THE_PICTURE = re.compile(
@@ -85,7 +85,7 @@ def reference(
 
 def _address(picture: Picture, base: str, shared: frozenset[str], width: int | None) -> tuple[str | None, str | None]:
     """The first address that can be fetched, else the reason of the last that cannot."""
-    reason = "image_without_address"
+    reason = "image_placeholder" if picture.attributes.get("src") else "image_without_address"
     for address in _in_order(picture, shared, width):
         if address[:5].lower() == "data:":
             if (
@@ -121,7 +121,7 @@ def _in_order(picture: Picture, shared: frozenset[str], width: int | None) -> It
     real = bool(src) and src not in shared and src[:5].lower() != "data:" and _PLACEHOLDER.search(src) is None
     if picture.link and _is_thumbnail(src, width) and _is_picture_file(picture.link):
         yield picture.link
-    late = list(_lazy(attributes)) if len(attributes) > 1 else []
+    late = list(_lazy(attributes))
     if late and (not real or "lazy" in (attributes.get("class") or "").lower()):
         yield from late
         late = []

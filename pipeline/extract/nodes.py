@@ -21,6 +21,8 @@ Node = str | ImageReference
 CELL_SEPARATOR = " | "
 LONGEST_CELL = 200
 """Characters; a row with a longer cell is layout, and its cells are paragraphs of their own."""
+MOST_PICTURES = 10_000
+"""Of one page that are looked at; no recipe keeps documents with more than some dozens."""
 LARGEST_ROW = 200
 """Blocks; likewise."""
 
@@ -124,6 +126,7 @@ class _Writer:
         self.figures: list[int] = []
         """The figure of each node found."""
         self.group = 0
+        self.pictures = 0
         self.from_noscript = False
         self.early_caption: tuple[int, str] = (0, "")
 
@@ -169,6 +172,10 @@ class _Writer:
             self.early_caption = (figure, text)
 
     def _add_picture(self, item: Item, picture: Picture) -> None:
+        self.pictures += 1
+        if self.pictures > MOST_PICTURES:
+            self.counters["image_beyond_limit"] += 1
+            return
         image = reference(picture, self.base, self.counters, self.shared)
         if image is None:
             return

@@ -21,7 +21,7 @@ Content = Literal["main", "full"]
 LARGEST_PAGE = 32 * 2**20
 """Bytes; Common Crawl cuts at 1 to 5 MiB, browsers' own limits lie far higher."""
 
-_LICENSED = re.compile(r"rel=[\"']?license")
+_LICENSED = re.compile(r"rel=[\"']?[^\"'>]*license")
 
 EMPTY_PAGE = "empty_page"
 NOT_HTML = "not_html"
