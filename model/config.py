@@ -11,6 +11,7 @@ FORMAT_VERSION = 1
 
 ACTIVATIONS = ("squared_relu", "gelu")
 ATTEND = ("one", "all_previous")
+MULTIPLES = ("feed_forward_multiple", "resampler_feed_forward_multiple")
 RESOLVED = ("vision_width", "image_token_id", "end_of_chunk_token_id", "cross_attention_heads")
 """Fields that follow from the backbones unless given."""
 
@@ -44,7 +45,7 @@ class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
     attend: str = "one"
     """`one`: a token sees the image that phi names; `all_previous`: that one and all before it (the ablation)."""
     feed_forward_multiple: float = 4.0
-    """Hidden width of a new feed-forward layer, as a multiple of its own width."""
+    """Hidden width of a cross-attention block's feed-forward layer, as a multiple of the language model's."""
 
     cross_attention_interval: int = 1
     """A cross-attention block stands before every `interval`-th block of the language model,"""
@@ -57,6 +58,7 @@ class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
     resampler_latents: int = 64
     """Visual tokens that stand for one image or video."""
     resampler_heads: int = 16
+    resampler_feed_forward_multiple: float = 4.0
     resampler_width: int | None = None
     """None: `vision_width`, without a projection. The paper has 1536 whatever the encoder."""
     resampler_frames: int = 8
@@ -112,7 +114,7 @@ class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
                     f"{name} is {getattr(self, name)!r}, so it is unknown what to do; take one of {allowed}"
                 )
         positive = ("head_dim", "cross_attention_interval", "cross_attention_heads", "resampler_layers")
-        for name in (*positive, "resampler_latents", "resampler_heads", "feed_forward_multiple"):
+        for name in (*positive, "resampler_latents", "resampler_heads", *MULTIPLES):
             if getattr(self, name) <= 0:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}, which leaves nothing to compute; it must be above 0"

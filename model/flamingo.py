@@ -270,7 +270,8 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
     def _keep_initial_values(self) -> None:
         """Every part has its values (loaded, or drawn when it was made): transformers need not draw them again."""
         for part in self.modules():
-            if all(tensor.device.type != "meta" for tensor in part.parameters(recurse=False)):
+            own = (*part.parameters(recurse=False), *part.buffers(recurse=False))
+            if all(tensor.device.type != "meta" for tensor in own):
                 part._is_hf_initialized = True
 
     def _init_weights(self, module: nn.Module) -> None:

@@ -69,9 +69,9 @@ def reaching_every_block(language_model: PreTrainedModel) -> Iterator[None]:
             handle.remove()
     if len(reached) < len(blocks):
         raise ValueError(
-            f"{type(language_model).__name__} hands its blocks neither the keyword arguments of its call nor its cache, so "
-            f"{len(blocks) - len(reached)} of {len(blocks)} cross-attention blocks were not reached and it would be blind to "
-            "images; use a decoder whose blocks get them, such as llama, opt or gpt_neox"
+            f"{type(language_model).__name__} hands its blocks neither the keyword arguments of its call nor its "
+            f"cache, so {len(blocks) - len(reached)} of {len(blocks)} cross-attention blocks were not reached and it "
+            "would be blind to images; use a decoder whose blocks get them, such as llama, opt or gpt_neox"
         )
 
 

@@ -136,7 +136,7 @@ class FlamingoProcessor(ProcessorMixin):  # type: ignore[misc]
 def _rows(images: Sequence[Any] | None, *, single: bool, texts: int) -> list[Sequence[Any]]:
     if images is None:
         return [[] for _ in range(texts)]
-    rows = [images] if single and not (len(images) == 1 and isinstance(images[0], list)) else list(images)
+    rows = [images] if single else list(images)
     if len(rows) != texts:
         raise ValueError(f"there are {texts} texts and {len(rows)} lists of images; give one list for each text")
     return rows

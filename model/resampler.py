@@ -57,7 +57,7 @@ class ResamplerLayer(nn.Module):
         self.norm_features = nn.LayerNorm(width)
         self.norm_latents = nn.LayerNorm(width)
         self.attention = AttentionProjections(width, width, heads=config.resampler_heads, head_dim=config.head_dim)
-        multiple, activation = config.feed_forward_multiple, config.activation
+        multiple, activation = config.resampler_feed_forward_multiple, config.activation
         self.feed_forward = FeedForward(width, multiple=multiple, activation=activation)
 
     def forward(self, latents_NRW: Tensor, x_NKW: Tensor) -> Tensor:

@@ -88,8 +88,8 @@ def _check_counts(tags_B: Tensor, counts_B: Tensor, images: int, beams: int, *, 
 def _check_phi(phi_BL: Tensor, is_image_BL: Tensor, all_B: Tensor) -> None:
     if phi_BL.shape != is_image_BL.shape:
         raise ValueError(
-            f"phi has shape {list(phi_BL.shape)} and input_ids {list(is_image_BL.shape)}, so it is unknown which token sees "
-            "what; give one number for each token"
+            f"phi has shape {list(phi_BL.shape)} and input_ids {list(is_image_BL.shape)}, so it is unknown which "
+            "token sees what; give one number for each token"
         )
     low, high = phi_BL.amin(dim=1).tolist(), phi_BL.amax(dim=1).tolist()
     for row, (least, most, images) in enumerate(zip(low, high, all_B.tolist(), strict=True)):
