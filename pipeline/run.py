@@ -9,17 +9,19 @@ Costs: one listing of the ledger and one read of its entries a stage; nothing is
 
 from __future__ import annotations
 
+import contextlib
 import json
 import posixpath
 import uuid
-from collections.abc import Iterable
-from typing import Self
+from collections.abc import Iterable, Iterator
+from typing import Self, TypeVar
 
 from fsspec.core import url_to_fs
 
 from pipeline.errors import InputError
 from pipeline.ledger import FailedPart, LedgerEntry
 
+Entry = TypeVar("Entry", LedgerEntry, FailedPart)
 RUN_FORMAT = 1
 """Raised when an older run's outputs can no longer be taken for this version's."""
 
@@ -95,14 +97,7 @@ class Run:
 
     def entries(self, stage: str) -> dict[str, LedgerEntry]:
         """The committed parts of a stage by name. An entry that cannot be read is none: its part is redone."""
-        entries = {}
-        for name, content in self._ledger_files(stage):
-            try:
-                entry = LedgerEntry.model_validate_json(content)
-            except ValueError:
-                continue
-            entries[name] = entry
-        return entries
+        return dict(_readable(self._ledger_files(stage), LedgerEntry))
 
     def missing_outputs(self, entries: Iterable[LedgerEntry]) -> set[str]:
         """Names of the parts of which an output is not there or has another size; one listing a folder."""
@@ -125,8 +120,7 @@ class Run:
 
     def failures(self, stage: str) -> dict[str, FailedPart]:
         """The parts of a stage that were set aside."""
-        files = self._ledger_files(f"{stage}/failed")
-        return {name: FailedPart.model_validate_json(content) for name, content in files}
+        return dict(_readable(self._ledger_files(f"{stage}/failed"), FailedPart))
 
     def _ledger_files(self, folder: str) -> list[tuple[str, bytes]]:
         path = self.full(f"ledger/{folder}")
@@ -138,3 +132,9 @@ class Run:
 
     def set_aside(self, failed: FailedPart) -> None:
         self.write(f"ledger/{failed.stage}/failed/{failed.part}.json", failed.model_dump_json(indent=1) + "\n")
+
+
+def _readable(files: list[tuple[str, bytes]], form: type[Entry]) -> Iterator[tuple[str, Entry]]:
+    for name, content in files:
+        with contextlib.suppress(ValueError):
+            yield name, form.model_validate_json(content)
