@@ -50,7 +50,7 @@ class Block:
     def label(self) -> str:
         """Class and id, lower case."""
         if self._label is None:
-            self._label = _label(self.attributes) if self.attributes else ""
+            self._label = label_of(self.attributes) if self.attributes else ""
         return self._label
 
     def blocks(self) -> list[Block]:
@@ -58,7 +58,8 @@ class Block:
         return [item for item in self.items if isinstance(item, Block)]
 
 
-def _label(attributes: Attributes) -> str:
+def label_of(attributes: Attributes) -> str:
+    """Class and id, lower case."""
     label = attributes.get("class") or ""
     name = attributes.get("id")
     return (f"{label} {name}" if name else label)[:LONGEST_LABEL].lower()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from pipeline.extract.blocks import Block, Page, Picture, Video
+from pipeline.extract.blocks import Block, Page, Picture, Video, label_of
 from pipeline.extract.events import Attributes
-from pipeline.extract.vocabulary import is_around, is_hidden
+from pipeline.extract.vocabulary import UNLIKELY_ROLES, is_around, is_hidden, is_surely_around
 
 # fmt: off
 INLINE = frozenset((
@@ -39,9 +39,15 @@ _COMMAS = (",", "、", "，", "،", "；")
 class PageBuilder:
     """A `Receiver` that builds a `Page`; hidden blocks are not part of it."""
 
-    def __init__(self, left_out: frozenset[str] = frozenset()) -> None:
-        """`left_out` are the names of block elements that are left out with all that is in them."""
+    def __init__(self, left_out: frozenset[str] = frozenset(), brief: bool = False) -> None:
+        """`left_out` are the names of block elements that are left out with all that is in them.
+
+        `brief` leaves out what a first look at its label or role says stands around content.
+        """
         self._left_out = left_out
+        self._brief = brief
+        self.shortened = False
+        """Whether `brief` left anything out."""
         root = Block("html", {}, None, 0)
         self.page = Page([root])
         self._block = root
@@ -109,7 +115,7 @@ class PageBuilder:
     def _start_block(self, name: str, attributes: Attributes) -> bool:
         if self._pieces:
             self._flush()
-        if name in self._left_out or (attributes and is_hidden(attributes)):
+        if name in self._left_out or (attributes and self._is_left_out(name, attributes)):
             return True
         blocks, parent = self.page.blocks, self._block
         self._block = block = Block(name, attributes, parent, len(blocks))
@@ -119,6 +125,17 @@ class PageBuilder:
             self._pre += 1
         elif name == "figure":
             self._figures.append(self._pictures)
+        return False
+
+    def _is_left_out(self, name: str, attributes: Attributes) -> bool:
+        if is_hidden(attributes):
+            return True
+        if not self._brief or name == "article" or self._block.name == "figure":
+            return False
+        label = label_of(attributes)
+        if (label and is_surely_around(label)) or attributes.get("role") in UNLIKELY_ROLES:
+            self.shortened = True
+            return True
         return False
 
     def _end_block(self, name: str) -> None:

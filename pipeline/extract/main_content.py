@@ -53,9 +53,10 @@ ATTEMPTS = (Cuts(True, True, True), Cuts(False, True, True), Cuts(False, False, 
 
 def select(blocks: list[Block], title: str | None) -> Selection:
     """The main content of a page's `blocks`; no roots if it has none."""
-    best = Selection([], set(), 0)
-    _add_up(blocks)
-    for cuts in ATTEMPTS:
+    best = select_strictly(blocks, title)
+    if best.chars >= ENOUGH_CHARACTERS:
+        return best
+    for cuts in ATTEMPTS[1:]:
         found = _attempt(blocks, cuts, comparable(title or ""))
         if found.chars > best.chars or not best.roots:
             best = found
@@ -63,6 +64,12 @@ def select(blocks: list[Block], title: str | None) -> Selection:
             return best
     fallback = _semantic(blocks)
     return fallback if fallback.chars > best.chars * 2 or not best.roots else best
+
+
+def select_strictly(blocks: list[Block], title: str | None) -> Selection:
+    """The outcome of the first attempt alone."""
+    _add_up(blocks)
+    return _attempt(blocks, ATTEMPTS[0], comparable(title or ""))
 
 
 def _semantic(blocks: list[Block]) -> Selection:

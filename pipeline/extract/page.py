@@ -12,7 +12,7 @@ from pipeline.extract.bounds import bounded
 from pipeline.extract.building import PageBuilder
 from pipeline.extract.decode import decode, is_html
 from pipeline.extract.events import send_events
-from pipeline.extract.main_content import ASIDE, Selection, select
+from pipeline.extract.main_content import ASIDE, ENOUGH_CHARACTERS, Selection, select, select_strictly
 from pipeline.extract.metadata import describe
 from pipeline.extract.nodes import nodes
 from schemas.document import InterleavedDocument
@@ -54,12 +54,10 @@ def extract_page(
     if not is_html(html, content_type):
         return NOT_HTML
     text, _ = decode(html, content_type)
-    # A licence often stands in the footer, so a page that has one is built whole.
-    builder = PageBuilder(ASIDE if content == "main" and not _is_licensed(text) else frozenset())
-    send_events(bounded(text, counters), builder, counters)
-    page = builder.finish()
+    text = bounded(text, counters)
+    page, selection = _main(text, counters) if content == "main" else _full(text, counters)
     base = _base(url, page)
-    found = nodes(page.blocks, _selection(page, content), base, videos, counters)
+    found = nodes(page.blocks, selection, base, videos, counters)
     page.release()
     if not found:
         return NO_MAIN_CONTENT
@@ -90,10 +88,33 @@ def _is_licensed(html: str) -> bool:
     return "license" in html and _LICENSED.search(html) is not None
 
 
-def _selection(page: Page, content: Content) -> Selection:
-    if content == "main":
-        return select(page.blocks, page.title)
-    return Selection([page.blocks[0]], set(), 0)
+def _main(text: str, counters: Counter[str]) -> tuple[Page, Selection]:
+    """The page and its main content: at first without what labels set aside, which is a third of the work.
+
+    If that leaves little, the page is built once more, with everything. A licence often stands in the
+    footer, so a page that has one is built with everything at once.
+    """
+    if not _is_licensed(text):
+        builder = PageBuilder(ASIDE, brief=True)
+        send_events(text, builder, counters)
+        page = builder.finish()
+        selection = select_strictly(page.blocks, page.title)
+        if selection.chars >= ENOUGH_CHARACTERS:
+            return page, selection
+        if not builder.shortened:
+            return page, select(page.blocks, page.title)
+        page.release()
+    builder = PageBuilder()
+    send_events(text, builder, counters)
+    page = builder.finish()
+    return page, select(page.blocks, page.title)
+
+
+def _full(text: str, counters: Counter[str]) -> tuple[Page, Selection]:
+    builder = PageBuilder()
+    send_events(text, builder, counters)
+    page = builder.finish()
+    return page, Selection([page.blocks[0]], set(), 0)
 
 
 def _base(url: str, page: Page) -> str:

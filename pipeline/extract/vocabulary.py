@@ -93,6 +93,12 @@ def is_prose_around(label: str) -> bool:
 
 
 @lru_cache(maxsize=CACHED_WORDS)
+def is_surely_around(label: str) -> bool:
+    """Whether `label` alone decides that a part stands around content, however its text reads."""
+    return is_around(label) and is_prose_around(label)
+
+
+@lru_cache(maxsize=CACHED_WORDS)
 def weight(label: str) -> int:
     """25 for words of content, -25 for words of what surrounds it; both may hold."""
     return (25 if _CONTENT.search(label) else 0) - (25 if _any_word(label, _word_is_less) else 0)
