@@ -35,23 +35,17 @@ class Block:
     own_chars = own_commas = own_images = own_inputs = 0
     own_linked = 0.0
     """Characters in links; in links within the page, a third of them."""
-    _label: str | None = None
 
-    def __init__(self, name: str, attributes: Attributes, parent: Block | None, number: int) -> None:
+    def __init__(self, name: str, attributes: Attributes, label: str, parent: Block | None, number: int) -> None:
         self.name = name
         self.attributes = attributes
+        self.label = label
+        """Class and id, lower case."""
         self.parent = parent
         self.number = number
         """Its place in `Page.blocks`."""
         self.items: list[str | Block | Picture | Video] = []
         """In page order."""
-
-    @property
-    def label(self) -> str:
-        """Class and id, lower case."""
-        if self._label is None:
-            self._label = label_of(self.attributes) if self.attributes else ""
-        return self._label
 
     def blocks(self) -> list[Block]:
         """The blocks right below."""

@@ -48,7 +48,7 @@ class PageBuilder:
         self._brief = brief
         self.shortened = False
         """Whether `brief` left anything out."""
-        root = Block("html", {}, None, 0)
+        root = Block("html", {}, "", None, 0)
         self.page = Page([root])
         self._block = root
         self._pieces: list[str] = []
@@ -115,10 +115,11 @@ class PageBuilder:
     def _start_block(self, name: str, attributes: Attributes) -> bool:
         if self._pieces:
             self._flush()
-        if name in self._left_out or (attributes and self._is_left_out(name, attributes)):
+        label = label_of(attributes) if attributes else ""
+        if name in self._left_out or (attributes and self._is_left_out(name, attributes, label)):
             return True
         blocks, parent = self.page.blocks, self._block
-        self._block = block = Block(name, attributes, parent, len(blocks))
+        self._block = block = Block(name, attributes, label, parent, len(blocks))
         blocks.append(block)
         parent.items.append(block)
         if name == "pre":
@@ -127,12 +128,11 @@ class PageBuilder:
             self._figures.append(self._pictures)
         return False
 
-    def _is_left_out(self, name: str, attributes: Attributes) -> bool:
+    def _is_left_out(self, name: str, attributes: Attributes, label: str) -> bool:
         if is_hidden(attributes):
             return True
         if not self._brief or name == "article" or self._block.name == "figure":
             return False
-        label = label_of(attributes)
         if (label and is_surely_around(label)) or attributes.get("role") in UNLIKELY_ROLES:
             self.shortened = True
             return True
