@@ -1,0 +1,71 @@
+"""Lexbor against html5lib, which follow the same specification, behind the same events: the same documents.
+
+Of the 65 pages of `html/readability`, all give the same texts and images but those named below.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import pipeline.extract.page as page_module
+from pipeline.extract import extract_document
+from pipeline.extract.events import Receiver, send_soup
+from schemas.document import InterleavedDocument
+
+SMALL_PAGE = 40_000
+"""Bytes; html5lib reads some 100 kB a second."""
+
+
+def by_soup(monkeypatch: pytest.MonkeyPatch, builder: str, html: bytes) -> InterleavedDocument | None:
+    def send(text: str, receiver: Receiver, counters: Counter[str]) -> None:
+        send_soup(text, receiver, builder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(page_module, "send_events", send)
+        return extract_document(html, "http://fakehost/test/page.html")
+
+
+def share_alike(monkeypatch: pytest.MonkeyPatch, folder: Path, largest: int) -> tuple[list[str], int]:
+    """The names of the pages whose documents differ, and how many were compared."""
+    differ, count = [], 0
+    for path in sorted(folder.glob("*/source.html")):
+        html = path.read_bytes()
+        if len(html) <= largest:
+            count += 1
+            if by_soup(monkeypatch, "html5lib", html) != extract_document(html, "http://fakehost/test/page.html"):
+                differ.append(path.parent.name)
+    return differ, count
+
+
+def test_small_pages_give_the_same_document(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    differ, count = share_alike(monkeypatch, shared_data / "html" / "readability", SMALL_PAGE)
+    assert count >= 10
+    assert len(differ) <= 1, differ
+
+
+@pytest.mark.slow
+def test_all_pages_give_the_same_document(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    differ, count = share_alike(monkeypatch, shared_data / "html" / "readability", 10**9)
+    assert count == 65
+    assert len(differ) <= 3, differ
+
+
+def test_the_fallback_parser_gives_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    html = b"<article>" + b"<p>A sentence, of some length, that counts.</p>" * 20 + b"<img src=a.jpg></article>"
+    found = by_soup(monkeypatch, "lxml", html)
+    assert found is not None
+    assert found == extract_document(html, "http://fakehost/test/page.html")
+
+
+def test_what_lexbor_refuses_goes_to_the_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(html: str) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr("pipeline.extract.events.LexborHTMLParser", refuse)
+    counters: Counter[str] = Counter()
+    found = extract_document(b"<p>" + b"A sentence, of some length. " * 20, "http://site.example/", counters=counters)
+    assert found is not None
+    assert counters["parsed_by_beautifulsoup"] >= 1
