@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from model import Flamingo, FlamingoProcessor
 from trainer.data.images import PixelFormat
 from trainer.data.lanes import SampleForm
 from trainer.data.sequences import SequenceReader
 from trainer.data.windows import SpecialTokens
+from trainer.pretraining import named_pictures, pretrain_vision_encoder
 from trainer.ranks import Ranks
 from trainer.recipe import Backbone, DataRecipe, ModelRecipe, TokenizerSource
 from trainer.tokenizer import Tokenize, dataset_texts, train_tokenizer
+
+log = logging.getLogger(__name__)
 
 PAPER_IMAGE_SIZE = 320
 """Pixels (arXiv 2204.14198, appendix A.3.1), for encoders that take any size."""
@@ -55,13 +59,35 @@ def _tokenizer(source: TokenizerSource, reader: SequenceReader) -> Any:
     return train_tokenizer(dataset_texts(reader), source.vocabulary)
 
 
-def build_model(recipe: ModelRecipe, processor: FlamingoProcessor) -> Flamingo:
-    """The Flamingo of the recipe: its new parts, and backbones from scratch, drawn from torch's generator."""
+def make_vision_encoder(
+    recipe: ModelRecipe, reader: SequenceReader, form: SampleForm, vocabulary: int, folder: Path, ranks: Ranks
+) -> PreTrainedModel | str:
+    """The recipe's vision encoder, or the name of it. One to pretrain is pretrained by the first rank, once, and kept
+    in `folder`; one from scratch is drawn from torch's generator."""
+    backbone, pretraining = recipe.vision_encoder, recipe.pretraining
+    if backbone.pretrained is not None:
+        return backbone.pretrained
+    encoder = AutoModel.from_config(_config(backbone.config or {}))
+    if pretraining is None:
+        return encoder
+    if ranks.first and not folder.exists():
+        pictures = named_pictures(reader, form, vocabulary)
+        for epoch, loss in enumerate(pretrain_vision_encoder(encoder, pictures, pretraining), 1):
+            log.info("pretraining of the vision encoder, epoch %d of %d: loss %.4g", epoch, pretraining.epochs, loss)
+        partial = folder.with_name(f".partial-{folder.name}")
+        encoder.save_pretrained(partial)
+        partial.rename(folder)
+    ranks.wait()
+    return AutoModel.from_pretrained(folder)
+
+
+def build_model(recipe: ModelRecipe, processor: FlamingoProcessor, vision_encoder: PreTrainedModel | str) -> Flamingo:
+    """The Flamingo of the recipe: its new parts, and a language model from scratch, drawn from torch's generator."""
     architecture = {name: value for name, value in recipe.architecture.model_dump().items() if value is not None}
     special = special_tokens(processor)
     model = Flamingo.from_backbones(
         language_model=_language_model(recipe.language_model, processor),
-        vision_encoder=_vision_encoder(recipe.vision_encoder),
+        vision_encoder=vision_encoder,
         freeze_language_model=recipe.language_model.frozen,
         freeze_vision_encoder=recipe.vision_encoder.frozen,
         image_token_id=special.image,
@@ -85,12 +111,6 @@ def _language_model(backbone: Backbone, processor: FlamingoProcessor) -> Any:
         "pad_token_id": tokenizer.pad_token_id,
     }
     return AutoModelForCausalLM.from_config(_config({**known, **(backbone.config or {})}))
-
-
-def _vision_encoder(backbone: Backbone) -> Any:
-    if backbone.pretrained is not None:
-        return backbone.pretrained
-    return AutoModel.from_config(_config(backbone.config or {}))
 
 
 def _config(fields: dict[str, Any]) -> Any:

@@ -76,9 +76,19 @@ class Architecture(_Part):
     initializer_range: float | None = None
 
 
+class PretrainingRecipe(_Part):
+    """What a vision encoder from scratch learns before the first step: see trainer/pretraining.py."""
+
+    epochs: int = Field(ge=1)
+    """Times each picture of the dataset is seen."""
+    batch_size: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+
+
 class ModelRecipe(_Part):
     language_model: Backbone
     vision_encoder: Backbone
+    pretraining: PretrainingRecipe | None = None
     tokenizer: TokenizerSource
     architecture: Architecture = Field(default_factory=Architecture)
     open_gates: float = 0.0
@@ -86,6 +96,12 @@ class ModelRecipe(_Part):
     from scratch too there is nothing to keep, and an open gate passes gradients to the vision encoder at once."""
     image_size: int | None = Field(default=None, ge=16)
     """Side of the square that the vision encoder sees, pixels; null: as the encoder says (the paper: 320)."""
+
+    @model_validator(mode="after")
+    def _pretraining_has_a_use(self) -> ModelRecipe:
+        if self.pretraining is not None and self.vision_encoder.config is None:
+            raise ValueError("`pretraining` is for a vision encoder from scratch, this one is trained; leave it out")
+        return self
 
 
 class DataRecipe(_Part):

@@ -25,7 +25,7 @@ import yaml
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from trainer.build import build_model, make_processor, sample_form
+from trainer.build import build_model, make_processor, make_vision_encoder, sample_form
 from trainer.checkpoint import Checkpoints
 from trainer.data.collate import Batch
 from trainer.data.lanes import LaneDataset, SampleForm, load_steps, rank_lanes
@@ -83,10 +83,14 @@ def prepare(recipe: Recipe, ranks: Ranks) -> tuple[Training, Any]:
     reader = _open_dataset(recipe, ranks)
     lanes_of_rank = rank_lanes(recipe.training.batch_size, ranks.rank, ranks.count)
     processor = make_processor(recipe.model, reader, output / "processor", ranks)
-    torch.manual_seed(recipe.seed)
-    model = build_model(recipe.model, processor).to(ranks.device)
-    torch.manual_seed(recipe.seed + 1 + ranks.rank)
     form = sample_form(processor, recipe.data)
+    torch.manual_seed(recipe.seed)
+    encoder = make_vision_encoder(
+        recipe.model, reader, form, len(processor.tokenizer), output / "vision_encoder", ranks
+    )
+    torch.manual_seed(recipe.seed)
+    model = build_model(recipe.model, processor, encoder).to(ranks.device)
+    torch.manual_seed(recipe.seed + 1 + ranks.rank)
     optimizer = make_optimizer(model, recipe.optimizer)
     checkpoints = Checkpoints(output, recipe.checkpoints, _identity(recipe, reader), ranks)
     training = Training(
