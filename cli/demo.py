@@ -5,6 +5,7 @@ Everything lies in one folder afterwards, with the recipes that made it, so that
 
 from __future__ import annotations
 
+import os
 import time
 from importlib.resources import files
 from pathlib import Path
@@ -63,6 +64,9 @@ def _build(folder: Path, recipe: Path, console: Console) -> None:
 
 
 def _train(folder: Path, console: Console) -> int:
+    # So small a model gains little from a second thread, and two that wait for each other lose ninefold as soon as
+    # anything else runs. Read by torch when it is imported.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from trainer.launch import train
 
     console.rule("3  A Flamingo, from scratch")
