@@ -30,6 +30,21 @@ def find_lead(blocks: list[Block], first: Block) -> list[Block]:
     return leads
 
 
+def lead_in_header(blocks: list[Block], root: Block, dropped: set[int]) -> list[Block]:
+    """The marked leads in a header that was left out at the beginning of `root`."""
+    for number in range(root.number + 1, min(root.end, root.number + MOST_BLOCKS)):
+        header = blocks[number]
+        if number in dropped and (header.name == "header" or "header" in header.label):
+            inside = blocks[number + 1 : header.end]
+            return [block for block in inside if is_marked(block) and _introduces(block)]
+    return []
+
+
+def is_marked(block: Block) -> bool:
+    """Whether the label of a block, or of what it is in, names a lead."""
+    return is_lead(block.label) or (block.parent is not None and is_lead(block.parent.label))
+
+
 def _after_heading(blocks: list[Block], first: Block) -> int | None:
     """The number of the first block after the nearest `h1` before `first`."""
     for number in range(first.number - 1, max(0, first.number - MOST_BLOCKS), -1):
@@ -39,5 +54,5 @@ def _after_heading(blocks: list[Block], first: Block) -> int | None:
 
 
 def _introduces(block: Block) -> bool:
-    least = LEAST_MARKED if is_lead(block.label) or (block.parent and is_lead(block.parent.label)) else LEAST_CHARACTERS
+    least = LEAST_MARKED if is_marked(block) else LEAST_CHARACTERS
     return block.own_chars >= least and block.own_linked <= block.own_chars * 0.25

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from pipeline.extract.blocks import Block
 from pipeline.extract.cleaning import clean, comparable
-from pipeline.extract.lead import find_lead
+from pipeline.extract.lead import find_lead, lead_in_header
 from pipeline.extract.root import choose_roots, give_points
 from pipeline.extract.vocabulary import UNLIKELY_ROLES, is_around, is_prose_around
 
@@ -93,7 +93,7 @@ def _attempt(blocks: list[Block], cuts: Cuts, title: str) -> Selection:
     chars = 0
     for root in roots:
         chars += clean(blocks, root, dropped, title, cuts.clean, cuts.weigh_labels)
-    leads = find_lead(blocks, roots[0])
+    leads = find_lead(blocks, roots[0]) or lead_in_header(blocks, roots[0], dropped)
     return Selection(
         leads + roots, dropped - {number for lead in leads for number in range(lead.number, lead.end)}, chars
     )

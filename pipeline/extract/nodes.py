@@ -27,6 +27,9 @@ LARGEST_ROW = 200
 """Blocks; likewise."""
 
 
+_HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
+
+
 @dataclass(slots=True)
 class Item:
     """One thing to show, with what it stands in."""
@@ -37,6 +40,7 @@ class Item:
     figure: int = 0
     """The number of the `figure` around it; 0 for none."""
     is_caption: bool = False
+    is_heading: bool = False
 
 
 def nodes(blocks: list[Block], selection: Selection, base: str, videos: bool, counters: Counter[str]) -> list[Node]:
@@ -66,6 +70,14 @@ def _in_page_order(blocks: list[Block], selection: Selection) -> list[Item]:
             if row is not None:
                 items.append(Item(row, content.parent.number if content.parent else 0, figure))
                 continue
+        elif name in _HEADINGS:
+            items += [
+                Item(item, group, figure, is_heading=isinstance(item, str))
+                for item in content.items
+                if not isinstance(item, Block)
+            ]
+            stack += [(item, group, figure) for item in reversed(content.blocks())]
+            continue
         elif name == "figcaption" or (name != "div" and "caption" in content.label):
             text = _text(blocks, content, dropped)
             if text is not None:
@@ -127,6 +139,8 @@ class _Writer:
         """The figure of each node found."""
         self.group = 0
         self.pictures = 0
+        self.last_headings = 0
+        """How many nodes at the end are headings."""
         self.from_noscript = False
         self.early_caption: tuple[int, str] = (0, "")
 
@@ -140,11 +154,15 @@ class _Writer:
                 video = video_reference(item.content, self.base, self.counters)
                 if video is not None:
                     self._add(video, item.figure)
+        while self.last_headings and self.found:  # a heading at the end introduces what was left out
+            self.found.pop()
+            self.last_headings -= 1
         return self.found
 
     def _add(self, node: Node, figure: int) -> None:
         self.found.append(node)
         self.figures.append(figure)
+        self.last_headings = 0
         self.group = 0
 
     def _add_text(self, item: Item, text: str) -> None:
@@ -154,8 +172,10 @@ class _Writer:
         if item.group and item.group == self.group and isinstance(last, str):
             self.found[-1] = f"{last}\n{text}"
         elif text:
+            headings = self.last_headings
             self._add(text, item.figure)
             self.group = item.group
+            self.last_headings = headings + 1 if item.is_heading else 0
 
     def _caption(self, text: str, figure: int) -> None:
         """Give `text` to the pictures before it: those of its figure, else the one right before it."""

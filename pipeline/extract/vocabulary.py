@@ -21,7 +21,7 @@ SHARING = r"share|sharing|social|addtoany|follow-?us"
 TALK = r"comment|disqus|discuss|repl(?:y|ies)|trackback|respond"
 ELSEWHERE = r"related|recommend|read-?(?:more|next)|more-?(?:from|stories|news)|popular|trending|see-?also|you-?may"
 FRAME = r"sidebar|side-?bar|footer|header|masthead|widget|supplement"
-AUTHOR = r"author-?(?:box|bio|info|desc|card|profile|about)|about-?(?:the-?)?author|saboxplugin|\bbio\b"
+AUTHOR = r"author-?(?:box|bio|info|desc|card|profile|about)|about-?(?:the-?)?author|saboxplugin|\bbio\b|\bvcard\b"
 INTRUSION = r"\balerts?\b|cookie|consent|gdpr|modal|pop-?up|overlay|newsletter|subscri|sign-?up|paywall|community|extra"
 
 _AROUND = re.compile("|".join((NAVIGATION, ADVERTS, SHARING, TALK, ELSEWHERE, FRAME, AUTHOR, INTRUSION)))
