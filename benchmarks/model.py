@@ -88,8 +88,8 @@ CASES = (
     Case(name="2,048 tokens x 33 images", tokens=2048, counts=(33,)),
 )
 """The first is a batch as M3W gives it, and the headline: 185 M images on 43.3 M pages of 182 GB are 4.3 images and
-about 1,050 tokens (of 4 bytes) a page, so 1.1 images for 256 tokens; here 1.75, since no row is without. Idefics pads rows to
-the fullest. The second leaves nothing to save on images, the third is where dense attention hurts."""
+about 1,050 tokens (of 4 bytes) a page, so 1.1 images for 256 tokens; here 1.75, since no row is without. Idefics
+pads rows to the fullest. The second leaves nothing to save on images, the third is where dense attention hurts."""
 
 
 def llama(sizes: Sizes) -> LlamaConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, ClassVar
 
 from transformers import AutoConfig, PreTrainedConfig
@@ -129,6 +130,13 @@ class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
                 f"cross_attention_first is {self.cross_attention_first} and the language model has {layers} blocks, so "
                 f"no cross-attention would be inserted; choose 0 to {layers - 1}"
             )
+
+    def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
+        """The language model's, with the columns of the logits as its vocabulary: transformers' beam search and scores
+        count on them."""
+        wide = copy(self.text_config)
+        wide.vocab_size = max(wide.vocab_size, self.image_token_id + 1, self.end_of_chunk_token_id + 1)
+        return wide
 
     @property
     def resampled_width(self) -> int:
