@@ -32,6 +32,8 @@ _PLAYERS = frozenset(("video", "iframe", "embed", "amp-iframe", "amp-youtube", "
 _Start = Callable[["PageBuilder", str, Attributes], bool | None]
 _BREAK = "\0"
 """Stands for `<br>` in pending text; the parser lets no NUL through."""
+WIDE = 2
+"""How many letters a sign of the scripts counts that write a syllable or a word with one."""
 _BLANK_LINES = re.compile(r"\n{2,}")
 _COMMAS = (",", "、", "，", "،", "；")
 
@@ -106,9 +108,15 @@ class PageBuilder:
         else:
             block.items.append(text)
         size = len(text)
+        linked = min(linked, size)
+        if text.isascii():
+            block.own_commas += text.count(",")
+        else:
+            block.own_commas += sum(map(text.count, _COMMAS))
+            if len(text.encode("utf-8", "surrogatepass")) > 2 * size:  # Han, kana, Hangul, Thai: more is said with less
+                size, linked = WIDE * size, WIDE * linked
         block.own_chars += size
-        block.own_linked += linked if linked < size else size
-        block.own_commas += text.count(",") if text.isascii() else sum(map(text.count, _COMMAS))
+        block.own_linked += linked
 
     # blocks
 

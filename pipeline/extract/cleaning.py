@@ -80,14 +80,14 @@ def repeats_title(heading: Block, title: str) -> bool:
 
 
 def _reads_as_furniture(block: Block, points: int) -> bool:
-    if points < 0:
+    in_figure = block.parent is not None and block.parent.name == "figure"
+    if points < 0 and not in_figure:
         return True
     if block.commas >= 10:
         return False
     chars = block.chars
     density = block.linked / chars if chars else 0.0
     is_list = block.name in ("ul", "ol")
-    in_figure = block.parent is not None and block.parent.name == "figure"
     if not is_list and not in_figure:
         if block.images > 1 and block.paragraphs < block.images * 0.5 and chars > 0 and density > 0.2:
             return True
