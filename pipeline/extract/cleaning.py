@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pipeline.extract.blocks import Block
 from pipeline.extract.phrases import points_elsewhere
-from pipeline.extract.vocabulary import is_sharing, weight
+from pipeline.extract.vocabulary import is_sharing, is_signature, weight
+
+LONGEST_SIGNATURE = 120
+"""Characters of a block that its label calls author, date or the like."""
 
 _NEVER = frozenset(("object", "dialog", "menu", "nav", "footer", "aside"))
 _DOUBTFUL = frozenset(("table", "ul", "ol", "div", "form", "fieldset", "section", "dl"))
@@ -60,6 +63,8 @@ def _is_left_out(block: Block, title: str, doubtful: bool, weigh_labels: bool) -
         return True
     if not doubtful:
         return False
+    if block.label and block.chars < LONGEST_SIGNATURE and not block.images and is_signature(block.label):
+        return True
     if block.own_linked and points_elsewhere(block):
         return True
     points = weight(block.label) if weigh_labels and block.label else 0

@@ -92,6 +92,18 @@ def is_prose_around(label: str) -> bool:
     return _PROSE_AROUND.search(label) is not None
 
 
+_SIGNATURE = re.compile(
+    r"by-?line|author|date-?line|written-?by|posted-?(?:on|by|in)|(?:post|entry|article|page|content|news|blog)-?_?(?:meta|info|date|tags|footer)|"
+    r"pub-?date|publish(?:ed)?-?(?:date|time|on)|time-?stamp|\bdate\b|\bmeta\b|kicker|reading-?time|categor|copyright"
+)
+
+
+@lru_cache(maxsize=CACHED_WORDS)
+def is_signature(label: str) -> bool:
+    """Whether `label` names who wrote a text, when, and under which heading."""
+    return _SIGNATURE.search(label) is not None
+
+
 @lru_cache(maxsize=CACHED_WORDS)
 def is_surely_around(label: str) -> bool:
     """Whether `label` alone decides that a part stands around content, however its text reads."""
