@@ -80,24 +80,25 @@ def _train(folder: Path, console: Console) -> int:
 
 def _show(folder: Path, console: Console) -> bool:
     """Say what was learnt, and write the report; whether the loss fell and the model looks."""
-    from cli.demo_results import SHOWN, combinations, results
+    from cli.demo_results import CHOICES, SHOWN, results
 
     console.rule("4  What it learnt")
     found = results(folder / "training", f"{folder}/run/dataset")
     (first_step, first), (last_step, last) = found.losses[0], found.losses[-1]
     right, shuffled = found.held_out[-1][1], found.shuffled[-1][1]
-    named = sum(caption.right for caption in found.captions)
+    verdict = "It looks at the pictures." if found.looks else "It does not look at the pictures."
     console.print(
-        f"Training loss (nats a token): {first:.3f} at step {first_step:.0f}, {last:.3f} at step {last_step:.0f}."
+        f"Training loss: {first:.3f} nats a token at step {first_step:.0f}, {last:.3f} at step {last_step:.0f}."
     )
     console.print(
-        f"Loss on held-out pages: {right:.3f}; with images shuffled between documents: {shuffled:.3f}. "
-        + ("It looks at the pictures." if found.looks else "It does not look at the pictures.")
+        f"Loss on held-out pages: {right:.3f}; with images shuffled between documents: {shuffled:.3f}. {verdict}"
     )
-    console.print(
-        f"Held-out pictures of which it names colour, shape and ground: {named} of {len(found.captions)} "
-        f"(by chance about 1 in {combinations()})."
-    )
+    captions = len(found.captions)
+    for name, choices in CHOICES.items():
+        named = sum(caption.right()[name] for caption in found.captions)
+        console.print(
+            f"Held-out pictures whose {name} it names: {named} of {captions} (guessing: {captions / choices:.0f})."
+        )
     for caption in found.captions[:SHOWN]:
         console.print(f"  page:  {caption.page}\n  model: {caption.model}")
     _write_report(folder, found)

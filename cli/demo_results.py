@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pipeline.crawl.sample.scenes import COLOURS, GROUNDS, SHAPES
 
 PROMPT = "The picture shows"
 CAPTIONS = 48
@@ -21,10 +24,10 @@ class Caption:
     page: str
     model: str
 
-    @property
-    def right(self) -> bool:
-        """The model names the colour, the shape and the ground of the thing that the page names first."""
-        return naming(self.page) is not None and naming(self.page) == naming(self.model)
+    def right(self) -> dict[str, bool]:
+        """Of the thing that the page names first: whether the model names its ground, colour and shape."""
+        page, model = naming(self.page), naming(self.model)
+        return {name: word is not None and word == model[name] for name, word in page.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,24 +45,23 @@ class Results:
         return bool(self.held_out) and self.shuffled[-1][1] > self.held_out[-1][1]
 
 
-def naming(sentence: str) -> tuple[str, str, str] | None:
-    """Colour, shape and ground that a caption names first; None if one of them is missing."""
-    from pipeline.crawl.sample.scenes import COLOURS, GROUNDS, SHAPES
-
-    def first(words: Any) -> str | None:
-        found = [(sentence.find(word), word) for word in words if word in sentence]
-        return min(found)[1] if found else None
-
-    ground = sentence.partition(" on a ")[2]
-    named = first(COLOURS), first(SHAPES), next((word for word in GROUNDS if ground.startswith(word)), None)
-    return None if None in named else named  # type: ignore[return-value]
+def naming(sentence: str) -> dict[str, str | None]:
+    """Ground, colour and shape that a caption names first; None for what it does not name."""
+    things, _, ground = sentence.partition(" on a ")
+    return {
+        "ground": next((word for word in GROUNDS if ground.startswith(word)), None),
+        "colour": _first(things, COLOURS),
+        "shape": _first(things, SHAPES),
+    }
 
 
-def combinations() -> int:
-    """How many answers `naming` could give: a guess is right once in so many."""
-    from pipeline.crawl.sample.scenes import COLOURS, GROUNDS, SHAPES
+CHOICES = {"ground": len(GROUNDS), "colour": len(COLOURS), "shape": len(SHAPES)}
+"""A guess is right once in so many."""
 
-    return len(COLOURS) * len(SHAPES) * len(GROUNDS)
+
+def _first(sentence: str, words: Iterable[str]) -> str | None:
+    found = [(sentence.find(word), word) for word in words if word in sentence]
+    return min(found)[1] if found else None
 
 
 def results(training: Path, dataset: str) -> Results:
@@ -88,7 +90,7 @@ def held_out_captions(model_folder: Path, dataset: str) -> list[Caption]:
     captions = []
     for picture, page in random.Random(0).sample(pictures, min(CAPTIONS, len(pictures))):
         said = caption_image(model, processor, picture, PROMPT)
-        captions.append(Caption(picture=picture, page=page, model=f"{PROMPT} {said}"))
+        captions.append(Caption(picture=picture, page=page, model=f"{PROMPT} {said}".partition(".")[0]))
     return captions
 
 
