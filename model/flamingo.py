@@ -178,13 +178,13 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
             check_pixels(pixel_values)
         if pixel_values is None or (len(pixel_values) == 0 and self.config.freeze_vision_encoder):
             frames = 1 if pixel_values is None else pixel_values.shape[1]
-            features = self.resampler.latents.new_zeros(0, frames, 1, self.config.vision_width)
+            features = torch.zeros(0, frames, 1, self.config.vision_width, device=self.vision_encoder.device)
         else:
             pixels_MCHW = pixel_values.flatten(0, 1).to(self.vision_encoder.dtype)
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_vision_encoder):
                 features_MSV = frame_features(self.vision_encoder, pixels_MCHW)
             features = features_MSV.view(*pixel_values.shape[:2], *features_MSV.shape[1:])
-        latents_NRM: Tensor = self.latent_projection(self.resampler(features.to(self.resampler.latents.dtype)))
+        latents_NRM: Tensor = self.latent_projection(self.resampler(features))
         return latents_NRM
 
     def _run_language_model(self, x_BLE: Tensor, sight: Sight, *, attention_mask: Tensor | None, **kwargs: Any) -> Any:

@@ -38,7 +38,7 @@ class PerceiverResampler(nn.Module):
 
     def forward(self, features_NTSV: Tensor) -> Tensor:
         """features_NTSV to latents_NRW. One picture is a video of one frame; N may be 0."""
-        x_NTSW = self.projection(features_NTSV)
+        x_NTSW = self.projection(features_NTSV.to(self.latents.dtype))
         if self.temporal is not None:
             x_NTSW = x_NTSW + temporal_embeddings(self.temporal, x_NTSW.shape[1])[:, None]
         x_NKW = x_NTSW.flatten(1, 2)
