@@ -69,6 +69,7 @@ def _train(folder: Path, console: Console) -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from trainer.launch import train
 
+    _quiet_transformers()
     console.rule("3  A Flamingo, from scratch")
     recipe = folder / "train.yaml"
     text = files("recipes").joinpath(TRAINING_RECIPE).read_text(encoding="utf-8")
@@ -121,3 +122,10 @@ def _write_report(folder: Path, found: Any) -> None:
         ],
     )
     write_report(statistics(f"{folder}/run"), folder / "report.html", title="m3w demo", sections=[section])
+
+
+def _quiet_transformers() -> None:
+    """No bars for files that are read in a moment."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
