@@ -14,7 +14,7 @@ DEEPEST = 250
 """Open elements; tags nested deeper are left out, their content stays. The deepest real pages have about 100."""
 MANY_TAGS = 30_000
 """Below this, even nested tags take a parser no more than half a second."""
-MOST_TAGS = 100_000
+MOST_TAGS = 60_000
 """Starts and ends that are looked at; the rest of the page is cut off. The largest of the shared pages has 9,000."""
 LONG_TAG = 20_000
 """Characters; the attributes of a tag twice as long are counted."""

@@ -21,7 +21,7 @@ Node = str | ImageReference
 CELL_SEPARATOR = " | "
 LONGEST_CELL = 200
 """Characters; a row with a longer cell is layout, and its cells are paragraphs of their own."""
-MOST_PICTURES = 10_000
+MOST_PICTURES = 3_000
 """Of one page that are looked at; no recipe keeps documents with more than some dozens."""
 LARGEST_ROW = 200
 """Blocks; likewise."""
