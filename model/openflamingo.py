@@ -14,10 +14,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import AutoTokenizer, PreTrainedModel
+from transformers.tokenization_utils_base import AddedToken
 
 from model.checkpoint import load_language_model, load_vision_encoder
 from model.flamingo import Flamingo
+from model.processor import END_OF_CHUNK_TOKEN, IMAGE_TOKEN, FlamingoProcessor
 
 HEADS, HEAD_DIM = 8, 64
 
@@ -108,12 +110,60 @@ def load_openflamingo(
 
 
 def import_openflamingo(
-    checkpoint: str | Path, out: str | Path, *, trained_only: bool = False, **arguments: Any
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    language_model: str,
+    vision_encoder: str,
+    cross_attention_interval: int | None = None,
+    image_token_id: int | None = None,
+    end_of_chunk_token_id: int | None = None,
 ) -> Flamingo:
-    """`load_openflamingo` and save to the folder `out`; what `m3w import-checkpoint openflamingo` calls."""
-    model = load_openflamingo(checkpoint, **arguments)
-    model.save_pretrained(out, trained_only=trained_only)
+    """`load_openflamingo` and save to the folder `out`; what `m3w import-checkpoint openflamingo` calls.
+
+    The interval, if not given, is read from the checkpoint's names. The token ids, if not given, are those that
+    OpenFlamingo gave to the language model's tokenizer, and the processor is saved, too.
+    """
+    weights = _named_tensors(checkpoint)
+    processor = None
+    if image_token_id is None or end_of_chunk_token_id is None:
+        processor = openflamingo_processor(language_model, vision_encoder)
+        image_token_id, end_of_chunk_token_id = processor.image_token_id, processor.end_of_chunk_token_id
+    model = load_openflamingo(
+        weights,
+        language_model=language_model,
+        vision_encoder=vision_encoder,
+        cross_attention_interval=cross_attention_interval or interval_of(weights),
+        image_token_id=image_token_id,
+        end_of_chunk_token_id=end_of_chunk_token_id,
+    )
+    model.save_pretrained(out)
+    if processor is not None:
+        processor.save_pretrained(out)
     return model
+
+
+def openflamingo_processor(language_model: str, vision_encoder: str) -> FlamingoProcessor:
+    """The processor of two backbones with OpenFlamingo's token ids: `<|endofchunk|>` was added first, then `<image>`.
+
+    Deviation: pictures are padded to a square, as in the Flamingo paper, where OpenFlamingo cropped them as CLIP does.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(language_model)
+    for token in (END_OF_CHUNK_TOKEN, IMAGE_TOKEN):
+        tokenizer.add_tokens([AddedToken(token, special=True, normalized=False)], special_tokens=True)
+    return FlamingoProcessor.from_backbones(tokenizer=tokenizer, vision_encoder=vision_encoder)
+
+
+def interval_of(weights: dict[str, Tensor]) -> int:
+    """The interval of a checkpoint: one more than its first block with cross-attention."""
+    matches = [BLOCK_KEY.fullmatch(key) or BLOCK_ALIAS.fullmatch(key) for key in weights]
+    indices = [int(match[1]) for match in matches if match]
+    if not indices:
+        raise ValueError(
+            f"none of the checkpoint's {len(weights)} tensors belongs to a gated cross-attention layer, so it could "
+            "not see; give a checkpoint.pt of OpenFlamingo"
+        )
+    return min(indices) + 1
 
 
 def _named_tensors(checkpoint: str | Path | dict[str, Any]) -> dict[str, Tensor]:

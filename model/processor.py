@@ -49,14 +49,19 @@ class FlamingoProcessor(ProcessorMixin):  # type: ignore[misc]
         super().__init__(tokenizer, chat_template=chat_template)
 
     @classmethod
-    def from_backbones(cls, *, language_model: str, vision_encoder: str, **options: Any) -> FlamingoProcessor:
-        """The processor of two backbones, each by name or folder: its tokenizer, its image size, mean and deviation."""
+    def from_backbones(
+        cls, *, language_model: str | None = None, vision_encoder: str, tokenizer: Any = None, **options: Any
+    ) -> FlamingoProcessor:
+        """The processor of two backbones, each by name or folder: its tokenizer, its image size, mean and deviation.
+
+        A `tokenizer` that is given takes the place of the language model's.
+        """
         images = AutoImageProcessor.from_pretrained(vision_encoder)
         config = AutoConfig.from_pretrained(vision_encoder)
         size = getattr(getattr(config, "vision_config", config), "image_size", None)
         found = {"image_size": size, "image_mean": images.image_mean, "image_std": images.image_std}
         known = {name: value for name, value in found.items() if value is not None}
-        return cls(AutoTokenizer.from_pretrained(language_model), **{**known, **options})
+        return cls(tokenizer or AutoTokenizer.from_pretrained(language_model), **{**known, **options})
 
     @property
     def image_token_id(self) -> int:

@@ -134,3 +134,28 @@ def test_the_frozen_encoder_stays_in_evaluation_mode_and_trains_when_thawed() ->
     assert model.vision_encoder.training
     assert sum(p.grad is not None for p in model.vision_encoder.parameters()) > 10
     assert all(p.grad is not None for p in model.language_model.parameters())
+
+
+@pytest.mark.parametrize("form", ["autocast", "frozen_bf16_under_autocast", "all_bf16"])
+def test_bfloat16_in_the_three_ways_it_is_used(form: str) -> None:
+    model = flamingo("opt")
+    expected = model(TAGGED, None, pictures(3), COUNTS, labels=TAGGED).loss
+    if form == "all_bf16":
+        model.to(torch.bfloat16)
+    elif form == "frozen_bf16_under_autocast":
+        for parameter in model.parameters():
+            parameter.data = parameter.data if parameter.requires_grad else parameter.data.to(torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16, enabled=form != "all_bf16"):
+        loss = model(TAGGED, None, pictures(3), COUNTS, labels=TAGGED).loss
+    loss.backward()
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, expected, atol=0.03, rtol=0.01)
+    wanted = torch.bfloat16 if form == "all_bf16" else torch.float32
+    assert all(parameter.grad.dtype == wanted for parameter in model.trainable_parameters())
+
+
+def test_a_row_does_not_depend_on_the_rest_of_the_batch() -> None:
+    model, pixels = flamingo("llama"), pictures(3)
+    together = model(TAGGED, None, pixels, COUNTS).logits
+    alone = model(TAGGED[1:], None, pixels[2:], COUNTS[1:]).logits
+    torch.testing.assert_close(together[1:], alone, atol=2e-6, rtol=1e-5)

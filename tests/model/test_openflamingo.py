@@ -9,9 +9,11 @@ import pytest
 import torch
 from model_families import flamingo, language_model, vision_encoder
 from safetensors.torch import load_file
+from tokenizers import Tokenizer, models
+from transformers import CLIPImageProcessorPil, PreTrainedTokenizerFast
 
-from model import Flamingo
-from model.openflamingo import import_openflamingo, load_openflamingo
+from model import Flamingo, FlamingoProcessor
+from model.openflamingo import import_openflamingo, interval_of, load_openflamingo
 
 GOLDEN = Path(__file__).parents[3] / "shared/data/openflamingo/opt_every1"
 needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason=f"needs {GOLDEN}")
@@ -56,7 +58,9 @@ def test_greedy_generation_gives_the_same_tokens(use_cache: bool) -> None:
 @needs_golden
 def test_an_imported_checkpoint_is_saved_and_loaded_as_any_other(tmp_path: Path) -> None:
     backbones = {"language_model": str(GOLDEN / "language_model"), "vision_encoder": str(GOLDEN / "vision_encoder")}
-    model = import_openflamingo(GOLDEN / "checkpoint.pt", tmp_path, **backbones, **ARGUMENTS)
+    tokens = {"image_token_id": 511, "end_of_chunk_token_id": 510}
+    model = import_openflamingo(GOLDEN / "checkpoint.pt", tmp_path, **backbones, **tokens)
+    assert model.config.cross_attention_interval == 1  # read from the checkpoint
     again = Flamingo.from_pretrained(tmp_path)
     ids = torch.tensor([[3, 511, 7, 510]])
     call = (ids, None, torch.ones(1, 1, 3, 56, 56), torch.tensor([1]))
@@ -135,3 +139,22 @@ def test_what_is_no_openflamingo_checkpoint_is_refused() -> None:
     backbones = {"language_model": language_model("opt"), "vision_encoder": vision_encoder()}
     with pytest.raises(ValueError, match=r"has 1 tensors, no perceiver.latents \(first: \['x'\]\)"):
         load_openflamingo({"x": torch.zeros(1)}, **backbones, **ARGUMENTS)
+
+
+def test_token_ids_are_those_that_openflamingo_gave_and_the_interval_is_read(tmp_path: Path) -> None:
+    words = Tokenizer(models.WordLevel({str(number): number for number in range(38)}, unk_token="0"))
+    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="0", eos_token="2").save_pretrained(tmp_path / "lm")
+    language_model("gpt_neox").save_pretrained(tmp_path / "lm")
+    vision_encoder().save_pretrained(tmp_path / "vision")
+    CLIPImageProcessorPil(size={"shortest_edge": 28}).save_pretrained(tmp_path / "vision")
+    source = flamingo("gpt_neox", activation="gelu", head_dim=64, cross_attention_heads=8, resampler_heads=8, resampler_frames=0, cross_attention_interval=2, cross_attention_first=1)  # fmt: skip
+    checkpoint = openflamingo_form(source, "gpt_neox.layers", "gpt_neox.embed_in")
+    torch.save(checkpoint, tmp_path / "checkpoint.pt")
+    folders = {"language_model": str(tmp_path / "lm"), "vision_encoder": str(tmp_path / "vision")}
+    model = import_openflamingo(tmp_path / "checkpoint.pt", tmp_path / "out", **folders)
+    config, processor = model.config, FlamingoProcessor.from_pretrained(tmp_path / "out")
+    assert config.cross_attention_layers == (1,)
+    assert (config.end_of_chunk_token_id, config.image_token_id) == (38, 39)
+    assert (processor.end_of_chunk_token_id, processor.image_token_id, processor.image_size) == (38, 39, 28)
+    with pytest.raises(ValueError, match="none of the checkpoint's 1 tensors"):
+        interval_of({"perceiver.latents": torch.zeros(1)})
