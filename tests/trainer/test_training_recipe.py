@@ -79,3 +79,15 @@ def test_a_missing_file_is_an_error_that_names_it():
 def test_a_number_with_an_exponent_is_a_number(recipe):
     recipe.write_text(SMALL + "optimizer: {learning_rate: 3e-4}\n")
     assert load_recipe(str(recipe)).optimizer.learning_rate == 3e-4
+
+
+def test_the_recipes_of_this_repository_are_recipes():
+    recipes = sorted((Path(__file__).parents[2] / "recipes").glob("train-*.yaml"))
+    assert recipes
+    for path in recipes:
+        assert load_recipe(str(path)).training.steps > 0
+
+
+def test_pretraining_an_encoder_that_is_trained_already_is_an_error(recipe):
+    with pytest.raises(RecipeError, match="pretraining"):
+        load_recipe(str(recipe), ["model.vision_encoder={pretrained: x}", "model.pretraining={epochs: 1}"])
