@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 SUMMARY_TOKENS = {"clip_vision_model": 1, "dinov2": 1, "vit": 1}
@@ -60,14 +60,3 @@ def check_pixels(pixel_values: Tensor) -> None:
             f"pixel_values has {pixel_values.shape[2]} channels (shape {list(pixel_values.shape)}) and the vision "
             "encoder reads 3; convert the images to RGB"
         )
-
-
-def vision_width(config: Any) -> int | None:
-    """Channels of a feature as the vision configuration names them; None if it does not."""
-    width: int | None = getattr(config, "hidden_size", None)
-    return width
-
-
-def set_eval(module: nn.Module) -> None:
-    """Evaluation mode, whatever the model around is in: a frozen encoder gives the same features always."""
-    module.train(False)
