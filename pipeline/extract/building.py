@@ -67,10 +67,15 @@ class PageBuilder:
         """How many pictures there were when each open `figure` started."""
 
     def start(self, name: str, attributes: Attributes) -> bool | None:
-        return _STARTS.get(name, _START_BLOCK)(self, name, attributes)
+        handler = _STARTS.get(name)
+        return self._start_block(name, attributes) if handler is None else handler(self, name, attributes)
 
     def end(self, name: str) -> None:
-        _ENDS.get(name, _END_BLOCK)(self, name)
+        handler = _ENDS.get(name)
+        if handler is None:
+            self._end_block(name)
+        elif handler is not _PASS:
+            handler(self, name)
 
     def text(self, text: str) -> None:
         if self._mute:
@@ -293,5 +298,6 @@ def _ends() -> Mapping[str, Callable[[PageBuilder, str], None]]:
     }  # fmt: skip
 
 
-_STARTS, _START_BLOCK = _starts(), PageBuilder._start_block
-_ENDS, _END_BLOCK = _ends(), PageBuilder._end_block
+_STARTS = _starts()
+_ENDS = _ends()
+_PASS = PageBuilder._pass

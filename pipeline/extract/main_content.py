@@ -68,7 +68,6 @@ def select(blocks: list[Block], title: str | None) -> Selection:
 
 def select_strictly(blocks: list[Block], title: str | None) -> Selection:
     """The outcome of the first attempt alone."""
-    _add_up(blocks)
     return _attempt(blocks, ATTEMPTS[0], comparable(title or ""))
 
 
@@ -106,7 +105,7 @@ def _set_aside(blocks: list[Block], around: bool) -> tuple[list[Block], set[int]
     number, end = 0, len(blocks)
     while number < end:
         block = blocks[number]
-        if around and number and _is_around(block):
+        if around and number and _is_around(blocks, block):
             dropped.add(number)
             number = block.end
         else:
@@ -115,18 +114,20 @@ def _set_aside(blocks: list[Block], around: bool) -> tuple[list[Block], set[int]
     return kept, dropped
 
 
-def _is_around(block: Block) -> bool:
+def _is_around(blocks: list[Block], block: Block) -> bool:
     if block.name in ASIDE:
         return True
     in_figure = block.parent is not None and block.parent.name == "figure"
     if block.label and block.name != "article" and not in_figure and is_around(block.label):
-        return is_prose_around(block.label) or not _is_prose(block)
+        return is_prose_around(block.label) or not _is_prose(blocks, block)
     return bool(block.attributes) and block.attributes.get("role") in UNLIKELY_ROLES
 
 
-def _is_prose(block: Block) -> bool:
+def _is_prose(blocks: list[Block], block: Block) -> bool:
     """Whether a block reads like paragraphs, whatever its label says."""
-    return block.chars >= ENOUGH_CHARACTERS and block.linked < block.chars * 0.1
+    inside = blocks[block.number : block.end]
+    chars = sum([part.own_chars for part in inside])
+    return chars >= ENOUGH_CHARACTERS and sum([part.own_linked for part in inside]) < chars * 0.1
 
 
 def _add_up(kept: list[Block]) -> None:

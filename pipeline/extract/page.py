@@ -44,7 +44,7 @@ def extract_page(
     reason: `url_javascript`, `image_placeholder`, ... Nothing that a page holds makes it raise.
     """
     counters = Counter() if counters is None else counters
-    if not html.strip():
+    if not html or html.isspace():
         return EMPTY_PAGE
     if len(html) > LARGEST_PAGE:
         return TOO_LARGE
