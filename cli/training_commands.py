@@ -1,15 +1,17 @@
-"""Commands over models: train, generate."""
+"""Commands over models: train, generate, import-checkpoint."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
 def register(app: typer.Typer) -> None:
-    for command in (train,):
-        app.command()(command)
+    app.command()(train)
+    app.command()(generate)
+    app.command("import-checkpoint")(import_checkpoint)
 
 
 def train(
@@ -27,3 +29,46 @@ def train(
     from trainer.launch import train as launch
 
     raise typer.Exit(launch(recipe, overrides or [], launcher, processes))
+
+
+def generate(
+    checkpoint: Annotated[Path, typer.Argument(help="An exported model: the `model` folder of a training.")],
+    image: Annotated[Path, typer.Option(help="A picture.")],
+    text: Annotated[str, typer.Option(help="What the answer goes on from.")] = "",
+) -> None:
+    """Say what a trained Flamingo says of a picture.
+
+    Example: m3w generate demo/training/model --image star.png --text "The picture shows"
+    """
+    from cli.models import describe
+
+    typer.echo(describe(checkpoint, image, text))
+
+
+def import_checkpoint(
+    kind: Annotated[str, typer.Argument(help="openflamingo")],
+    checkpoint: Annotated[Path, typer.Argument(help="OpenFlamingo's checkpoint.pt.")],
+    language_model: Annotated[str, typer.Option(help="Its language model: a folder or name.")],
+    vision_encoder: Annotated[str, typer.Option(help="Its CLIP vision encoder: a folder or name.")],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    cross_attention_interval: Annotated[int | None, typer.Option(help="Read from the checkpoint if not given.")] = None,
+    image_token_id: Annotated[int | None, typer.Option(help="Taken from the tokenizer if not given.")] = None,
+    end_of_chunk_token_id: Annotated[int | None, typer.Option(help="Taken from the tokenizer if not given.")] = None,
+) -> None:
+    """Turn a released OpenFlamingo checkpoint into a model of ours.
+
+    Example: m3w import-checkpoint openflamingo checkpoint.pt --language-model opt --vision-encoder clip --out flamingo
+    """
+    from cli.models import import_from
+
+    import_from(
+        kind,
+        checkpoint,
+        out,
+        language_model=language_model,
+        vision_encoder=vision_encoder,
+        cross_attention_interval=cross_attention_interval,
+        image_token_id=image_token_id,
+        end_of_chunk_token_id=end_of_chunk_token_id,
+    )
+    typer.echo(f"{out}: model.Flamingo.from_pretrained reads it")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("build", "status", "extract", "stats", "train", "demo")
+COMMANDS = ("build", "status", "extract", "stats", "train", "generate", "import-checkpoint", "demo")
 PAGE = b"""<html><head><title>Two birds</title></head><body><main><h1>Two birds</h1>
 <p>The robin sings from the top of the hedge all winter long, and it sings at night where lamps are lit.</p>
 <figure><img src="robin.jpg" alt="A robin" width="400" height="300"><figcaption>A robin in snow</figcaption></figure>
@@ -105,6 +105,18 @@ def test_an_empty_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("crawl: {paths: [empty.warc.gz]}")
     one_line_and_status_2(m3w("build", "recipe.yaml", "--run", "run", cwd=tmp_path), "empty.warc.gz", "only empty")
     one_line_and_status_2(m3w("extract", "empty.warc.gz", cwd=tmp_path), "empty.warc.gz is empty")
+
+
+def test_an_openflamingo_checkpoint_is_imported(shared_data: Path, tmp_path: Path) -> None:
+    folder = shared_data / "openflamingo/opt_every1"
+    backbones = ["--language-model", f"{folder}/language_model", "--vision-encoder", f"{folder}/vision_encoder"]
+    words = ["import-checkpoint", "openflamingo", f"{folder}/checkpoint.pt", *backbones, "--out", str(tmp_path / "out")]
+    one_line_and_status_2(m3w(*words))  # its language model comes without a tokenizer, so the tokens are unknown
+    result = m3w(*words, "--image-token-id", "511", "--end-of-chunk-token-id", "510")
+    assert result.returncode == 0, result.stderr
+    config = json.loads((tmp_path / "out/config.json").read_text())
+    assert config["image_token_id"] == 511 and config["activation"] == "gelu"
+    one_line_and_status_2(m3w("generate", str(tmp_path / "none"), "--image", "x.png"), "none")
 
 
 @pytest.mark.ray
