@@ -62,13 +62,13 @@ def _numbers_of_names() -> dict[int, str]:
 _NAMES = _numbers_of_names()
 
 
-def send_events(html: str, receiver: Receiver, counters: Counter[str]) -> None:
+def send_events(html: str | bytes, receiver: Receiver, counters: Counter[str]) -> None:
     """Tell `receiver` of `html` by Lexbor; what Lexbor cannot take goes to BeautifulSoup, and is counted."""
     try:
         parser = LexborHTMLParser(html)
     except (SelectolaxError, RuntimeError, MemoryError, ValueError, UnicodeError):
         counters["parsed_by_beautifulsoup"] += 1
-        send_soup(html, receiver)
+        send_soup(html if isinstance(html, str) else html.decode("utf-8", "replace"), receiver)
     else:
         send_lexbor(parser, receiver)
 

@@ -50,9 +50,10 @@ def extract_page(
         return TOO_LARGE
     if not is_html(html, content_type):
         return NOT_HTML
-    text, _ = decode(html, content_type)
-    text = bounded(text, html, counters)
-    page, selection = _main(text, _is_licensed(html), counters) if content == "main" else _full(text, counters)
+    decoded, codec = decode(html, content_type)
+    text = bounded(decoded, html, counters)
+    markup = html if codec == "utf-8" and text is decoded and _is_clean(html, text) else text
+    page, selection = _main(markup, _is_licensed(html), counters) if content == "main" else _full(markup, counters)
     base = _base(url, page)
     found = nodes(page.blocks, selection, base, videos, counters)
     page.release()
@@ -81,6 +82,11 @@ def extract_document(
     return None if isinstance(found, str) else found
 
 
+def _is_clean(html: bytes, text: str) -> bool:
+    """Whether UTF-8 may be parsed as it is, which spares a fifth of the parser's time on pages beyond ASCII."""
+    return not html.startswith(b"\xef\xbb\xbf") and b"\0" not in html and "\ufffd" not in text
+
+
 def _is_licensed(html: bytes) -> bool:
     """Whether some `rel` may say `license`; a look that costs nothing."""
     place = html.find(b"license")
@@ -91,7 +97,7 @@ def _is_licensed(html: bytes) -> bool:
     return False
 
 
-def _main(text: str, licensed: bool, counters: Counter[str]) -> tuple[Page, Selection]:
+def _main(text: str | bytes, licensed: bool, counters: Counter[str]) -> tuple[Page, Selection]:
     """The page and its main content: at first without what labels set aside, which is a third of the work.
 
     If that leaves little, the page is built once more, with everything. A licence often stands in the
@@ -113,7 +119,7 @@ def _main(text: str, licensed: bool, counters: Counter[str]) -> tuple[Page, Sele
     return page, select(page.blocks, page.title)
 
 
-def _full(text: str, counters: Counter[str]) -> tuple[Page, Selection]:
+def _full(text: str | bytes, counters: Counter[str]) -> tuple[Page, Selection]:
     builder = PageBuilder()
     send_events(text, builder, counters)
     page = builder.finish()
