@@ -32,8 +32,8 @@ PUBLISHED = {"OBELICS": (0.787, 0.159, 1.0, 0.666)}
 SAME_TEXT = 0.995
 """Share of equal characters from which a text is decoded right: encodings differ in a few signs that both can mean."""
 _CODEC_OF_FOLDER = {
-    "MacCyrillic": "mac-cyrillic", "MacRoman": "mac-roman", "TIS-620": "cp874", "GB2312": "gb18030", "SHIFT_JIS": "cp932",
-    "EUC-KR": "cp949", "Big5": "big5hkscs",
+    "MacCyrillic": "mac-cyrillic", "MacRoman": "mac-roman", "TIS-620": "cp874", "GB2312": "gb18030",
+    "SHIFT_JIS": "cp932", "EUC-KR": "cp949", "Big5": "big5hkscs",
 }  # fmt: skip
 
 System = Callable[[bytes, str], tuple[str, list[str]]]
