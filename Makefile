@@ -7,8 +7,10 @@ PIP_ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/pip install --disable-pip-version-check --quiet $(PIP_ARGS)
 export NO_ALBUMENTATIONS_UPDATE := 1
+# On a busy machine, threads that spin while they wait for each other take ten times as long.
+export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup demo test test-slow lint format lock clean
+.PHONY: setup demo test test-slow lint format lock clean fuzz-extract
 
 setup: .venv/installed
 
@@ -44,6 +46,11 @@ format: setup
 
 bench-%: .venv/installed-bench
 	$(BIN)/python -m benchmarks.$*
+
+# Coverage-guided, until it finds something or ten minutes are over.
+fuzz-extract: setup
+	$(PIP) atheris
+	PYTHONPATH=. $(BIN)/python tests/pipeline/extract/fuzz.py -max_total_time=600 -max_len=20000
 
 # New pins: a fresh environment with the newest versions that pyproject.toml allows. torch is pinned without its local
 # version, so that each index gives its own build.

@@ -35,6 +35,8 @@ class Extract(_Section):
     """HTML to documents."""
 
     content: Literal["main", "full"] = "main"
+    videos: bool = False
+    """Keep videos as nodes of their own: image references of status `video`, which nothing fetches."""
     max_page_mib: int = Field(10, ge=1)
     """A larger page is dropped as `page_too_large`."""
 

@@ -17,6 +17,9 @@ import pyarrow as pa
 OK = "ok"
 """`ImageReference.status` of an image whose bytes are in the dataset; any other value says why not."""
 
+VIDEO = "video"
+"""`ImageReference.status` of a video on the page: a node of its own kind, which nothing fetches."""
+
 DOCUMENT_SIGNALS = ("words", "characters", "text_nodes", "image_nodes")
 """Names of the numbers in the `signals` column, in their order on disk."""
 

@@ -11,10 +11,7 @@ from collections import Counter
 
 from pipeline.extract.blocks import Video
 from pipeline.extract.urls import RejectedUrlError, resolve
-from schemas.document import ImageReference
-
-VIDEO = "video"
-"""The `status` of a video reference."""
+from schemas.document import VIDEO, ImageReference
 
 _PLAYER = re.compile(
     r"//(?:[\w-]+\.)*(?:youtube(?:-nocookie)?\.com/(?:embed|v)/|youtu\.be/|player\.vimeo\.com/|dailymotion\.com/(?:embed|swf)/|"

@@ -1,7 +1,8 @@
 """What class names, ids, roles and styles say of a block: the words that sites share.
 
-The words were collected by reading what sites call their parts; they stand by idea, so that one can
-be added where it belongs. A label is the class and the id, lower case, with a space between.
+The words are those that readers' tools have found sites to use since Readability (2009), and those found by reading
+what sites call their parts; they stand by idea, so that one can be added where it belongs.
+A label is the class and the id, lower case, with a space between.
 """
 
 from __future__ import annotations

@@ -94,13 +94,13 @@ def _document(attempt: Attempt, record: WarcRecord, recipe: Recipe) -> Interleav
     except Exception as error:  # the extractor met a page it was not written for: that page, and only it, is lost
         found = "extractor_error"
         _note(attempt, _fault(record, found, f"{type(error).__name__}: {error}"[:500]))
-    if isinstance(found, InterleavedDocument) and not any(found.images):
+    if isinstance(found, InterleavedDocument) and not found.signals["image_nodes"]:
         found = "no_image"
     if isinstance(found, str):
         attempt.counters[f"pages_dropped.{found}"] += 1
         return None
     attempt.counters["documents"] += 1
-    attempt.counters["image_references"] += sum(image is not None for image in found.images)
+    attempt.counters["image_references"] += int(found.signals["image_nodes"])
     attempt.counters.update({f"image_references_dropped.{name}": count for name, count in dropped.items()})
     return found
 
@@ -138,7 +138,9 @@ def page_document(
         return "page_too_large"
     assert record.url is not None
     html = response_body(record, max_bytes=limit)
-    found = extract_page(html, record.url, record.content_type, content=settings.content, counters=dropped)
+    found = extract_page(
+        html, record.url, record.content_type, content=settings.content, videos=settings.videos, counters=dropped
+    )
     if isinstance(found, str):
         return found
     measure(found)

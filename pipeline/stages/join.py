@@ -24,8 +24,9 @@ from pipeline.rules import first_broken
 from pipeline.run import Run
 from pipeline.stages.tables import JOINED_SCHEMA
 from pipeline.urls import without_fragment
-from schemas.document import OK
+from schemas.document import OK, VIDEO
 
+COUNTERS = {OK: "images", VIDEO: "videos"}
 FILLED = ("status", "fetched_at", "sha256", "mime", "width", "height", "phash")
 
 
@@ -42,8 +43,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
             places = [links.fill(image) for image in row["images"]]
             for image in row["images"]:
                 if image is not None:
-                    name = "images" if image["status"] == OK else f"image_references_dropped.{image['status']}"
-                    attempt.counters[name] += 1
+                    attempt.counters[COUNTERS.get(image["status"], f"image_references_dropped.{image['status']}")] += 1
             if not any(places):
                 attempt.counters["documents_dropped.no_image_left"] += 1
                 continue
@@ -87,7 +87,7 @@ class _Links:
 
     def fill(self, image: dict[str, Any] | None) -> dict[str, Any] | None:
         """Write what is known of the image into it; its place in the store if it is to be in the dataset."""
-        if image is None:
+        if image is None or image["status"] == VIDEO:
             return None
         link = self._by_url[without_fragment(image["url"])]
         image |= {name: link[name] for name in FILLED}

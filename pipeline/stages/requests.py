@@ -47,8 +47,12 @@ def group_of(url: str, groups: int) -> int:
 
 def _wanted(run: Run, part: str) -> set[str]:
     images = _read(run, f"documents/kept/{part}.parquet", ["images"])["images"].combine_chunks()
+    if not len(images):
+        return set()
     # The nulls, where texts stand, go first: a field of a null struct reads as an empty string.
-    return set(images.flatten().drop_null().field("url").to_pylist()) if len(images) else set()
+    references = images.flatten().drop_null()
+    fetched = references.filter(references.field("status").is_null())  # a video has its status already
+    return set(fetched.field("url").to_pylist())
 
 
 def _gather(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:

@@ -1,0 +1,49 @@
+"""Videos: nodes of their own kind behind a switch, which nothing fetches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.stages import extract, requests
+from pipeline.stages.filter import process as keep
+from pipeline.stages.join import process as join
+from pipeline.stages.tables import LINK_SCHEMA
+from schemas.document import VIDEO
+
+SENTENCE = b"<p>The kettle is filled at the spring, and the spring is behind the house, under the old elm tree.</p>"
+PAGE = b"<html><body><main><h1>Tea</h1>%s<img src='/kettle.jpg' width=400 height=300>%s<video src='/tea.mp4'></video>%s"
+PAGE = PAGE % (SENTENCE * 3, SENTENCE * 3, SENTENCE * 3)
+IMAGE = "http://site.example/kettle.jpg"
+
+
+def extracted(in_place: Any, archive_record: Any, *, videos: bool) -> Any:
+    (in_place.folder / "crawl.warc").write_bytes(archive_record(body=PAGE))
+    recipe = in_place.recipe(extract={"videos": videos})
+    return in_place.work(extract.process, "p", recipe, path=str(in_place.folder / "crawl.warc"))
+
+
+@pytest.mark.parametrize(("videos", "expected"), [(False, [None]), (True, [None, VIDEO])])
+def test_the_switch_brings_videos_into_documents(
+    in_place: Any, archive_record: Any, videos: bool, expected: Any
+) -> None:
+    entry = extracted(in_place, archive_record, videos=videos)
+    (document,) = in_place.rows("documents/extracted/p.parquet")
+    assert [image["status"] for image in document["images"] if image] == expected
+    assert entry.counters["image_references"] == document["signals"]["image_nodes"] == 1
+
+
+def test_a_video_is_not_requested_and_keeps_its_place(in_place: Any, archive_record: Any) -> None:
+    extracted(in_place, archive_record, videos=True)
+    kept = in_place.work(keep, "p", in_place.recipe(rules={"languages": []}))
+    rows = requests.grouping("-", 2, 10).rows(in_place.run, kept)
+    assert rows["url"].to_pylist() == [IMAGE]
+    picture = {"mime": "image/png", "width": 90, "height": 90, "sha256": "0" * 64, "phash": "0" * 16, "colour_range": 9}
+    place = {"path": "images/store/0.tar", "offset": 0, "size": 9}
+    in_place.write("images/links/p.parquet", [{"url": IMAGE, "status": "ok", "place": place, **picture}], LINK_SCHEMA)
+    entry = in_place.work(join, "p", in_place.recipe(dataset={"validation_fraction": 0}))
+    assert (entry.counters["images"], entry.counters["videos"]) == (1, 1)
+    (document,) = in_place.rows("documents/joined/p.train.parquet")
+    statuses = [image["status"] for image in document["images"] if image]
+    assert statuses == ["ok", VIDEO] and [bool(place) for place in document["places"] if place] == [True]
