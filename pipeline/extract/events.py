@@ -68,7 +68,7 @@ def send_events(html: str | bytes, receiver: Receiver, counters: Counter[str]) -
         parser = LexborHTMLParser(html)
     except (SelectolaxError, RuntimeError, MemoryError, ValueError, UnicodeError):
         counters["parsed_by_beautifulsoup"] += 1
-        send_soup(html if isinstance(html, str) else html.decode("utf-8", "replace"), receiver)
+        send_soup(html, receiver)
     else:
         send_lexbor(parser, receiver)
 
@@ -111,9 +111,13 @@ def send_lexbor(parser: LexborHTMLParser, receiver: Receiver) -> None:
         node = following
 
 
-def send_soup(html: str, receiver: Receiver, builder: str = "lxml") -> None:
-    """Tell `receiver` of `html` as BeautifulSoup reads it: with lxml as the fallback, with html5lib as the oracle."""
-    stack: list[Any] = [_events_of(BeautifulSoup(html, builder))]
+def send_soup(html: str | bytes, receiver: Receiver, builder: str = "lxml") -> None:
+    """Tell `receiver` of `html` as BeautifulSoup reads it: with lxml as the fallback, with html5lib as the oracle.
+
+    Bytes are UTF-8, as for Lexbor; BeautifulSoup by itself would believe the page's `meta`.
+    """
+    text = html if isinstance(html, str) else html.decode("utf-8", "replace")
+    stack: list[Any] = [_events_of(BeautifulSoup(text, builder))]
     names: list[str] = []
     while stack:
         node = next(stack[-1], None)

@@ -20,7 +20,7 @@ SMALL_PAGE = 40_000
 
 
 def by_soup(monkeypatch: pytest.MonkeyPatch, builder: str, html: bytes) -> InterleavedDocument | None:
-    def send(text: str, receiver: Receiver, counters: Counter[str]) -> None:
+    def send(text: str | bytes, receiver: Receiver, counters: Counter[str]) -> None:
         send_soup(text, receiver, builder)
 
     with monkeypatch.context() as patch:
@@ -51,6 +51,15 @@ def test_all_pages_give_the_same_document(shared_data: Path, monkeypatch: pytest
     differ, count = share_alike(monkeypatch, shared_data / "html" / "readability", 10**9)
     assert count == 65
     assert differ == []
+
+
+@pytest.mark.parametrize("builder", ["lxml", "html5lib"])
+def test_utf8_under_a_wrong_meta_is_the_same_to_every_parser(monkeypatch: pytest.MonkeyPatch, builder: str) -> None:
+    sentence = "\u6625\u5929\u5230\u4e86\uff0c\u82b1\u90fd\u5f00\u4e86\u3002" * 12
+    html = f"<meta charset=gbk><title>\u6625\u5929</title><article><p>{sentence}</p></article>".encode()
+    found = by_soup(monkeypatch, builder, html)
+    assert found is not None and found.texts == [sentence]
+    assert found == extract_document(html, "http://fakehost/test/page.html")
 
 
 def test_the_fallback_parser_gives_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
