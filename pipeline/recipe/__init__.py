@@ -1,0 +1,25 @@
+"""The typed recipe of a build: YAML in, one frozen value out, errors that name the key.
+
+Every field is in `recipes/m3w.yaml` with the paper's figure where it has one. Which fields a stage's result depends
+on is said in `STAGE_FIELDS`; nothing else of a recipe can make a stage run again.
+"""
+
+from pipeline.recipe.fetch import Fetch
+from pipeline.recipe.load import load_recipe, parse_recipe
+from pipeline.recipe.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe
+from pipeline.recipe.rules import Rules
+from pipeline.recipe.sections import Crawl, Dataset, Execution, Extract
+
+__all__ = [
+    "RESULT_FIELDS",
+    "STAGE_FIELDS",
+    "Crawl",
+    "Dataset",
+    "Execution",
+    "Extract",
+    "Fetch",
+    "Recipe",
+    "Rules",
+    "load_recipe",
+    "parse_recipe",
+]

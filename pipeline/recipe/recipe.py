@@ -1,0 +1,56 @@
+"""Everything about a run in one frozen value, and which fields a stage's result depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import yaml
+
+from pipeline.recipe.fetch import Fetch
+from pipeline.recipe.rules import Rules
+from pipeline.recipe.section import Section
+from pipeline.recipe.sections import Crawl, Dataset, Execution, Extract
+
+
+class Recipe(Section):
+    """Everything about a run."""
+
+    crawl: Crawl
+    extract: Extract = Extract()
+    rules: Rules = Rules()
+    fetch: Fetch = Fetch()
+    dataset: Dataset = Dataset()
+    execution: Execution = Execution()
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
+
+    def digest(self, fields: tuple[str, ...]) -> str:
+        """SHA-256 (hex) of the given fields, written `section` or `section.field`.
+
+        In the recipe's order, since of two rules that an image breaks the first gives the reason.
+        """
+        values = self.model_dump()
+        chosen = {}
+        for name in fields:
+            section, _, field = name.partition(".")
+            chosen[name] = values[section][field] if field else values[section]
+        return hashlib.sha256(json.dumps(chosen).encode()).hexdigest()
+
+
+STAGE_FIELDS: dict[str, tuple[str, ...]] = {
+    "extract": ("extract", "fetch.max_image_mib"),
+    "filter": ("rules.languages", "rules.document"),
+    "deduplicate": (),
+    "duplicates": (),
+    "requests": ("fetch.urls_per_part",),
+    "fetch": ("fetch",),
+    "links": (),
+    "join": ("rules.image", "dataset"),
+    "assemble": ("dataset",),
+}
+"""What each stage's own result depends on, besides its inputs, which the ledger names by their content's hash."""
+
+RESULT_FIELDS = ("crawl", "extract", "rules", "fetch", "dataset")
+"""All that can change a dataset; `execution` cannot."""

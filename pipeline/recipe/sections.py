@@ -1,0 +1,50 @@
+"""The sections of a recipe that are a few fields each; the larger ones have files of their own."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.recipe.section import Section
+
+
+class Crawl(Section):
+    """Where pages come from."""
+
+    paths: list[str] = Field(min_length=1)
+    """WARC files, globs, folders, `*.paths.gz` listings."""
+    prefix: str | None = None
+    """Put before each line of a listing, for example `s3://commoncrawl/`."""
+
+
+class Extract(Section):
+    """HTML to documents."""
+
+    content: Literal["main", "full"] = "main"
+    videos: bool = False
+    """Keep videos as nodes of their own: image references of status `video`, which nothing fetches."""
+    max_page_mib: int = Field(10, ge=1)
+    """A larger page is dropped as `page_too_large`."""
+
+
+class Dataset(Section):
+    """Documents and images to shards."""
+
+    name: str = "m3w"
+    shard_mib: int = Field(512, ge=1)
+    images_per_sequence: int = Field(5, ge=1, le=5)
+    """N of the paper."""
+    validation_fraction: float = Field(0.05, ge=0, lt=1)
+    """Share of hosts whose pages go to `validation`, by a hash of the host's name."""
+
+
+class Execution(Section):
+    """How a run is worked off; nothing here changes its result."""
+
+    cpus_per_part: float = Field(1.0, gt=0)
+    memory_mib_per_part: int = Field(1024, ge=64)
+    attempts: int = Field(3, ge=1)
+    """A part that failed this often is set aside."""
+    max_failed_parts: int = Field(0, ge=0)
+    """A stage with more set aside ends the run with status 1; with no more, the next stage goes on without them."""
