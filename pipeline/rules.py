@@ -12,9 +12,6 @@ from pydantic import BaseModel, ConfigDict
 from schemas.document import DOCUMENT_SIGNALS, OK
 
 DOCUMENT_RULE_SIGNALS = (*DOCUMENT_SIGNALS, "language_score")
-IMAGE_RULE_SIGNALS = ("shorter_side", "longer_side", "aspect_ratio", "colour_range", "bytes")
-"""Signals of a fetched image; see `pipeline.images.decode.Picture.signals`."""
-
 _NAME = re.compile(r"\w+", re.ASCII)
 
 

@@ -5,6 +5,7 @@ on is said in `STAGE_FIELDS`; nothing else of a recipe can make a stage run agai
 """
 
 from pipeline.recipe.fetch import Fetch
+from pipeline.recipe.images import Images
 from pipeline.recipe.load import load_recipe, parse_recipe
 from pipeline.recipe.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe
 from pipeline.recipe.rules import Rules
@@ -18,6 +19,7 @@ __all__ = [
     "Execution",
     "Extract",
     "Fetch",
+    "Images",
     "Recipe",
     "Rules",
     "load_recipe",

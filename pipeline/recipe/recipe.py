@@ -8,6 +8,7 @@ import json
 import yaml
 
 from pipeline.recipe.fetch import Fetch
+from pipeline.recipe.images import Images
 from pipeline.recipe.rules import Rules
 from pipeline.recipe.section import Section
 from pipeline.recipe.sections import Crawl, Dataset, Execution, Extract
@@ -20,6 +21,7 @@ class Recipe(Section):
     extract: Extract = Extract()
     rules: Rules = Rules()
     fetch: Fetch = Fetch()
+    images: Images = Images()
     dataset: Dataset = Dataset()
     execution: Execution = Execution()
 
@@ -45,12 +47,12 @@ STAGE_FIELDS: dict[str, tuple[str, ...]] = {
     "deduplicate": (),
     "duplicates": (),
     "requests": ("fetch.urls_per_part",),
-    "fetch": ("fetch",),
+    "fetch": ("fetch", "images"),
     "links": (),
     "join": ("rules.image", "dataset"),
     "assemble": ("dataset",),
 }
 """What each stage's own result depends on, besides its inputs, which the ledger names by their content's hash."""
 
-RESULT_FIELDS = ("crawl", "extract", "rules", "fetch", "dataset")
+RESULT_FIELDS = ("crawl", "extract", "rules", "fetch", "images", "dataset")
 """All that can change a dataset; `execution` cannot."""

@@ -6,8 +6,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from pipeline.images.signals import IMAGE_SIGNALS
 from pipeline.recipe.section import Section
-from pipeline.rules import DOCUMENT_RULE_SIGNALS, IMAGE_RULE_SIGNALS, Rule, check_rules
+from pipeline.rules import DOCUMENT_RULE_SIGNALS, Rule, check_rules
 
 
 class Rules(Section):
@@ -26,5 +27,5 @@ class Rules(Section):
     @model_validator(mode="after")
     def _known_signals(self) -> Self:
         check_rules(self.document, DOCUMENT_RULE_SIGNALS, "rules.document")
-        check_rules(self.image, IMAGE_RULE_SIGNALS, "rules.image")
+        check_rules(self.image, IMAGE_SIGNALS, "rules.image")
         return self

@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 from pipeline.attempt import Attempt
 from pipeline.executor import Part
 from pipeline.images.archive import decode_data_url, read_image
-from pipeline.images.decode import NoImageError, look_at
+from pipeline.images.decode import NoImageError
 from pipeline.images.store import StoreWriter
+from pipeline.images.stored import prepare
 from pipeline.parquet import RowWriter
 from pipeline.recipe import Recipe
 from pipeline.stages.tables import INDEX_SCHEMA
@@ -80,8 +81,7 @@ def _row(request: dict[str, Any], content: bytes | NoImageError, store: StoreWri
     try:
         if isinstance(content, NoImageError):
             raise content
-        picture = look_at(content, max_pixels=recipe.fetch.max_megapixels * 1_000_000)
+        image = prepare(content, recipe.images, max_pixels=recipe.fetch.max_megapixels * 1_000_000)
     except NoImageError as error:
         return {**row, "status": str(error)}
-    seen = {name: getattr(picture, name) for name in ("sha256", "mime", "width", "height", "phash", "colour_range")}
-    return {**row, **seen, "status": OK, "place": store.store(picture.sha256, picture.mime, content)}
+    return {**row, **image.row(), "status": OK, "place": store.store(image.sha256, image.mime, image.content)}

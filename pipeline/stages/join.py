@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 from pipeline.attempt import Attempt
 from pipeline.dataset.split import SPLITS, split_of
 from pipeline.executor import Part
-from pipeline.images.decode import Picture
 from pipeline.parquet import RowWriter
 from pipeline.recipe import Recipe, Rules
 from pipeline.rules import first_broken
@@ -97,9 +96,7 @@ class _Links:
         return place
 
     def _broken_rule(self, link: dict[str, Any]) -> str | None:
-        fields = ("sha256", "mime", "width", "height", "phash", "colour_range")
-        picture = Picture(**{name: link[name] for name in fields})
-        return first_broken(self._rules.image, picture.signals(link["place"]["size"]))
+        return first_broken(self._rules.image, link["signals"])
 
 
 def _unique(attempt: Attempt, part: Part) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from pipeline.images.signals import IMAGE_SIGNALS
 from schemas.document import DOCUMENT_SCHEMA, TIME
 
 FAULT_SCHEMA = pa.schema(
@@ -58,7 +59,10 @@ IMAGE_FIELDS = [
     pa.field("width", pa.int32()),
     pa.field("height", pa.int32()),
     pa.field("phash", pa.string()),
-    pa.field("colour_range", pa.int32()),
+    pa.field("fetched_sha256", pa.string()),
+    pa.field("fetched_bytes", pa.int64()),
+    pa.field("fetched_mime", pa.string()),
+    pa.field("signals", pa.struct([pa.field(name, pa.float64()) for name in IMAGE_SIGNALS])),
     pa.field("place", PLACE_TYPE),
 ]
 INDEX_SCHEMA = pa.schema([*IMAGE_FIELDS, pa.field("parts", pa.list_(pa.string()), nullable=False)])

@@ -66,6 +66,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "rule without bounds": ({"rules": {"document": {"words": {}}}}, "neither min nor max"),
     "rule upside down": ({"rules": {"document": {"words": {"min": 5, "max": 1}}}}, "min 5 above max 1"),
     "bound that is no number": ({"rules": {"document": {"words": {"min": float("nan")}}}}, r"words\.min = nan"),
+    "a size without pixels": ({"images": {"size": "longest_side"}}, r"set images\.pixels"),
+    "pixels without a size": ({"images": {"pixels": 256}}, "keeps every size, so it would do nothing"),
     "bound in quotes": ({"rules": {"document": {"words": {"min": "5"}}}}, r"words\.min = '5'"),
 }
 
@@ -172,6 +174,8 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "fetch.urls_per_part": ({"fetch": {"urls_per_part": 5}}, {"requests", "fetch"}),
     "fetch.max_image_mib": ({"fetch": {"max_image_mib": 5}}, {"extract", "fetch"}),
     "fetch.max_megapixels": ({"fetch": {"max_megapixels": 5}}, {"fetch"}),
+    "images.size": ({"images": {"size": "longest_side", "pixels": 256}}, {"fetch"}),
+    "images.quality": ({"images": {"quality": 80}}, {"fetch"}),
     "dataset.shard_mib": ({"dataset": {"shard_mib": 5}}, {"join", "assemble"}),
     "dataset.images_per_sequence": ({"dataset": {"images_per_sequence": 3}}, {"join", "assemble"}),
     "dataset.validation_fraction": ({"dataset": {"validation_fraction": 0.5}}, {"join", "assemble"}),

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from pipeline.rules import DOCUMENT_RULE_SIGNALS, IMAGE_RULE_SIGNALS, Rule, check_rules, first_broken
+from pipeline.images.signals import IMAGE_SIGNALS
+from pipeline.rules import DOCUMENT_RULE_SIGNALS, Rule, check_rules, first_broken
 from schemas.document import DOCUMENT_SIGNALS
 
 
@@ -40,7 +41,7 @@ def test_a_rule_on_an_unknown_signal_names_the_nearest() -> None:
     with pytest.raises(
         ValueError, match=r"rules\.image\.tiny is a rule on the unknown signal shorter_sid; .* shorter_side"
     ):
-        check_rules({"tiny": Rule(signal="shorter_sid", min=1)}, IMAGE_RULE_SIGNALS, "rules.image")
+        check_rules({"tiny": Rule(signal="shorter_sid", min=1)}, IMAGE_SIGNALS, "rules.image")
     with pytest.raises(ValueError, match="unknown signal wrods; the nearest known is words"):
         check_rules({"wrods": Rule(min=1)}, DOCUMENT_RULE_SIGNALS, "rules.document")
 

@@ -15,6 +15,7 @@ from schemas.document import VIDEO
 SENTENCE = b"<p>The kettle is filled at the spring, and the spring is behind the house, under the old elm tree.</p>"
 PAGE = b"<html><body><main><h1>Tea</h1>%s<img src='/kettle.jpg' width=400 height=300>%s<video src='/tea.mp4'></video>%s"
 PAGE = PAGE % (SENTENCE * 3, SENTENCE * 3, SENTENCE * 3)
+SIGNALS = {"shorter_side": 90, "longer_side": 90, "aspect_ratio": 1, "bytes": 9, "colour_range": 9}
 IMAGE = "http://site.example/kettle.jpg"
 
 
@@ -39,7 +40,14 @@ def test_a_video_is_not_requested_and_keeps_its_place(in_place: Any, archive_rec
     kept = in_place.work(keep, "p", in_place.recipe(rules={"languages": []}))
     rows = requests.grouping("-", 2, 10).rows(in_place.run, kept)
     assert rows["url"].to_pylist() == [IMAGE]
-    picture = {"mime": "image/png", "width": 90, "height": 90, "sha256": "0" * 64, "phash": "0" * 16, "colour_range": 9}
+    picture = {
+        "mime": "image/png",
+        "width": 90,
+        "height": 90,
+        "sha256": "0" * 64,
+        "phash": "0" * 16,
+        "signals": SIGNALS,
+    }
     place = {"path": "images/store/0.tar", "offset": 0, "size": 9}
     in_place.write("images/links/p.parquet", [{"url": IMAGE, "status": "ok", "place": place, **picture}], LINK_SCHEMA)
     entry = in_place.work(join, "p", in_place.recipe(dataset={"validation_fraction": 0}))
