@@ -28,16 +28,20 @@ def response_body(record: WarcRecord, *, max_bytes: int) -> bytes:
     block = record.block
     if "chunked" in record.http_headers.get("transfer-encoding", "").lower():
         block = _joined_chunks(block)
-    encodings = record.http_headers.get("content-encoding", "").lower().split(",")
-    for encoding in reversed([name.strip() for name in encodings]):
+    return undo_encodings(block, record.http_headers.get("content-encoding", ""), max_bytes=max_bytes)
+
+
+def undo_encodings(body: bytes, content_encoding: str, *, max_bytes: int) -> bytes:
+    """`body` without the compressions that the header `Content-Encoding` names. Raises `BodyError`."""
+    for encoding in reversed([name.strip() for name in content_encoding.lower().split(",")]):
         if encoding in ("", "identity", "none", "utf-8"):
             continue
         if encoding not in DECODERS:
             raise BodyError("body_unsupported_encoding")
-        block = DECODERS[encoding](block, max_bytes)
-    if len(block) > max_bytes:
+        body = DECODERS[encoding](body, max_bytes)
+    if len(body) > max_bytes:
         raise BodyError("body_too_large")
-    return block
+    return body
 
 
 def _joined_chunks(block: bytes) -> bytes:

@@ -4,7 +4,7 @@ Every field is in `recipes/m3w.yaml` with the paper's figure where it has one. W
 on is said in `STAGE_FIELDS`; nothing else of a recipe can make a stage run again.
 """
 
-from pipeline.recipe.fetch import Fetch
+from pipeline.recipe.fetch import Consent, Fetch
 from pipeline.recipe.images import Images
 from pipeline.recipe.load import load_recipe, parse_recipe
 from pipeline.recipe.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe
@@ -14,6 +14,7 @@ from pipeline.recipe.sections import Crawl, Dataset, Execution, Extract
 __all__ = [
     "RESULT_FIELDS",
     "STAGE_FIELDS",
+    "Consent",
     "Crawl",
     "Dataset",
     "Execution",

@@ -7,7 +7,7 @@ import json
 
 import yaml
 
-from pipeline.recipe.fetch import Fetch
+from pipeline.recipe.fetch import Consent, Fetch
 from pipeline.recipe.images import Images
 from pipeline.recipe.rules import Rules
 from pipeline.recipe.section import Section
@@ -21,6 +21,7 @@ class Recipe(Section):
     extract: Extract = Extract()
     rules: Rules = Rules()
     fetch: Fetch = Fetch()
+    consent: Consent = Consent()
     images: Images = Images()
     dataset: Dataset = Dataset()
     execution: Execution = Execution()
@@ -46,6 +47,7 @@ STAGE_FIELDS: dict[str, tuple[str, ...]] = {
     "filter": ("rules.languages", "rules.document"),
     "deduplicate": (),
     "duplicates": (),
+    "unique": (),
     "requests": ("fetch.urls_per_part",),
     "fetch": ("fetch", "images"),
     "links": (),

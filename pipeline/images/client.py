@@ -1,0 +1,177 @@
+"""One HTTP request at a time, to addresses that the guard allows, with bounds on everything that a server can stretch.
+
+By aiohttp: it keeps connections, and it has a public place for a resolver and for the making of sockets. Redirects are
+not followed here, cookies and proxies of the environment are not used, and bodies come as they were sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from types import SimpleNamespace
+from typing import Any, Self
+
+import aiohttp
+from multidict import CIMultiDictProxy
+
+from pipeline.images.decode import NoImageError
+from pipeline.images.guard import BlockedAddressError, Guard
+
+CHUNK = 64 * 2**10
+LARGE = 2 * 2**20
+"""Bytes; a longer body waits for one of few places, so that many of them at once do not fill the memory."""
+LARGE_AT_ONCE = 8
+MAX_HEADER_BYTES, MAX_HEADERS = 8190, 128
+
+
+class FetchError(NoImageError):
+    """No image came of a request. The message is the image's status."""
+
+    def __init__(self, status: str, *, http_status: int | None = None, transient: bool = False, again: bool = False):
+        super().__init__(status)
+        self.http_status = http_status
+        self.transient = transient
+        """Another day may tell otherwise."""
+        self.again = again
+        """Another try in a moment may do better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A server's answer."""
+
+    url: str
+    status: int
+    headers: CIMultiDictProxy[str]
+    content: bytes
+
+
+class Client:
+    """Asks. `connections` is the most that are open at a time."""
+
+    def __init__(self, guard: Guard, *, user_agent: str, connections: int, timeout_s: float):
+        self._guard, self._user_agent = guard, user_agent
+        self._connections, self._timeout_s = connections, timeout_s
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+
+    async def __aenter__(self) -> Self:
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_sent)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=self._connections,
+                resolver=self._guard,
+                use_dns_cache=False,  # the guard has its own, and it is the one that was checked
+                socket_factory=self._guard.socket,
+                ssl=ssl.create_default_context(),
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=False,
+            trust_env=False,
+            trace_configs=[trace],
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+        await self._guard.close()
+
+    async def ask(
+        self,
+        url: str,
+        *,
+        max_bytes: int,
+        accept: str,
+        places: AsyncExitStack,
+        sent: Callable[[], None] = lambda: None,
+    ) -> Answer:
+        """The answer to one GET of `url`. Raises `FetchError`.
+
+        `places` keeps a long body's place among the large ones: close it once the body is done with. `sent` is called
+        when the request has left. The body of an answer that is not 2xx is not given.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._answer(url, max_bytes, accept, sent, places)
+        except FetchError:
+            raise
+        except Exception as error:
+            raise _failure(error) from error
+
+    async def _answer(
+        self, url: str, max_bytes: int, accept: str, sent: Callable[[], None], places: AsyncExitStack
+    ) -> Answer:
+        context = SimpleNamespace(sent=sent)
+        headers = {"Accept": accept}
+        async with self._session.get(
+            url, allow_redirects=False, headers=headers, trace_request_ctx=context
+        ) as response:
+            content = b""
+            if 200 <= response.status < 300:
+                content = await self._body(response, max_bytes, places)
+            elif response.content_length is not None and response.content_length <= CHUNK:
+                await response.read()  # so that the connection can be used again
+            else:
+                response.close()  # its body may have no end
+            return Answer(url=url, status=response.status, headers=response.headers, content=content)
+
+    async def _body(self, response: aiohttp.ClientResponse, max_bytes: int, places: AsyncExitStack) -> bytes:
+        if (response.content_length or 0) > max_bytes:
+            response.close()
+            raise FetchError("too_large", http_status=response.status)
+        body = bytearray()
+        large = False
+        async for chunk in response.content.iter_chunked(CHUNK):
+            body += chunk
+            if len(body) > max_bytes:
+                response.close()
+                raise FetchError("too_large", http_status=response.status)
+            if len(body) > LARGE and not large:
+                await places.enter_async_context(self._large)
+                large = True
+        return bytes(body)
+
+
+async def _sent(session: aiohttp.ClientSession, context: Any, parameters: object) -> None:
+    context.trace_request_ctx.sent()
+
+
+def _failure(error: Exception) -> FetchError:
+    """What went wrong on the wire, as a status."""
+    if isinstance(error, TimeoutError):
+        return FetchError("timeout", transient=True, again=True)
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, BlockedAddressError):
+        return FetchError("blocked_address")
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return FetchError("dns_failure", transient=True)
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError | ssl.CertificateError):
+        return FetchError("tls_failure")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return FetchError("connection_failed", transient=True, again=True)
+    if isinstance(error, aiohttp.InvalidURL | ValueError | UnicodeError):
+        return FetchError("invalid_url")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return FetchError("bad_response")
+    if isinstance(error, aiohttp.ClientError | OSError):
+        return FetchError("connection_lost", transient=True, again=True)
+    raise error
+
+
+def pause_of(headers: CIMultiDictProxy[str]) -> float | None:
+    """Seconds that `Retry-After` asks for, as a number or a date; None if it does not say."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None

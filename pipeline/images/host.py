@@ -1,0 +1,213 @@
+"""All that is asked of one host: its URLs in turn, its rules, what is tried again and when it is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from pipeline.crawl.http_body import BodyError, undo_encodings
+from pipeline.images.client import Answer, Client, FetchError, pause_of
+from pipeline.images.consent import TDM, TDM_FILE, header_reserves, refused_directive
+from pipeline.images.decode import NoImageError
+from pipeline.images.manners import HostGate
+from pipeline.images.origin import REDIRECTS, Origin, ask_origin, target
+from pipeline.images.robots import HOURS_VALID
+from pipeline.images.stored import StoredImage
+from pipeline.recipe import Consent, Fetch
+from pipeline.urls import host_of
+from schemas.document import OK
+
+REDIRECTED = "redirected"
+"""The status of a URL that leads on to another host, whose owner asks on."""
+OPTED_OUT = "opted_out"
+ACCEPT = "image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8"
+BACK_OFF_S = 1.0
+"""Before the second attempt; doubled before each further one."""
+PASSING_STATUSES = (408, 425, 429, *range(500, 600))
+BUSY_STATUSES = (429, 503)
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A URL to be asked for."""
+
+    location: str
+    hops: int = 0
+    """Redirects that led here from other hosts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a request."""
+
+    request: Request
+    status: str
+    """`ok`, `redirected`, or why there is no image."""
+    final_url: str
+    """Where the last answer came from; of a `redirected` one, where it leads."""
+    image: StoredImage | None = None
+    http_status: int | None = None
+    hops: int = 0
+    consent: str | None = None
+    """What the decision to take or to leave the image rests on."""
+    transient: bool = False
+    """Another day may tell otherwise."""
+    again: bool = False
+    """Another try in a moment may do better."""
+    attempts: int = 0
+    seconds: float = 0.0
+    """That the last answer took, waiting for the host's turn not counted."""
+    fetched_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What the hosts of one part share."""
+
+    fetch: Fetch
+    consent: Consent
+    client: Client
+    look: Callable[[bytes], Awaitable[StoredImage]]
+    """Bytes to a stored image, or `NoImageError`; on another thread."""
+    opted_out: Callable[[str], bool]
+    """Whether the user's lists name a URL."""
+    emit: Callable[[Outcome], None]
+
+
+class HostFetch:
+    """The requests of one host, worked off by `workers` calls of `work` at the same time."""
+
+    def __init__(self, host: str, requests: list[Request], desk: Desk):
+        manners = desk.fetch.manners(host)
+        self._host, self._desk = host, desk
+        self._gate = HostGate(manners.connections, manners.delay_s, max_pause_s=desk.fetch.max_pause_s)
+        self._waiting = [(0.0, number, 1, request) for number, request in enumerate(requests)]
+        self._origins: dict[str, asyncio.Task[Origin]] = {}
+        self.workers = min(manners.connections, len(requests))
+
+    async def work(self) -> None:
+        """Ask for what waits, until nothing does."""
+        while self._waiting:
+            not_before, number, attempt, request = heapq.heappop(self._waiting)
+            if self._gate.given_up is None:
+                await asyncio.sleep(max(0.0, not_before - _now()))
+            outcome = replace(await self._outcome(request), attempts=attempt, fetched_at=datetime.now(UTC))
+            if outcome.again and attempt < self._desk.fetch.attempts and self._gate.given_up is None:
+                again = _now() + BACK_OFF_S * 2 ** (attempt - 1)
+                heapq.heappush(self._waiting, (again, number, attempt + 1, request))
+            else:
+                self._desk.emit(outcome)
+
+    async def _outcome(self, request: Request) -> Outcome:
+        """One attempt: the request, and its redirects on this host."""
+        trail = Outcome(request=request, status="", final_url=request.location, hops=request.hops)
+        try:
+            while True:
+                if host_of(trail.final_url) != self._host:
+                    return replace(trail, status=REDIRECTED)
+                trail = replace(trail, consent=await self._permission(trail.final_url))
+                async with AsyncExitStack() as places:
+                    started = time.perf_counter()
+                    answer = await self._answer(trail.final_url, places)
+                    trail = replace(trail, http_status=answer.status, seconds=time.perf_counter() - started)
+                    if answer.status not in REDIRECTS or "Location" not in answer.headers:
+                        return replace(trail, status=OK, image=await self._image(answer))
+                trail = replace(trail, final_url=target(answer), hops=trail.hops + 1)
+                if trail.hops > self._desk.fetch.max_redirects:
+                    raise FetchError("too_many_redirects")
+        except NoImageError as error:
+            return self._without_image(trail, error)
+
+    async def _permission(self, url: str) -> str:
+        """What `url` may be asked for on. Raises `FetchError` if it may not."""
+        if self._gate.given_up is not None:
+            raise FetchError(self._gate.given_up, transient=True)
+        if not url.lower().startswith(("http://", "https://")):
+            raise FetchError("blocked_scheme")
+        if self._desk.opted_out(url):
+            raise _Refused(OPTED_OUT, "list")
+        origin = await self._origin(url)
+        if origin.failure is not None:
+            raise _Refused(str(origin.failure), origin.basis, transient=origin.failure.transient)
+        if not origin.robots.allows(url):
+            raise _Refused("robots_disallowed", origin.robots.basis)
+        parts = urlsplit(url)
+        if origin.tdm.reserves((parts.path or "/") + (f"?{parts.query}" if parts.query else "")):
+            raise _Refused(OPTED_OUT, f"{TDM_FILE} of the host")
+        return origin.basis
+
+    async def _origin(self, url: str) -> Origin:
+        parts = urlsplit(url)
+        root = f"{parts.scheme.lower()}://{parts.netloc.rpartition('@')[2].lower()}/"
+        known = self._origins.get(root)
+        if known is None or (known.done() and _now() - known.result().asked_at > HOURS_VALID * 3600):
+            known = asyncio.create_task(
+                ask_origin(root, self._desk.client, self._gate, self._desk.fetch, self._desk.consent)
+            )
+            self._origins[root] = known
+        return await known
+
+    async def _answer(self, url: str, places: AsyncExitStack) -> Answer:
+        """The host's answer, if it is one: 2xx or a redirect. Raises `FetchError`."""
+        try:
+            async with self._gate.request() as sent:
+                answer = await self._desk.client.ask(
+                    url, max_bytes=self._desk.fetch.max_image_mib * MIB, accept=ACCEPT, places=places, sent=sent
+                )
+        except FetchError as error:
+            if error.again:
+                self._gate.failed()
+            raise
+        self._gate.answered()
+        if answer.status == 200 or answer.status in REDIRECTS:
+            return answer
+        status = f"http_{answer.status}"
+        if answer.status in BUSY_STATUSES:
+            pause = pause_of(answer.headers)
+            self._gate.pause(BACK_OFF_S if pause is None else pause, status)
+        passing = answer.status in PASSING_STATUSES
+        raise FetchError(status, http_status=answer.status, transient=passing, again=passing)
+
+    async def _image(self, answer: Answer) -> StoredImage:
+        if answer.status != 200:
+            raise FetchError(f"http_{answer.status}")
+        consent = self._desk.consent
+        tags = answer.headers.getall("X-Robots-Tag", [])
+        directive = refused_directive(tags, self._desk.fetch.agent, consent.refuse)
+        if directive is not None:
+            raise _Refused(OPTED_OUT, f"X-Robots-Tag: {directive}")
+        if consent.tdm and header_reserves(answer.headers.getall(TDM, [])):
+            raise _Refused(OPTED_OUT, f"header {TDM}")
+        try:
+            limit = self._desk.fetch.max_image_mib * MIB
+            content = undo_encodings(answer.content, answer.headers.get("Content-Encoding", ""), max_bytes=limit)
+        except BodyError as error:
+            raise FetchError(str(error)) from error
+        return await self._desk.look(content)
+
+    def _without_image(self, trail: Outcome, error: NoImageError) -> Outcome:
+        if isinstance(error, _Refused):
+            trail = replace(trail, consent=error.basis)
+        if isinstance(error, FetchError):
+            known = error.http_status or trail.http_status
+            trail = replace(trail, transient=error.transient, again=error.again, http_status=known)
+        return replace(trail, status=str(error))
+
+
+class _Refused(FetchError):
+    """An image that may not be taken; `basis` says on whose word."""
+
+    def __init__(self, status: str, basis: str, *, transient: bool = False):
+        super().__init__(status, transient=transient)
+        self.basis = basis
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
