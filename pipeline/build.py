@@ -15,7 +15,7 @@ from pipeline.ledger import LedgerEntry
 from pipeline.progress import Progress
 from pipeline.recipe import STAGE_FIELDS, Recipe
 from pipeline.run import Run
-from pipeline.stages import assemble, deduplicate, extract, fetch, filter, join, links, requests
+from pipeline.stages import assemble, deduplicate, extract, fetch, filter, join, links, requests, unique
 from schemas.manifest import Manifest
 
 Entries = dict[str, LedgerEntry]
@@ -51,12 +51,13 @@ class _Build:
             deduplicate.find(self._fingerprint("deduplicate"), self._count("filter", "documents")), kept
         )
         copies = self._group(deduplicate.by_part(self._fingerprint("duplicates")), found)
+        distinct = self._stage("unique", unique.process, _following(kept, copies))
         references = self._count("extract", "image_references")
         wanted = requests.grouping(self._fingerprint("requests"), references, self.recipe.fetch.urls_per_part)
-        requested = self._group(wanted, _side_by_side(kept, extracted))
+        requested = self._group(wanted, _side_by_side(distinct, extracted))
         fetched = self._stage("fetch", fetch.process, _parts_of_files(requested))
         linked = self._group(links.grouping(self._fingerprint("links")), fetched)
-        joined = self._stage("join", join.process, _following(kept, copies, linked))
+        joined = self._stage("join", join.process, _following(distinct, linked))
         shards = self._stage("assemble", assemble.process, assemble.plan(joined, self.recipe.dataset.shard_mib))
         return publish(self.executor.run, self.recipe, shards, self.counts)
 

@@ -68,18 +68,18 @@ PLAN = (
         kept="documents",
     ),
     _Plan(
-        stage="deduplicate",
+        stage="unique",
         unit="documents",
         entered_as="documents within the rules",
         entered=("filter", "documents"),
-        kept_as="documents met once",
+        kept_as="unique documents",
         kept="documents",
     ),
     _Plan(
         stage="join",
         unit="documents",
-        entered_as="documents within the rules",
-        entered=("join", "documents_kept"),
+        entered_as="unique documents",
+        entered=("unique", "documents"),
         kept_as="documents with an image",
         kept="documents",
     ),
@@ -104,7 +104,7 @@ PLAN = (
         track="images",
         stage="join",
         unit="image_references",
-        entered_as="image references of kept documents",
+        entered_as="image references of unique documents",
         kept_as="images in the dataset",
         kept="images",
     ),
@@ -118,9 +118,6 @@ PLAN = (
         kept="sequence_images",
     ),
 )
-
-SAME_DROP = {("join", "documents_dropped.same_crawl_of_page")}
-"""Counted where it is found (`deduplicate`) and again where it is carried out; shown as the first."""
 
 
 def funnel(counts: Counts) -> list[Step]:
@@ -149,8 +146,6 @@ def _step(plan: _Plan, counts: Counts) -> Step:
     if plan.entered is not None:
         stage, name = plan.entered
         entered = counts.get(stage, {}).get(name, 0)
-    if plan.stage == "join" and plan.unit == "documents":
-        entered -= sum(counters.get(name, 0) for stage, name in SAME_DROP if stage == plan.stage)
     if plan.stage == "assemble" and entered > kept:  # a run of nodes without a text trains nothing and is left out
         exits, left = [("no_text_beside", "dropped", entered - kept)], entered - kept
     return Step(
@@ -172,7 +167,7 @@ def _step(plan: _Plan, counts: Counts) -> Step:
 def _exits(plan: _Plan, counters: Mapping[str, int]) -> Iterator[tuple[str, Literal["dropped", "passed"], int]]:
     for name, count in counters.items():
         group, _, reason = name.partition(".")
-        if not count or (plan.stage, name) in SAME_DROP:
+        if not count:
             continue
         if group == f"{plan.unit}_dropped":
             yield reason, "dropped", count

@@ -23,7 +23,7 @@ EXAMPLES = 3
 """Faults named for each reason."""
 GROUPINGS = ("deduplicate", "duplicates", "requests", "links")
 """Stages that bring all parts together; each is one part in the ledger."""
-OF_EACH_FILE = ("extract", "filter", "join")
+OF_EACH_FILE = ("extract", "filter", "unique", "join")
 """Stages with one part for each file of the crawl."""
 
 

@@ -1,1 +1,1 @@
-"""The stages of a run, in order: extract, filter, deduplicate, requests, fetch, links, join, assemble."""
+"""The stages of a run, in order: extract, filter, deduplicate, unique, requests, fetch, links, join, assemble."""

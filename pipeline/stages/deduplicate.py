@@ -42,7 +42,7 @@ def _later_copies(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
     ids = ordered["document_id"].to_pylist()
     later = [i > 0 and ids[i] == ids[i - 1] for i in range(len(ids))]
     copies = ordered.filter(pa.array(later, pa.bool_()))
-    return copies, {"documents": len(ids) - len(copies), "documents_dropped.same_crawl_of_page": len(copies)}
+    return copies, {"copies": len(copies)}
 
 
 def by_part(fingerprint: str) -> Grouping:

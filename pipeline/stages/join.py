@@ -1,7 +1,7 @@
-"""Stage `join`: kept documents with what became of their images; the image rules; the split.
+"""Stage `join`: documents with what became of their images; the image rules; the split.
 
-`documents_kept` = `documents` + `documents_dropped.REASON`. An image that breaks a rule of `rules.image` keeps its
-place in the document under the rule's name as its status; it has no bytes in the dataset. A document without
+`documents` of `unique` = `documents` + `documents_dropped.REASON`. An image that breaks a rule of `rules.image` keeps
+its place in the document under the rule's name as its status; it has no bytes in the dataset. A document without
 an `ok` image is dropped. Writes the documents of each split to a file of its own and, as facts of the ledger entry,
 the runs of rows ("chunks") of at most a shard's size that `assemble` puts together.
 """
@@ -30,7 +30,7 @@ FILLED = ("status", "fetched_at", "sha256", "mime", "width", "height", "phash")
 
 
 def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
-    """Read `documents/kept`, `duplicates/parts`, `images/links`; write `documents/joined`."""
+    """Read `documents/unique`, `images/links`; write `documents/joined`."""
     links = _Links(attempt.run, part.name, recipe.rules)
     chunks = {split: Chunks(recipe.dataset.shard_mib * 2**20) for split in SPLITS}
     with ExitStack() as files:
@@ -38,7 +38,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
         for split in SPLITS:
             file = files.enter_context(attempt.create(joined_name(part.name, split)))
             writers[split] = files.enter_context(RowWriter(file, JOINED_SCHEMA))
-        for row in _unique(attempt, part):
+        for row in _documents(attempt.run, part.name):
             places = [links.fill(image) for image in row["images"]]
             for image in row["images"]:
                 if image is not None:
@@ -99,20 +99,10 @@ class _Links:
         return first_broken(self._rules.image, link["signals"])
 
 
-def _unique(attempt: Attempt, part: Part) -> Iterator[dict[str, Any]]:
-    """The part's kept documents without the copies that `deduplicate` found."""
-    run = attempt.run
-    copies = {row["row"] for row in _rows_if_there(run, f"duplicates/parts/{part.name}.parquet")}
-    number = 0
-    with run.fs.open(run.full(f"documents/kept/{part.name}.parquet"), "rb") as file:
+def _documents(run: Run, part: str) -> Iterator[dict[str, Any]]:
+    with run.fs.open(run.full(f"documents/unique/{part}.parquet"), "rb") as file:
         for batch in pq.ParquetFile(file).iter_batches(batch_size=500):
-            for row in batch.to_pylist():
-                attempt.counters["documents_kept"] += 1
-                if number in copies:
-                    attempt.counters["documents_dropped.same_crawl_of_page"] += 1
-                else:
-                    yield row
-                number += 1
+            yield from batch.to_pylist()
 
 
 def _rows_if_there(run: Run, name: str) -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ def group_of(url: str, groups: int) -> int:
 
 
 def _wanted(run: Run, part: str) -> set[str]:
-    images = _read(run, f"documents/kept/{part}.parquet", ["images"])["images"].combine_chunks()
+    images = _read(run, f"documents/unique/{part}.parquet", ["images"])["images"].combine_chunks()
     if not len(images):
         return set()
     # The nulls, where texts stand, go first: a field of a null struct reads as an empty string.

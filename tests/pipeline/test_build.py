@@ -64,7 +64,8 @@ def test_the_counters_add_up_from_records_to_documents(unbroken: tuple[Path, Man
     assert extract["responses"] == extract["pages"] + extract["images_in_archive"] + dropped("extract", "responses")
     assert extract["pages"] == extract["documents"] + dropped("extract", "pages")
     assert extract["documents"] == counts["filter"]["documents"] + dropped("filter", "documents")
-    assert counts["filter"]["documents"] == join["documents_kept"] == join["documents"] + dropped("join", "documents")
+    assert counts["filter"]["documents"] == counts["unique"]["documents"] + dropped("unique", "documents")
+    assert counts["unique"]["documents"] == join["documents"] + dropped("join", "documents")
     assert counts["fetch"]["image_urls"] == counts["fetch"]["images"] + dropped("fetch", "image_urls")
     assert join["documents"] == counts["assemble"]["documents"] > 200
     assert join["images"] == counts["assemble"]["images"] == counts["assemble"]["sequence_images"] > 1000
@@ -173,7 +174,7 @@ def test_every_shared_archive_in_one_run(shared_data: Path, tmp_path: Path) -> N
     by_warcio = {str(path): pages_by_warcio(path) for path in files}
     assert all(pages[path] >= count for path, count in by_warcio.items())
     assert sum(pages.values()) == sum(by_warcio.values()) + 3, "three files are one gzip member, which warcio refuses"
-    assert manifest.counts["deduplicate"]["documents_dropped.same_crawl_of_page"] > 0
+    assert manifest.counts["unique"]["documents_dropped.same_crawl_of_page"] > 0
 
 
 def pages_by_warcio(path: Path) -> int:

@@ -32,11 +32,11 @@ COUNTS = {
         "faults.truncated_record": 2,
     },
     "filter": {"documents": 4, "documents_dropped.language": 1},
-    "deduplicate": {"documents": 4, "documents_dropped.same_crawl_of_page": 0},
+    "deduplicate": {"copies": 0},
+    "unique": {"documents": 4},
     "requests": {"image_urls": 5},
     "fetch": {"image_urls": 5, "images": 4, "image_urls_dropped.http_404": 1},
     "join": {
-        "documents_kept": 4,
         "documents": 3,
         "documents_dropped.no_image_left": 1,
         "images": 3,

@@ -42,14 +42,15 @@ def test_tracks_run_from_the_crawl_to_the_dataset(run_folder: Path) -> None:
     assert [step.kept for step in steps if step.track == "images"] == [7, 4, 3, 3]
 
 
-def test_a_copy_found_and_carried_out_is_one_drop() -> None:
+def test_what_is_left_out_as_a_copy_never_reaches_the_join() -> None:
     counts = {
         "filter": {"documents": 3},
-        "deduplicate": {"documents": 2, "documents_dropped.same_crawl_of_page": 1},
-        "join": {"documents_kept": 3, "documents_dropped.same_crawl_of_page": 1, "documents": 2, "images": 2},
+        "deduplicate": {"copies": 1},
+        "unique": {"documents": 2, "documents_dropped.same_crawl_of_page": 1},
+        "join": {"documents": 2, "images": 2},
     }
     steps = funnel(counts)
-    assert sum(reasons(step).get("same_crawl_of_page", 0) for step in steps) == 1
+    assert [reasons(step).get("same_crawl_of_page", 0) for step in steps if step.stage == "unique"] == [1]
     assert all(step.unaccounted == 0 for step in steps if step.stage != "filter")
 
 

@@ -21,7 +21,7 @@ from PIL import Image
 from pipeline.dataset.publish import publish, sum_counters
 from pipeline.dataset.split import split_of
 from pipeline.ledger import LedgerEntry
-from pipeline.stages import assemble, deduplicate, extract, fetch, filter, join, links, requests
+from pipeline.stages import assemble, deduplicate, extract, fetch, filter, join, links, requests, unique
 from pipeline.stages.join import Chunks
 from pipeline.stages.tables import ARCHIVE_SCHEMA
 from schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
@@ -118,9 +118,10 @@ class Crawl:
                     stage="filter", part=part, fingerprint="", inputs=[], outputs=[], counters={}, seconds=0, attempt=1
                 )
             )
-        work.write("documents/kept/archive.parquet", [], DOCUMENT_SCHEMA)
+        work.write("documents/unique/archive.parquet", [], DOCUMENT_SCHEMA)
         found, _ = work.gather(deduplicate.find("-", 10), kept)
         work.gather(deduplicate.by_part("-"), [found])
+        distinct = {part: work.work(unique.process, part, recipe) for part in parts}
         _, groups = work.gather(requests.grouping("-", 10, recipe.fetch.urls_per_part), [*kept, extracted])
         fetched = [work.work(fetch.process, group, recipe) for group in groups]
         work.gather(links.grouping("-"), fetched)
@@ -129,6 +130,7 @@ class Crawl:
             p.name: work.work(assemble.process, p, recipe) for p in assemble.plan(joined, recipe.dataset.shard_mib)
         }
         counts = {
+            "unique": sum_counters(distinct),
             "fetch": sum_counters({e.part: e for e in fetched}),
             "join": sum_counters(joined),
             "assemble": sum_counters(shards),
@@ -207,7 +209,7 @@ def test_a_document_without_an_image_left_is_dropped(crawl: Crawl) -> None:
     counts = crawl.build({"p": documents}, {f"{SITE}/good.png": picture(), f"{SITE}/tiny.png": picture(0, (9, 9))})
     assert [row["url"] for row in crawl.documents()] == [f"{SITE}/good"]
     assert counts["join"] == {
-        "documents": 1, "documents_dropped.no_image_left": 2, "documents_kept": 3, "images": 1,
+        "documents": 1, "documents_dropped.no_image_left": 2, "images": 1,
         "image_references_dropped.not_in_archive": 1, "image_references_dropped.too_small": 1,
     }  # fmt: skip
 
@@ -216,7 +218,7 @@ def test_the_same_crawl_of_a_page_is_one_document_wherever_it_lies(crawl: Crawl)
     page, other = document(["text", f"{SITE}/1.png"], f"{SITE}/1"), document(["x", f"{SITE}/1.png"], f"{SITE}/2")
     counts = crawl.build({"a": [page, other, page], "b": [page]}, {f"{SITE}/1.png": picture()})
     assert [row["url"] for row in crawl.documents()] == [f"{SITE}/1", f"{SITE}/2"]
-    assert counts["join"]["documents_dropped.same_crawl_of_page"] == 2
+    assert counts["unique"]["documents_dropped.same_crawl_of_page"] == 2
 
 
 def test_an_image_that_lies_in_many_places_is_taken_from_the_first_that_has_it() -> None:

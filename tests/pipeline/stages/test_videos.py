@@ -10,6 +10,7 @@ from pipeline.stages import extract, requests
 from pipeline.stages.filter import process as keep
 from pipeline.stages.join import process as join
 from pipeline.stages.tables import LINK_SCHEMA
+from pipeline.stages.unique import process as unique
 from schemas.document import VIDEO
 
 SENTENCE = b"<p>The kettle is filled at the spring, and the spring is behind the house, under the old elm tree.</p>"
@@ -38,6 +39,7 @@ def test_the_switch_brings_videos_into_documents(
 def test_a_video_is_not_requested_and_keeps_its_place(in_place: Any, archive_record: Any) -> None:
     extracted(in_place, archive_record, videos=True)
     kept = in_place.work(keep, "p", in_place.recipe(rules={"languages": []}))
+    in_place.work(unique, "p")
     rows = requests.grouping("-", 2, 10).rows(in_place.run, kept)
     assert rows["url"].to_pylist() == [IMAGE]
     picture = {
