@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +22,7 @@ from pipeline.ledger import FailedPart, LedgerEntry
 from pipeline.progress import Progress
 from pipeline.recipe import Recipe
 from pipeline.run import Run
+from pipeline.waiting import Waiting
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 """Ray colours its tracebacks."""
@@ -39,6 +39,8 @@ class Part:
     """What it reads, for the ledger; a part whose inputs changed is redone."""
     work: dict[str, Any] = field(default_factory=dict)
     """What the stage's function needs to know besides; a function of the inputs."""
+    owner: str | None = None
+    """Of the parts of one owner at most one runs at a time: what they own, a group of hosts, has one task at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,8 @@ class Stage:
     """Changes whenever the stage's results could: see `pipeline.recipe.STAGE_FIELDS`."""
     process: Callable[[Attempt, Part, Recipe], None]
     """Reads the part's inputs, writes and counts on the attempt. A pure function, but for `fetch`."""
+    keeps: bool = False
+    """What an earlier recipe or input made stays until `Executor.forget`: the new parts take over from it."""
 
 
 class StageFailed(RuntimeError):
@@ -77,10 +81,10 @@ class Executor:
         """
         by_name = {part.name: part for part in parts}
         entries = self._still_valid(stage, by_name)
-        waiting = deque((part, 1) for name, part in by_name.items() if name not in entries)
+        missing = [part for name, part in by_name.items() if name not in entries]
         self.progress.begin(stage.name, total=len(by_name), done=len(entries))
         failed = 0
-        for result in self._results(stage, waiting):
+        for result in self._results(stage, missing):
             if isinstance(result, LedgerEntry):
                 entries[result.part] = result
             else:
@@ -106,41 +110,57 @@ class Executor:
         }
         missing = self.run.missing_outputs(valid.values())
         valid = {name: entry for name, entry in valid.items() if name not in missing}
-        stale = [entry for name, entry in entries.items() if name not in valid]
+        stale = [] if stage.keeps else [entry for name, entry in entries.items() if name not in valid]
         if stale:
             self.progress.note(f"{stage.name}: {len(stale)} parts are redone: their recipe or inputs changed")
-        self._take_out(stage, stale, kept={output.path for entry in valid.values() for output in entry.outputs})
+        self._take_out(stage.name, stale, valid)
+        for name in self.run.failures(stage.name):
+            if name in parts or not stage.keeps:
+                self.run.remove(f"ledger/{stage.name}/failed/{name}.json")
         return valid
 
-    def _take_out(self, stage: Stage, stale: list[LedgerEntry], kept: set[str]) -> None:
+    def forget(self, stage: Stage, planned: Iterable[str]) -> None:
+        """Take all that a stage kept, but for the `planned` parts, out of the ledger and out of the run."""
+        planned = set(planned)
+        entries = self.run.entries(stage.name)
+        stale = [entry for name, entry in entries.items() if name not in planned]
+        self._take_out(stage.name, stale, {name: entry for name, entry in entries.items() if name in planned})
+        for name in self.run.failures(stage.name).keys() - planned:
+            self.run.remove(f"ledger/{stage.name}/failed/{name}.json")
+
+    def _take_out(self, stage: str, stale: list[LedgerEntry], valid: dict[str, LedgerEntry]) -> None:
+        kept = {output.path for entry in valid.values() for output in entry.outputs}
         for entry in stale:
-            self.run.remove(f"ledger/{stage.name}/{entry.part}.json")
+            self.run.remove(f"ledger/{stage}/{entry.part}.json")
             for output in entry.outputs:
                 if output.path not in kept:
                     self.run.remove(output.path)
-        self.run.remove(f"ledger/{stage.name}/failed")
 
-    def _results(self, stage: Stage, waiting: deque[tuple[Part, int]]) -> Iterator[LedgerEntry | FailedPart]:
+    def _results(self, stage: Stage, parts: list[Part]) -> Iterator[LedgerEntry | FailedPart]:
         """Each part's ledger entry or `FailedPart`, as they come."""
-        if not waiting:
+        if not parts:
             return
+        waiting = Waiting(parts)
         self.start_ray()
         execution = self.recipe.execution
         at_once = TASKS_PER_SLOT * max(1, int(ray.cluster_resources().get("CPU", 1) / execution.cpus_per_part))
         running: dict[Any, tuple[Part, int]] = {}
-        while waiting or running:
-            while waiting and len(running) < at_once:
-                part, number = waiting.popleft()
-                running[self._submit(stage, part, number)] = (part, number)
+        while True:
+            while len(running) < at_once and (taken := waiting.take()):
+                running[self._submit(stage, *taken)] = taken
+            if not running:
+                return
             (done, *_), _ = ray.wait(list(running), num_returns=1)
             part, number = running.pop(done)
             try:
-                yield ray.get(done)
+                entry = ray.get(done)
             except RayError as error:
                 if number < execution.attempts:
-                    waiting.append((part, number + 1))
-                else:
-                    yield _failed(stage, part, number, error)
+                    waiting.again(part, number + 1)
+                    continue
+                entry = _failed(stage, part, number, error)
+            waiting.done(part)
+            yield entry
 
     def _submit(self, stage: Stage, part: Part, number: int) -> Any:
         task = _attempt.options(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from pipeline.ledger import LedgerEntry, Output
 from pipeline.run import Run
 
 ALL = "all"
-"""The one part that a grouping has in the ledger."""
+"""The one part that most groupings have in the ledger."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,23 +37,27 @@ class Grouping:
     """One group's rows (in no order to rely on) to the table that is written, and counters."""
     folder: str
     """Where the files go: `FOLDER/GROUP.parquet`."""
+    pieces: Callable[[pa.Table], Sequence[tuple[str, pa.Table]]] = lambda table: [("", table)]
+    """A gathered table to the files that it becomes: what follows GROUP in the name of each, and its rows."""
+    part: str = ALL
+    """Its name in the ledger, where one stage has several groupings."""
 
 
 def work_off(executor: Executor, grouping: Grouping, entries: Iterable[LedgerEntry]) -> LedgerEntry:
     """The ledger entry of a grouping over the committed `entries` of earlier stages; found there, or made."""
     run, entries = executor.run, list(entries)
     inputs = [f"{len(entries)} parts with outputs of sha256 {_digest(entries)}"]
-    known = run.entries(grouping.name).get(ALL)
+    known = run.entries(grouping.name).get(grouping.part)
     same = known and known.fingerprint == grouping.fingerprint and known.inputs == inputs
     if known and same and not run.missing_outputs([known]):
         executor.progress.begin(grouping.name, total=1, done=1)
         executor.progress.end(grouping.name)
         return known
     executor.progress.begin(grouping.name, total=1, done=0)
-    run.remove(f"ledger/{grouping.name}")
+    run.remove(f"ledger/{grouping.name}/{grouping.part}.json")
     run.remove(grouping.folder)
     started = time.perf_counter()
-    attempt = Attempt(run, grouping.name, ALL)
+    attempt = Attempt(run, grouping.name, grouping.part)
     executor.start_ray()
     for output, counters in _groups(run, grouping, entries):
         attempt.add_published(output)
@@ -75,7 +79,8 @@ def _groups(run: Run, grouping: Grouping, entries: list[LedgerEntry]) -> list[tu
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.shuffle_strategy = ShuffleStrategy.SORT_SHUFFLE_PULL_BASED
-    path, rows, gather, folder = run.path, grouping.rows, grouping.gather, grouping.folder
+    path, folder = run.path, grouping.folder
+    rows, gather, pieces = grouping.rows, grouping.gather, grouping.pieces
 
     def read(batch: pa.Table) -> pa.Table:
         parts = [LedgerEntry.model_validate_json(text) for text in batch["entry"].to_pylist()]
@@ -83,8 +88,10 @@ def _groups(run: Run, grouping: Grouping, entries: list[LedgerEntry]) -> list[tu
 
     def write(group: pa.Table) -> pa.Table:
         table, counters = gather(group)
-        output = _write(Run(path), f"{folder}/{group['group'][0].as_py()}.parquet", table)
-        return pa.table({"output": [output.model_dump_json()], "counters": [list(counters.items())]}, schema=_RESULT)
+        name = f"{folder}/{group['group'][0].as_py()}"
+        outputs = [_write(Run(path), f"{name}{suffix}.parquet", piece) for suffix, piece in pieces(table)]
+        counts = [list(counters.items()), *([] for _ in outputs[1:])]
+        return pa.table({"output": [o.model_dump_json() for o in outputs], "counters": counts}, schema=_RESULT)
 
     dataset = ray.data.from_items([{"entry": entry.model_dump_json()} for entry in entries])
     dataset = dataset.map_batches(read, batch_size=16, batch_format="pyarrow")
