@@ -70,7 +70,7 @@ async def _fetch_all(
 
 def user_agent(fetch: Fetch) -> str:
     """What the recipe's agent calls itself: its name, version, and whom to write to."""
-    return f"{fetch.agent}/{version('m3w')} (+{fetch.contact})"
+    return f"{fetch.agent}/{version('m3w')} (m3w; +{fetch.contact})"
 
 
 def _by_host(requests: list[Request]) -> list[tuple[str, list[Request]]]:

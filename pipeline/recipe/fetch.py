@@ -39,8 +39,8 @@ class Fetch(Section):
     """`archive`: the image responses in the crawl's own WARC files. `web`: these, and what they lack from the web."""
     contact: str | None = None
     """An e-mail address or a URL under which the owners of asked hosts reach whoever runs this; in the user agent."""
-    agent: str = Field("m3w", pattern="^[A-Za-z_-]+$")
-    """The name that robots.txt and X-Robots-Tag address."""
+    agent: str = Field("mthreew", pattern="^[A-Za-z_-]+$")
+    """The name that robots.txt and X-Robots-Tag address: letters, - and _ only (RFC 9309, section 2.2.1)."""
     urls_per_part: int = Field(10_000, ge=1)
     """About how many image URLs one part fetches; a host's URLs are in one part, or in parts that follow each other."""
     urls_per_host: int = Field(2_000, ge=1)
