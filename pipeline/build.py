@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+from pipeline.blocklist import BlockList
 from pipeline.crawl.paths import archive_files
 from pipeline.dataset.publish import publish, sum_counters
 from pipeline.executor import Executor, Part, Stage
 from pipeline.grouping import Grouping, work_off
 from pipeline.ledger import LedgerEntry
 from pipeline.progress import Progress
-from pipeline.recipe import STAGE_FIELDS, Recipe
+from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe
 from pipeline.run import Run
 from pipeline.stages import assemble, deduplicate, extract, fetch, filter, join, links, requests, unique
 from schemas.manifest import Manifest
@@ -30,11 +31,19 @@ def build(recipe: Recipe, path: str, *, address: str | None = None, progress: Pr
     Raises `InputError` before anything is written, `StageFailed` where a stage ends with too many failed parts.
     """
     files = archive_files(recipe.crawl.paths, prefix=recipe.crawl.prefix)
+    check_lists(recipe)
     run = Run.create(path)
     run.write_if_changed("recipe.yaml", recipe.to_yaml())
     manifest = _Build(recipe, Executor(run, recipe, progress or Progress(), address)).work(files)
     run.remove("tmp")
     return manifest
+
+
+def check_lists(recipe: Recipe) -> None:
+    """Read the lists that the recipe names, so that a wrong one ends the build before anything is written."""
+    BlockList.from_recipe(recipe.urls.pages)
+    BlockList.from_recipe(recipe.urls.images)
+    recipe.digest(RESULT_FIELDS)
 
 
 @dataclass

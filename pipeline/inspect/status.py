@@ -115,7 +115,10 @@ def _finished(run: Run, recipe: Recipe | None) -> bool:
         manifest = Manifest.from_json(run.read("dataset/dataset.json"))
     except (FileNotFoundError, ManifestError):
         return False
-    return recipe is not None and manifest.recipe_sha256 == recipe.digest(RESULT_FIELDS)
+    try:
+        return recipe is not None and manifest.recipe_sha256 == recipe.digest(RESULT_FIELDS)
+    except InputError:  # a list that the recipe names is gone: the next build will say so
+        return False
 
 
 def _total(

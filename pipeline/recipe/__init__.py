@@ -10,10 +10,12 @@ from pipeline.recipe.load import load_recipe, parse_recipe
 from pipeline.recipe.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe
 from pipeline.recipe.rules import Rules
 from pipeline.recipe.sections import Crawl, Dataset, Execution, Extract
+from pipeline.recipe.urls import BlockedUrls, Urls
 
 __all__ = [
     "RESULT_FIELDS",
     "STAGE_FIELDS",
+    "BlockedUrls",
     "Consent",
     "Crawl",
     "Dataset",
@@ -23,6 +25,7 @@ __all__ = [
     "Images",
     "Recipe",
     "Rules",
+    "Urls",
     "load_recipe",
     "parse_recipe",
 ]

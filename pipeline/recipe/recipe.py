@@ -7,11 +7,13 @@ import json
 
 import yaml
 
+from pipeline.list_file import by_content
 from pipeline.recipe.fetch import Consent, Fetch
 from pipeline.recipe.images import Images
 from pipeline.recipe.rules import Rules
 from pipeline.recipe.section import Section
 from pipeline.recipe.sections import Crawl, Dataset, Execution, Extract
+from pipeline.recipe.urls import Urls
 
 
 class Recipe(Section):
@@ -19,6 +21,7 @@ class Recipe(Section):
 
     crawl: Crawl
     extract: Extract = Extract()
+    urls: Urls = Urls()
     rules: Rules = Rules()
     fetch: Fetch = Fetch()
     consent: Consent = Consent()
@@ -27,24 +30,25 @@ class Recipe(Section):
     execution: Execution = Execution()
 
     def to_yaml(self) -> str:
-        return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
     def digest(self, fields: tuple[str, ...]) -> str:
         """SHA-256 (hex) of the given fields, written `section` or `section.field`.
 
-        In the recipe's order, since of two rules that an image breaks the first gives the reason.
+        In the recipe's order, since of two rules that an image breaks the first gives the reason. Lists that are named
+        count by their content. Raises `InputError` for one that cannot be read.
         """
         values = self.model_dump()
         chosen = {}
         for name in fields:
             section, _, field = name.partition(".")
-            chosen[name] = values[section][field] if field else values[section]
+            chosen[name] = by_content(values[section][field] if field else values[section])
         return hashlib.sha256(json.dumps(chosen).encode()).hexdigest()
 
 
 STAGE_FIELDS: dict[str, tuple[str, ...]] = {
     "extract": ("extract", "fetch.max_image_mib"),
-    "filter": ("rules.languages", "rules.document"),
+    "filter": ("urls.pages", "rules.languages", "rules.document"),
     "deduplicate": (),
     "duplicates": (),
     "unique": (),
@@ -56,5 +60,5 @@ STAGE_FIELDS: dict[str, tuple[str, ...]] = {
 }
 """What each stage's own result depends on, besides its inputs, which the ledger names by their content's hash."""
 
-RESULT_FIELDS = ("crawl", "extract", "rules", "fetch", "images", "dataset")
+RESULT_FIELDS = ("crawl", "extract", "urls", "rules", "fetch", "images", "dataset")
 """All that can change a dataset; `execution` cannot."""

@@ -1,6 +1,7 @@
 """Stage `filter`: documents whose signals break a rule are dropped, under the rule's name.
 
-`documents_dropped.language` is a language that the recipe does not list; `documents_dropped.RULE` a rule of
+`documents_dropped.blocked_domain` (or what else `pipeline.blocklist` says) is a page whose URL is blocked,
+`documents_dropped.language` a language that the recipe does not list, `documents_dropped.RULE` a rule of
 `rules.document`. Reads only what `extract` stored, so a threshold can be changed without reading the crawl again.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import pyarrow.parquet as pq
 
 from pipeline.attempt import Attempt
+from pipeline.blocklist import BlockList
 from pipeline.executor import Part
 from pipeline.parquet import RowWriter
 from pipeline.recipe import Recipe, Rules
@@ -18,7 +20,7 @@ from schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
 
 def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     """Read `documents/extracted`, write `documents/kept`."""
-    run = attempt.run
+    run, blocked = attempt.run, BlockList.from_recipe(recipe.urls.pages)
     with (
         run.fs.open(run.full(f"documents/extracted/{part.name}.parquet"), "rb") as source,
         attempt.create(f"documents/kept/{part.name}.parquet") as file,
@@ -26,7 +28,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     ):
         for batch in pq.ParquetFile(source).iter_batches(batch_size=1000):
             for row in batch.to_pylist():
-                reason = broken_rule(InterleavedDocument.from_row(row), recipe.rules)
+                reason = blocked.reason(row["url"]) or broken_rule(InterleavedDocument.from_row(row), recipe.rules)
                 if reason is None:
                     kept.write(row)
                 attempt.counters["documents" if reason is None else f"documents_dropped.{reason}"] += 1
