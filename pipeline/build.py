@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import PurePath
 
 from pipeline.blocklist import BlockList
@@ -16,7 +18,7 @@ from pipeline.ledger import LedgerEntry
 from pipeline.progress import Progress
 from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe
 from pipeline.run import Run
-from pipeline.stages import assemble, deduplicate, extract, fetch, filter, join, links, requests, unique
+from pipeline.stages import assemble, deduplicate, extract, fetch, fetch_plan, filter, join, links, requests, unique
 from schemas.manifest import Manifest
 
 Entries = dict[str, LedgerEntry]
@@ -61,14 +63,47 @@ class _Build:
         )
         copies = self._group(deduplicate.by_part(self._fingerprint("duplicates")), found)
         distinct = self._stage("unique", unique.process, _following(kept, copies))
-        references = self._count("extract", "image_references")
-        wanted = requests.grouping(self._fingerprint("requests"), references, self.recipe.fetch.urls_per_part)
-        requested = self._group(wanted, _side_by_side(distinct, extracted))
-        fetched = self._stage("fetch", fetch.process, _parts_of_files(requested))
+        fetched = self._fetch(_side_by_side(distinct, extracted))
         linked = self._group(links.grouping(self._fingerprint("links")), fetched)
         joined = self._stage("join", join.process, _following(distinct, linked))
         shards = self._stage("assemble", assemble.process, assemble.plan(joined, self.recipe.dataset.shard_mib))
         return publish(self.executor.run, self.recipe, shards, self.counts)
+
+    def _fetch(self, documents: Entries) -> Entries:
+        """Ask for the images, in waves: what redirects to other hosts is asked on by the tasks that own these."""
+        groups = requests.group_count(self._count("extract", "image_references"), self.recipe.fetch.urls_per_part)
+        refusal = requests.refusal(self.recipe)
+        requested = self._group(
+            requests.grouping(self._fingerprint("requests"), groups, self.recipe, refusal), documents
+        )
+        stage = Stage(name="fetch", fingerprint=self._fingerprint("fetch"), process=fetch.process, keeps=True)
+        planned: list[Part] = []
+        fetched: Entries = {}
+        for wave in itertools.count(1):
+            known, now = self.executor.run.entries("fetch"), datetime.now(UTC)
+            (entry,) = requested.values()
+            parts = fetch_plan.plan(entry, known, stage.fingerprint, self.recipe.fetch, now)
+            planned += parts
+            self._bring_earlier(stage, known, parts, planned, groups)
+            found = self.executor.work_off(stage, parts)
+            fetched |= found
+            if not sum_counters(found).get("redirects"):
+                break
+            requested = self._group(fetch_plan.redirects(stage.fingerprint, wave, groups, self.recipe.fetch), found)
+        if len(fetched) == len(planned):
+            self.executor.forget(stage, fetched)
+        self.counts["fetch"] = sum_counters(fetched)
+        return fetched
+
+    def _bring_earlier(self, stage: Stage, known: Entries, parts: list[Part], planned: list[Part], groups: int) -> None:
+        """If parts are to be done anew, group what others have found for them to take over."""
+        names = {part.name for part in planned}
+        others = {
+            name: entry for name, entry in known.items() if name not in names and entry.fingerprint == stage.fingerprint
+        }
+        self.executor.run.remove(fetch_plan.EARLIER)
+        if others and any(part.name not in known for part in parts):
+            work_off(self.executor, fetch_plan.earlier(stage.fingerprint, groups), others.values())
 
     def _stage(self, name: str, process: Callable[..., None], parts: list[Part]) -> Entries:
         stage = Stage(name=name, fingerprint=self._fingerprint(name), process=process)
@@ -104,15 +139,6 @@ def _following(entries: Entries, *groupings: Entries) -> list[Part]:
     return [
         Part(name=name, inputs=[*(f"{o.path} of sha256 {o.sha256}" for o in entry.outputs), *by_part.get(name, [])])
         for name, entry in entries.items()
-    ]
-
-
-def _parts_of_files(grouping: Entries) -> list[Part]:
-    """A part for each file that a grouping wrote, under the file's name."""
-    return [
-        Part(name=PurePath(output.path).stem, inputs=[f"{output.path} of sha256 {output.sha256}"])
-        for entry in grouping.values()
-        for output in entry.outputs
     ]
 
 

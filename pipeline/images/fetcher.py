@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pipeline.images.client import Client
 from pipeline.images.guard import Guard
 from pipeline.images.host import Desk, HostFetch, Outcome, Request
+from pipeline.images.opt_out import OptOut
 from pipeline.images.stored import StoredImage
 from pipeline.recipe import Consent, Fetch
 from pipeline.urls import host_of
@@ -27,7 +28,6 @@ def fetch_all(
     consent: Consent,
     *,
     look: Callable[[bytes], StoredImage],
-    opted_out: Callable[[str], bool],
     emit: Callable[[Outcome], None],
     threads: int = 1,
 ) -> None:
@@ -35,7 +35,7 @@ def fetch_all(
 
     `look` turns bytes into a stored image or raises `NoImageError`; it runs on `threads` threads.
     """
-    asyncio.run(_fetch_all(list(requests), fetch, consent, look, opted_out, emit, threads))
+    asyncio.run(_fetch_all(list(requests), fetch, consent, look, emit, threads))
 
 
 async def _fetch_all(
@@ -43,7 +43,6 @@ async def _fetch_all(
     fetch: Fetch,
     consent: Consent,
     look: Callable[[bytes], StoredImage],
-    opted_out: Callable[[str], bool],
     emit: Callable[[Outcome], None],
     threads: int,
 ) -> None:
@@ -62,7 +61,7 @@ async def _fetch_all(
                 consent=consent,
                 client=client,
                 look=lambda content: loop.run_in_executor(pool, look, content),
-                opted_out=opted_out,
+                opt_out=OptOut.from_files(consent.opt_out),
                 emit=emit,
             )
             await _work_off([HostFetch(host, urls, desk) for host, urls in _by_host(requests)], fetch.connections)

@@ -16,6 +16,7 @@ from pipeline.images.client import Answer, Client, FetchError, pause_of
 from pipeline.images.consent import TDM, TDM_FILE, header_reserves, refused_directive
 from pipeline.images.decode import NoImageError
 from pipeline.images.manners import HostGate
+from pipeline.images.opt_out import OPTED_OUT, OptOut
 from pipeline.images.origin import REDIRECTS, Origin, ask_origin, target
 from pipeline.images.robots import HOURS_VALID
 from pipeline.images.stored import StoredImage
@@ -25,7 +26,6 @@ from schemas.document import OK
 
 REDIRECTED = "redirected"
 """The status of a URL that leads on to another host, whose owner asks on."""
-OPTED_OUT = "opted_out"
 ACCEPT = "image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8"
 BACK_OFF_S = 1.0
 """Before the second attempt; doubled before each further one."""
@@ -76,8 +76,7 @@ class Desk:
     client: Client
     look: Callable[[bytes], Awaitable[StoredImage]]
     """Bytes to a stored image, or `NoImageError`; on another thread."""
-    opted_out: Callable[[str], bool]
-    """Whether the user's lists name a URL."""
+    opt_out: OptOut
     emit: Callable[[Outcome], None]
 
 
@@ -131,7 +130,7 @@ class HostFetch:
             raise FetchError(self._gate.given_up, transient=True)
         if not url.lower().startswith(("http://", "https://")):
             raise FetchError("blocked_scheme")
-        if self._desk.opted_out(url):
+        if self._desk.opt_out.covers(url):
             raise _Refused(OPTED_OUT, "list")
         origin = await self._origin(url)
         if origin.failure is not None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, BinaryIO, Self
 
 from pipeline.attempt import OutputFile
+from pipeline.run import Run
 from pipeline.tar import TarWriter
 from schemas.sequence import SUFFIX_OF_MIME
+
+OPEN_STORES = 64
+"""Tars of the image store that one task holds open."""
 
 
 class StoreWriter(TarWriter):
@@ -24,3 +29,31 @@ class StoreWriter(TarWriter):
             self._places[sha256] = {"path": self._name, "offset": offset, "size": len(content)}
             self._file.rows += 1
         return self._places[sha256]
+
+
+class StoreReader:
+    """Reads images by their place."""
+
+    def __init__(self, run: Run):
+        self._run, self._files = run, dict[str, BinaryIO]()
+        self._stack = ExitStack()
+
+    def read(self, place: dict[str, Any]) -> bytes:
+        file = self._files.get(place["path"]) or self._open(place["path"])
+        file.seek(place["offset"])
+        content = file.read(place["size"])
+        assert len(content) == place["size"], f"{place} lies behind the end of the image store"
+        return content
+
+    def _open(self, path: str) -> BinaryIO:
+        if len(self._files) >= OPEN_STORES:
+            self._stack.close()
+            self._files.clear()
+        self._files[path] = self._stack.enter_context(self._run.fs.open(self._run.full(path), "rb"))
+        return self._files[path]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()

@@ -137,7 +137,7 @@ def _total(
         before = found[OF_EACH_FILE[OF_EACH_FILE.index(stage) - 1]]
         return None if before.left is None else before.done + before.left
     if stage == "fetch":
-        requests = entries["requests"].values()
+        requests = [*entries["requests"].values(), *run.entries("redirects").values()]
         return sum(len(entry.outputs) for entry in requests) if requests else None
     return _shards(entries["assemble"], entries["join"])
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.images.endpoints import parse_endpoint
+from pipeline.list_file import NamedFile
 from pipeline.recipe.section import Section
 
 Directive = Literal["noai", "noimageai", "noindex", "noimageindex"]
@@ -92,5 +93,5 @@ class Consent(Section):
     """In X-Robots-Tag headers of images, and in headers and meta tags of pages."""
     tdm: bool = True
     """TDM reservations (TDMRep): headers, meta tags, and the file /.well-known/tdmrep.json of an image's host."""
-    opt_out: list[str] = []
+    opt_out: list[NamedFile] = []
     """Files with a URL or a domain a line: their images and pages are left out, now and at every later build."""

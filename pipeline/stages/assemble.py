@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import ExitStack
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -18,6 +17,7 @@ from pipeline.dataset.sequence_shard import SequenceShardWriter, write_index
 from pipeline.dataset.sequences import sequences_of
 from pipeline.dataset.split import SPLITS
 from pipeline.executor import Part
+from pipeline.images.store import StoreReader
 from pipeline.ledger import LedgerEntry
 from pipeline.parquet import RowWriter
 from pipeline.recipe import Recipe
@@ -25,9 +25,6 @@ from pipeline.run import Run
 from pipeline.stages.join import joined_name
 from schemas.document import DATASET_SCHEMA, ROW_GROUP_BYTES, InterleavedDocument
 from schemas.sequence import INDEX_SUFFIX
-
-OPEN_STORES = 64
-"""Tars of the image store that one task holds open."""
 
 
 def plan(joined: dict[str, LedgerEntry], shard_mib: int) -> list[Part]:
@@ -65,7 +62,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
         attempt.create(tar_name) as tar_file,
         RowWriter(documents_file, DATASET_SCHEMA, max_bytes=ROW_GROUP_BYTES) as documents,
         SequenceShardWriter(tar_file) as tar,
-        _ImageStore(attempt.run) as store,
+        StoreReader(attempt.run) as store,
     ):
         for row in _rows(attempt.run, part.work["chunks"]):
             image_bytes = [store.read(place) if place else None for place in row.pop("places")]
@@ -87,31 +84,3 @@ def _rows(run: Run, chunks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             batches = pq.ParquetFile(file).iter_batches(batch_size=200)
             rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
             yield from itertools.islice(rows, chunk["first"], chunk["first"] + chunk["rows"])
-
-
-class _ImageStore:
-    """Reads images by their place."""
-
-    def __init__(self, run: Run):
-        self._run, self._files = run, dict[str, BinaryIO]()
-        self._stack = ExitStack()
-
-    def read(self, place: dict[str, Any]) -> bytes:
-        file = self._files.get(place["path"]) or self._open(place["path"])
-        file.seek(place["offset"])
-        content = file.read(place["size"])
-        assert len(content) == place["size"], f"{place} lies behind the end of the image store"
-        return content
-
-    def _open(self, path: str) -> BinaryIO:
-        if len(self._files) >= OPEN_STORES:
-            self._stack.close()
-            self._files.clear()
-        self._files[path] = self._stack.enter_context(self._run.fs.open(self._run.full(path), "rb"))
-        return self._files[path]
-
-    def __enter__(self) -> _ImageStore:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()

@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.grouping import Grouping
+from pipeline.images.host import REDIRECTED
 from pipeline.ledger import LedgerEntry
 from pipeline.run import Run
 from pipeline.stages.tables import LINK_SCHEMA
@@ -20,6 +21,9 @@ def grouping(fingerprint: str) -> Grouping:
 def _rows(run: Run, entry: LedgerEntry) -> pa.Table:
     with run.fs.open(run.full(f"images/index/{entry.part}.parquet"), "rb") as file:
         index = pq.read_table(file)
+    index = index.filter(
+        pc.not_equal(index["status"], REDIRECTED)
+    )  # a further row of the same URL says what came of it
     parents = pc.list_parent_indices(index["parts"].combine_chunks())
     groups = pc.list_flatten(index["parts"].combine_chunks())
     return index.select(LINK_SCHEMA.names).take(parents).append_column("group", groups)

@@ -32,14 +32,19 @@ ARCHIVE_SCHEMA = pa.schema(
 REQUEST_SCHEMA = pa.schema(
     [
         pa.field("url", pa.string(), nullable=False),
+        pa.field("location", pa.string(), nullable=False),
+        pa.field("hops", pa.int32(), nullable=False),
+        pa.field("refused", pa.string()),
         pa.field("parts", pa.list_(pa.string()), nullable=False),
-        pa.field("status", pa.int32()),
+        pa.field("archive_status", pa.int32()),
         pa.field("warc_path", pa.string()),
         pa.field("warc_offset", pa.int64()),
         pa.field("crawled_at", TIME),
     ]
 )
-"""`images/requests/`: each image URL of the run once, the parts whose documents show it, its place in the archive."""
+"""`images/requests/`: each image URL of the run once, and the parts whose documents show it. `location` is what is
+asked for: the URL or, after `hops` redirects, where another host sent us. `refused` is the status of a URL that is not
+to be asked for. The rest is its place in the archive."""
 
 PLACE_TYPE = pa.struct(
     [
@@ -54,6 +59,13 @@ IMAGE_FIELDS = [
     pa.field("url", pa.string(), nullable=False),
     pa.field("status", pa.string(), nullable=False),
     pa.field("fetched_at", TIME),
+    pa.field("http_status", pa.int32()),
+    pa.field("final_url", pa.string()),
+    pa.field("hops", pa.int32()),
+    pa.field("attempts", pa.int32()),
+    pa.field("seconds", pa.float32()),
+    pa.field("transient", pa.bool_()),
+    pa.field("consent", pa.string()),
     pa.field("sha256", pa.string()),
     pa.field("mime", pa.string()),
     pa.field("width", pa.int32()),
@@ -66,7 +78,8 @@ IMAGE_FIELDS = [
     pa.field("place", PLACE_TYPE),
 ]
 INDEX_SCHEMA = pa.schema([*IMAGE_FIELDS, pa.field("parts", pa.list_(pa.string()), nullable=False)])
-"""`images/index/`: what became of each requested URL."""
+"""`images/index/`: what became of each requested URL. From `http_status` to `consent`: of URLs that were asked for, see
+`pipeline.images.host.Outcome`; `attempts` is 0 where the archive had the image or nothing was to be asked."""
 
 LINK_SCHEMA = pa.schema(IMAGE_FIELDS)
 """`images/links/`: the index's rows for the image URLs of one part's documents."""
