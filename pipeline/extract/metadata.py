@@ -124,7 +124,8 @@ def _opt_out(page: Page) -> list[str]:
     for meta in page.meta:
         name, content = (meta.get("name") or "").strip().lower(), (meta.get("content") or "").lower()
         if name in _ROBOTS:
-            marks |= OPT_OUT_WORDS & set(re.split(r"[\s,;]+", content[:1000]))
+            words = set(re.split(r"[\s,;]+", content[:1000]))
+            marks |= OPT_OUT_WORDS & (words | {"noindex"} if "none" in words else words)
         elif name == "tdm-reservation" and content.strip() == "1":
             marks.add(name)
     return sorted(marks)

@@ -8,12 +8,13 @@ tags of pages are read by `pipeline.extract.metadata`. A mark refuses; nothing t
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 TDM_FILE = "/.well-known/tdmrep.json"
 TDM = "tdm-reservation"
+DIRECTIVES = ("noai", "noimageai", "noindex", "noimageindex")
 MAX_TDM_BYTES = 500 * 1024
 
 _WITH_VALUE = ("max-snippet", "max-image-preview", "max-video-preview", "unavailable_after")
@@ -32,10 +33,17 @@ def refused_directive(headers: Iterable[str], agent: str, refuse: Collection[str
             if colon and name.strip() not in _WITH_VALUE:
                 addressed = name.strip() in ("*", agent.lower())
                 name = rest
-            directive = name.strip()
-            if addressed and (directive in refuse or (directive == "none" and "noindex" in refuse)):
+            directive = "noindex" if name.strip() == "none" else name.strip()
+            if addressed and directive in refuse:
                 return directive
     return None
+
+
+def page_marks(headers: Mapping[str, str], agent: str) -> set[str]:
+    """The marks that a page's HTTP headers (names in lower case) carry; see `InterleavedDocument.opt_out`."""
+    tags = [headers.get("x-robots-tag", "")]
+    marks = {mark for mark in DIRECTIVES if refused_directive(tags, agent, [mark]) is not None}
+    return marks | ({TDM} if TDM in headers and header_reserves([headers[TDM]]) else set())
 
 
 def header_reserves(values: Iterable[str]) -> bool:

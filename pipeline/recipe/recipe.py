@@ -47,8 +47,8 @@ class Recipe(Section):
 
 
 STAGE_FIELDS: dict[str, tuple[str, ...]] = {
-    "extract": ("extract", "fetch.max_image_mib"),
-    "filter": ("urls.pages", "rules.languages", "rules.document"),
+    "extract": ("extract", "fetch.agent", "fetch.max_image_mib"),
+    "filter": ("urls.pages", "consent", "rules.languages", "rules.document"),
     "deduplicate": (),
     "duplicates": (),
     "unique": (),
@@ -67,10 +67,10 @@ STAGE_FIELDS: dict[str, tuple[str, ...]] = {
         "images",
     ),
     "links": (),
-    "join": ("rules.image", "dataset"),
+    "join": ("rules.image", "consent.opt_out", "dataset"),
     "assemble": ("dataset",),
 }
 """What each stage's own result depends on, besides its inputs, which the ledger names by their content's hash."""
 
-RESULT_FIELDS = ("crawl", "extract", "urls", "rules", "fetch", "images", "dataset")
+RESULT_FIELDS = ("crawl", "extract", "urls", "rules", "fetch", "consent", "images", "dataset")
 """All that can change a dataset; `execution` cannot."""

@@ -16,6 +16,7 @@ from pipeline.crawl.warc import read_archive
 from pipeline.crawl.warc_record import Fault, WarcRecord
 from pipeline.executor import Part
 from pipeline.extract import extract_page
+from pipeline.images.consent import page_marks
 from pipeline.parquet import RowWriter
 from pipeline.recipe import Extract, Recipe
 from pipeline.signals.document import measure
@@ -87,7 +88,7 @@ def _document(attempt: Attempt, record: WarcRecord, recipe: Recipe) -> Interleav
     attempt.counters["pages"] += 1
     dropped: Counter[str] = Counter()
     try:
-        found = page_document(record, recipe.extract, dropped)
+        found = page_document(record, recipe.extract, dropped, agent=recipe.fetch.agent)
     except BodyError as error:
         found = str(error)
         _note(attempt, _fault(record, found, ""))
@@ -127,9 +128,11 @@ def _sniffed(block: bytes) -> str:
 
 
 def page_document(
-    record: WarcRecord, settings: Extract, dropped: Counter[str] | None = None
+    record: WarcRecord, settings: Extract, dropped: Counter[str] | None = None, *, agent: str = ""
 ) -> InterleavedDocument | str:
     """The page's document, measured, or the reason why there is none; `dropped` counts what the extractor left out.
+
+    `agent` is the name that directives of the page's headers may address.
 
     Raises `BodyError` for a body that cannot be read.
     """
@@ -147,6 +150,7 @@ def page_document(
     return replace(
         found,
         document_id="",  # made again, from URL and crawl time
+        opt_out=sorted({*found.opt_out, *page_marks(record.http_headers, agent)}),
         crawled_at=record.crawled_at,
         warc_path=record.path,
         warc_offset=record.offset,

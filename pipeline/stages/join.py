@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 from pipeline.attempt import Attempt
 from pipeline.dataset.split import SPLITS, split_of
 from pipeline.executor import Part
+from pipeline.images.opt_out import OPTED_OUT, OptOut
 from pipeline.parquet import RowWriter
-from pipeline.recipe import Recipe, Rules
+from pipeline.recipe import Recipe
 from pipeline.rules import first_broken
 from pipeline.run import Run
 from pipeline.stages.tables import JOINED_SCHEMA
@@ -31,7 +32,7 @@ FILLED = ("status", "fetched_at", "sha256", "mime", "width", "height", "phash")
 
 def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     """Read `documents/unique`, `images/links`; write `documents/joined`."""
-    links = _Links(attempt.run, part.name, recipe.rules)
+    links = _Links(attempt.run, part.name, recipe)
     chunks = {split: Chunks(recipe.dataset.shard_mib * 2**20) for split in SPLITS}
     with ExitStack() as files:
         writers = {}
@@ -80,22 +81,26 @@ class Chunks:
 class _Links:
     """What became of the part's image URLs."""
 
-    def __init__(self, run: Run, part: str, rules: Rules):
-        self._rules = rules
+    def __init__(self, run: Run, part: str, recipe: Recipe):
+        self._rules = recipe.rules
+        self._opt_out = OptOut.from_files(recipe.consent.opt_out)
         self._by_url = {row["url"]: row for row in _rows_if_there(run, f"images/links/{part}.parquet")}
 
     def fill(self, image: dict[str, Any] | None) -> dict[str, Any] | None:
         """Write what is known of the image into it; its place in the store if it is to be in the dataset."""
-        if image is None or image["status"] == VIDEO:
+        if image is None or image["status"] is not None:  # a video, or left out before the fetch
             return None
         link = self._by_url[without_fragment(image["url"])]
         image |= {name: link[name] for name in FILLED}
-        if image["status"] == OK and (broken := self._broken_rule(link)):
-            image["status"] = broken
-        place: dict[str, Any] | None = link["place"] if image["status"] == OK else None
+        reason = self._reason(link) if link["status"] == OK else None
+        image["status"] = reason or link["status"]
+        place: dict[str, Any] | None = link["place"] if reason is None else None
         return place
 
-    def _broken_rule(self, link: dict[str, Any]) -> str | None:
+    def _reason(self, link: dict[str, Any]) -> str | None:
+        """Why an image that was fetched is not in the dataset; a list may have grown since it was."""
+        if link["final_url"] is not None and self._opt_out.covers(link["final_url"]):
+            return OPTED_OUT
         return first_broken(self._rules.image, link["signals"])
 
 
