@@ -29,7 +29,7 @@ from pipeline.urls import host_of, without_fragment
 from schemas.table import to_table
 
 DECLARED_TOO_SMALL = "declared_too_small"
-_ROWS = pa.schema(
+ROWS = pa.schema(
     [
         ("group", pa.string()),
         ("part", pa.string()),
@@ -62,7 +62,7 @@ def grouping(fingerprint: str, groups: int, recipe: Recipe, refusal: Callable[[s
         for row in (*wanted, *found):
             row["url"] = without_fragment(row["url"])
             row["group"] = group_of(row["url"], groups)
-        return pa.Table.from_pylist([*wanted, *found], schema=_ROWS)
+        return pa.Table.from_pylist([*wanted, *found], schema=ROWS)
 
     def gather(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
         requests = list(_requests(group, refusal))

@@ -171,8 +171,14 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "urls.pages": ({"urls": {"pages": {"words": ["casino"]}}}, {"filter"}),
     "rules.languages": ({"rules": {"languages": ["de"]}}, {"filter"}),
     "rules.document": ({"rules": {"document": {"words": {"min": 5}}}}, {"filter"}),
-    "rules.image": ({"rules": {"image": {"bytes": {"min": 5}}}}, {"join"}),
-    "fetch.urls_per_part": ({"fetch": {"urls_per_part": 5}}, {"requests", "fetch"}),
+    "rules.image": ({"rules": {"image": {"bytes": {"min": 5}}}}, {"requests", "join"}),
+    "fetch.source": ({"fetch": {"source": "web", "contact": "me@example.org"}}, {"fetch"}),
+    "fetch.agent": ({"fetch": {"agent": "Other"}}, {"extract", "fetch"}),  # pages' headers may address it, too
+    "fetch.urls_per_part": ({"fetch": {"urls_per_part": 5}}, {"requests"}),
+    "fetch.urls_per_host": ({"fetch": {"urls_per_host": 5}}, {"requests"}),
+    "fetch.host": ({"fetch": {"host": {"delay_s": 3}}}, set()),  # what was fetched in other manners stays fetched
+    "fetch.robots": ({"fetch": {"robots": False}}, {"fetch"}),
+    "consent.refuse": ({"consent": {"refuse": ["noai"]}}, {"filter", "fetch"}),
     "fetch.max_image_mib": ({"fetch": {"max_image_mib": 5}}, {"extract", "fetch"}),
     "fetch.max_megapixels": ({"fetch": {"max_megapixels": 5}}, {"fetch"}),
     "images.size": ({"images": {"size": "longest_side", "pixels": 256}}, {"fetch"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pipeline.grouping import Grouping
 from pipeline.ledger import LedgerEntry
 from pipeline.recipe import Recipe, parse_recipe
 from pipeline.run import Run
+from pipeline.stages import fetch, fetch_plan
 
 
 class InPlace:
@@ -50,10 +52,17 @@ class InPlace:
         for group in groups:
             table, counters = grouping.gather(rows.filter(pc.equal(rows["group"], group)))
             attempt.counters.update(counters)
-            with attempt.create(f"{grouping.folder}/{group}.parquet") as file:
-                pq.write_table(table, file)
-                file.rows = table.num_rows
+            for suffix, piece in grouping.pieces(table):
+                with attempt.create(f"{grouping.folder}/{group}{suffix}.parquet") as file:
+                    pq.write_table(piece, file)
+                    file.rows = piece.num_rows
         return attempt.commit("-", [], 0), groups
+
+    def fetch(self, requested: LedgerEntry, recipe: Recipe, now: datetime | None = None) -> list[LedgerEntry]:
+        """The stage `fetch` over what a grouping requested."""
+        known = self.run.entries("fetch")
+        parts = fetch_plan.plan(requested, known, "-", recipe.fetch, now or datetime.now(UTC))
+        return [known.get(part.name) or self.work(fetch.process, part, recipe) for part in parts]
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = pq.read_table(self.folder / "run" / name).to_pylist()

@@ -21,9 +21,8 @@ from PIL import Image
 from pipeline.dataset.publish import publish, sum_counters
 from pipeline.dataset.split import split_of
 from pipeline.ledger import LedgerEntry
-from pipeline.stages import assemble, deduplicate, extract, fetch, filter, join, links, requests, unique
+from pipeline.stages import assemble, deduplicate, extract, filter, join, links, requests, unique
 from pipeline.stages.join import Chunks
-from pipeline.stages.tables import ARCHIVE_SCHEMA
 from schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
 from schemas.manifest import Manifest
 
@@ -122,8 +121,10 @@ class Crawl:
         found, _ = work.gather(deduplicate.find("-", 10), kept)
         work.gather(deduplicate.by_part("-"), [found])
         distinct = {part: work.work(unique.process, part, recipe) for part in parts}
-        _, groups = work.gather(requests.grouping("-", 10, recipe.fetch.urls_per_part), [*kept, extracted])
-        fetched = [work.work(fetch.process, group, recipe) for group in groups]
+        groups = requests.group_count(10, recipe.fetch.urls_per_part)
+        wanted = requests.grouping("-", groups, recipe, requests.refusal(recipe))
+        requested, _ = work.gather(wanted, [*kept, extracted])
+        fetched = work.fetch(requested, recipe)
         work.gather(links.grouping("-"), fetched)
         joined = {part: work.work(join.process, part, recipe) for part in parts}
         shards = {
@@ -221,19 +222,18 @@ def test_the_same_crawl_of_a_page_is_one_document_wherever_it_lies(crawl: Crawl)
     assert counts["unique"]["documents_dropped.same_crawl_of_page"] == 2
 
 
-def test_an_image_that_lies_in_many_places_is_taken_from_the_first_that_has_it() -> None:
+def test_an_image_that_lies_in_many_places_is_taken_from_the_first_that_has_it(in_place: Any) -> None:
     url = f"{SITE}/1.png"
     wanted = [{"group": "0", "part": part, "url": url} for part in ("b", "a", "b")]
     places = [
-        {"group": "0", "url": url, "status": status, "warc_path": path, "warc_offset": offset}
+        {"group": "0", "url": url, "archive_status": status, "warc_path": path, "warc_offset": offset}
         for status, path, offset in ((503, "a.warc", 0), (200, "c.warc", 9), (200, "b.warc", 70), (200, "b.warc", 8))
     ]
-    schema = pa.schema([("group", pa.string()), ("part", pa.string()), *ARCHIVE_SCHEMA])
-    gather = requests.grouping("-", 1, 1).gather
+    gather = requests.grouping("-", 1, in_place.recipe(), lambda url: None).gather
     for rows in itertools.permutations(places):
-        table, counters = gather(pa.Table.from_pylist([*wanted, *rows], schema=schema))
+        table, counters = gather(pa.Table.from_pylist([*wanted, *rows], schema=requests.ROWS))
         (request,) = table.to_pylist()
-        assert (request["warc_path"], request["warc_offset"], request["status"]) == ("b.warc", 8, 200)
+        assert (request["warc_path"], request["warc_offset"], request["archive_status"]) == ("b.warc", 8, 200)
         assert (request["parts"], counters) == (["a", "b"], {"image_urls": 1})
 
 

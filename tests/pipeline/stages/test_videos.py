@@ -40,7 +40,7 @@ def test_a_video_is_not_requested_and_keeps_its_place(in_place: Any, archive_rec
     extracted(in_place, archive_record, videos=True)
     kept = in_place.work(keep, "p", in_place.recipe(rules={"languages": []}))
     in_place.work(unique, "p")
-    rows = requests.grouping("-", 2, 10).rows(in_place.run, kept)
+    rows = requests.grouping("-", 1, in_place.recipe(), lambda url: None).rows(in_place.run, kept)
     assert rows["url"].to_pylist() == [IMAGE]
     picture = {
         "mime": "image/png",
