@@ -76,6 +76,7 @@ class Client:
             auto_decompress=False,
             trust_env=False,
             trace_configs=[trace],
+            middlewares=[_once],
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
         )
@@ -139,6 +140,14 @@ class Client:
                 await places.enter_async_context(self._large)
                 large = True
         return bytes(body)
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keeps aiohttp from asking again at once after a lost connection, behind the back of politeness."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _failure(error) from error
 
 
 async def _sent(session: aiohttp.ClientSession, context: Any, parameters: object) -> None:

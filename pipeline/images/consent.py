@@ -81,7 +81,7 @@ def tdm_rules(status: int, content: bytes) -> TdmRules:
     try:
         entries = json.loads(content[:MAX_TDM_BYTES].decode("utf-8-sig"))
         return TdmRules(tuple(_rule(entry) for entry in (entries if isinstance(entries, list) else [entries])))
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return UNCLEAR_TDM_RULES
 
 
