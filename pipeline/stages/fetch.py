@@ -161,13 +161,14 @@ def _from_web(requests: list[Row], recipe: Recipe, index: _Index) -> None:
         by_location.setdefault(request["location"], []).append(request)
 
     def emit(outcome: Outcome) -> None:
-        fields = ("http_status", "final_url", "hops", "attempts", "seconds", "transient", "consent", "fetched_at")
+        fields = ("http_status", "final_url", "attempts", "seconds", "transient", "consent", "fetched_at")
         known = {name: getattr(outcome, name) for name in fields}
         for request in by_location[outcome.request.location]:
-            index.add(request, outcome.status, outcome.image, **known)
+            hops = request["hops"] + outcome.hops - outcome.request.hops
+            index.add(request, outcome.status, outcome.image, hops=hops, **known)
 
     fetch_all(
-        [Request(location=location, hops=rows[0]["hops"]) for location, rows in by_location.items()],
+        [Request(location=location, hops=max(row["hops"] for row in rows)) for location, rows in by_location.items()],
         recipe.fetch,
         recipe.consent,
         look=index.look,
