@@ -1,4 +1,9 @@
-"""Fetched bytes to what is stored of them: the one function that a fetcher calls."""
+"""Fetched bytes to what is stored of them: the one function that a fetcher calls.
+
+A picture that is neither resized nor turned keeps its bytes, but for its metadata, and is decoded once, small, for what
+is measured on it. Any other is decoded at twice the wanted size or more, brought down by means over areas (what
+img2dataset's resizer does) and encoded: JPEG, or PNG where something is transparent. See docs/images.md.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,12 @@ import hashlib
 from dataclasses import dataclass, fields
 from typing import Any
 
-from pipeline.images.decode import look_at
+from pipeline.images import raster
+from pipeline.images.decode import NoImageError, opened
+from pipeline.images.forbidden import FORBIDDEN, read_forbidden
+from pipeline.images.phash import perceptual_hash
+from pipeline.images.plan import Plan
+from pipeline.images.signals import measure
 from pipeline.recipe.images import Images
 
 
@@ -34,17 +44,35 @@ class StoredImage:
 
 
 def prepare(content: bytes, settings: Images, *, max_pixels: int) -> StoredImage:
-    """What is stored of the fetched bytes `content`. Raises `pipeline.images.decode.NoImageError` with the status."""
-    picture = look_at(content, max_pixels=max_pixels)
+    """What is stored of the fetched bytes `content`. Raises `pipeline.images.decode.NoImageError` with the status.
+
+    An image on one of the recipe's lists, by the SHA-256 of its fetched or stored bytes or by its perceptual hash, is
+    `forbidden`.
+    """
+    forbidden = read_forbidden(settings.forbidden, settings.forbidden_distance)
+    fetched_sha256 = hashlib.sha256(content).hexdigest()
+    if forbidden.has_file(fetched_sha256):
+        raise NoImageError(FORBIDDEN)
+    with opened(content, max_pixels=max_pixels) as image:
+        plan = Plan.of(image, content, settings)
+        picture = raster.shown(image, plan.factor, plan.orientation)
+        glance = raster.on_white(picture if plan.rest == 1 else picture.reduce(plan.rest))
+        phash = perceptual_hash(glance)
+        if forbidden.has_look(phash):
+            raise NoImageError(FORBIDDEN)
+        stored = plan.stored(picture)
+    sha256 = fetched_sha256 if stored.content is content else hashlib.sha256(stored.content).hexdigest()
+    if forbidden.has_file(sha256):
+        raise NoImageError(FORBIDDEN)
     return StoredImage(
-        content=content,
-        sha256=picture.sha256,
-        mime=picture.mime,
-        width=picture.width,
-        height=picture.height,
-        phash=picture.phash,
-        fetched_sha256=hashlib.sha256(content).hexdigest(),
+        content=stored.content,
+        sha256=sha256,
+        mime=stored.mime,
+        width=stored.width,
+        height=stored.height,
+        phash=phash,
+        fetched_sha256=fetched_sha256,
         fetched_bytes=len(content),
-        fetched_mime=picture.mime,
-        signals=picture.signals(len(content)),
+        fetched_mime=plan.mime,
+        signals=measure(glance, plan.width, plan.height, len(content)),
     )

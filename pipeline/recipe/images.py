@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from pipeline.list_file import NamedFile
 from pipeline.recipe.section import Section
 
 
@@ -16,7 +17,11 @@ class Images(Section):
     """`keep`: as fetched; else the side that is brought down to `pixels`."""
     pixels: int | None = Field(None, ge=16)
     quality: int = Field(95, ge=1, le=100)
-    """JPEG and WebP quality of what is encoded again: pictures that are resized or turned."""
+    """JPEG quality of what is encoded again: pictures that are resized or turned."""
+    forbidden: list[NamedFile] = []
+    """Lists of images that must not be stored: a SHA-256 or a perceptual hash (64 or 16 hex digits) a line."""
+    forbidden_distance: int = Field(0, ge=0, le=16)
+    """Bits in which a picture's perceptual hash may differ from one on the lists and still be taken for it."""
 
     @model_validator(mode="after")
     def _size_and_pixels(self) -> Self:

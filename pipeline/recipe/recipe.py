@@ -67,7 +67,7 @@ STAGE_FIELDS: dict[str, tuple[str, ...]] = {
         "images",
     ),
     "links": (),
-    "join": ("rules.image", "consent.opt_out", "dataset"),
+    "join": ("rules.formats", "rules.image", "consent.opt_out", "dataset"),
     "assemble": ("dataset",),
 }
 """What each stage's own result depends on, besides its inputs, which the ledger names by their content's hash."""

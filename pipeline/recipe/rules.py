@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,8 @@ class Rules(Section):
     languages: list[Annotated[str, Field(pattern="^[a-z]{2,3}$")]] = ["en"]
     """ISO 639-1; an empty list keeps every language."""
     document: dict[str, Rule] = {}
+    formats: list[Literal["jpeg", "png", "gif", "webp"]] = []
+    """Of images, as fetched; an empty list keeps every format that is taken. The reason of a drop is `format`."""
     image: dict[str, Rule] = {
         "too_small": Rule(signal="shorter_side", min=64),
         "aspect_ratio": Rule(max=3),

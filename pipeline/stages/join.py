@@ -101,6 +101,8 @@ class _Links:
         """Why an image that was fetched is not in the dataset; a list may have grown since it was."""
         if link["final_url"] is not None and self._opt_out.covers(link["final_url"]):
             return OPTED_OUT
+        if self._rules.formats and link["fetched_mime"].removeprefix("image/") not in self._rules.formats:
+            return "format"
         return first_broken(self._rules.image, link["signals"])
 
 

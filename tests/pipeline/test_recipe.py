@@ -67,6 +67,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "rule upside down": ({"rules": {"document": {"words": {"min": 5, "max": 1}}}}, "min 5 above max 1"),
     "bound that is no number": ({"rules": {"document": {"words": {"min": float("nan")}}}}, r"words\.min = nan"),
     "a size without pixels": ({"images": {"size": "longest_side"}}, r"set images\.pixels"),
+    "an unknown format": ({"rules": {"formats": ["bmp"]}}, r"rules\.formats\.0 = 'bmp'"),
     "pixels without a size": ({"images": {"pixels": 256}}, "keeps every size, so it would do nothing"),
     "bound in quotes": ({"rules": {"document": {"words": {"min": "5"}}}}, r"words\.min = '5'"),
 }
@@ -174,6 +175,8 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "rules.image": ({"rules": {"image": {"bytes": {"min": 5}}}}, {"requests", "join"}),
     "fetch.source": ({"fetch": {"source": "web", "contact": "me@example.org"}}, {"fetch"}),
     "fetch.agent": ({"fetch": {"agent": "Other"}}, {"extract", "fetch"}),  # pages' headers may address it, too
+    "rules.formats": ({"rules": {"formats": ["png"]}}, {"join"}),
+    "images.forbidden_distance": ({"images": {"forbidden_distance": 2}}, {"fetch"}),
     "fetch.urls_per_part": ({"fetch": {"urls_per_part": 5}}, {"requests"}),
     "fetch.urls_per_host": ({"fetch": {"urls_per_host": 5}}, {"requests"}),
     "fetch.host": ({"fetch": {"host": {"delay_s": 3}}}, set()),  # what was fetched in other manners stays fetched

@@ -13,7 +13,9 @@ import pytest
 from pipeline.crawl.warc import read_archive
 from pipeline.crawl.warc_record import WarcRecord
 from pipeline.images.archive import decode_data_url, read_image
-from pipeline.images.decode import NoImageError, look_at
+from pipeline.images.decode import NoImageError
+from pipeline.images.stored import prepare
+from pipeline.recipe import Images
 
 ArchiveRecord = Callable[..., bytes]
 URL = "http://a.example/1.png"
@@ -87,7 +89,7 @@ def test_every_image_of_a_real_crawl_can_be_read_again(shared_data: Path) -> Non
         for item in read_archive(str(path), max_block_bytes=2**24):
             if isinstance(item, WarcRecord) and item.kind == "response" and item.mime in ("image/png", "image/jpeg"):
                 content = read_image(file, str(path), item.offset, item.url or "", max_bytes=2**24)
-                assert look_at(content, max_pixels=10**8).mime == item.mime
+                assert prepare(content, Images(), max_pixels=10**8).mime == item.mime
                 found += 1
     assert found > 20
 

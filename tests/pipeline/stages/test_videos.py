@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.images.signals import IMAGE_SIGNALS
 from pipeline.stages import extract, requests
 from pipeline.stages.filter import process as keep
 from pipeline.stages.join import process as join
@@ -16,7 +17,7 @@ from schemas.document import VIDEO
 SENTENCE = b"<p>The kettle is filled at the spring, and the spring is behind the house, under the old elm tree.</p>"
 PAGE = b"<html><body><main><h1>Tea</h1>%s<img src='/kettle.jpg' width=400 height=300>%s<video src='/tea.mp4'></video>%s"
 PAGE = PAGE % (SENTENCE * 3, SENTENCE * 3, SENTENCE * 3)
-SIGNALS = {"shorter_side": 90, "longer_side": 90, "aspect_ratio": 1, "bytes": 9, "colour_range": 9}
+SIGNALS = {**dict.fromkeys(IMAGE_SIGNALS, 1), "shorter_side": 90, "longer_side": 90}
 IMAGE = "http://site.example/kettle.jpg"
 
 

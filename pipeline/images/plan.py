@@ -1,0 +1,108 @@
+"""How one picture is decoded and what is stored of it, decided from its header and the recipe."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Self
+
+from PIL import Image
+
+from pipeline.images import raster
+from pipeline.images.decode import MIME_OF_FORMAT, NoImageError
+from pipeline.images.metadata import StructureError, TooManyScansError, without_metadata
+from pipeline.images.resize import resized, target_size
+from pipeline.recipe.images import Images
+
+ENCODED_PIXELS = 16_000_000
+"""A larger picture that has to be encoded whole is first brought down by 2, 4 or 8, so that memory stays bounded."""
+JPEG_MAX_SIDE = 65_500
+"""Of libjpeg."""
+PROFILE_SPACES = {"RGB": b"RGB ", "RGBA": b"RGB ", "L": b"GRAY"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A file for the store."""
+
+    content: bytes
+    mime: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What becomes of one picture."""
+
+    mime: str
+    orientation: int
+    width: int
+    """Pixels, as a viewer shows the picture as fetched."""
+    height: int
+    kept: bytes | None
+    """The bytes to store as they are, without metadata; None if the picture has to be encoded."""
+    target: tuple[int, int] | None
+    """The size to bring the picture down to, if it is to be resized."""
+    factor: int
+    """By which its sides are brought down while it is decoded."""
+    rest: int
+    """By which they are brought down further for the glance."""
+    quality: int
+    profile: bytes | None
+
+    @classmethod
+    def of(cls, image: Image.Image, content: bytes, settings: Images) -> Self:
+        """The plan for an opened picture. Raises `NoImageError` for one made to keep the decoder busy."""
+        orientation = raster.orientation_of(image)
+        width, height = image.size if orientation < 5 else image.size[::-1]
+        target = target_size(width, height, settings.size, settings.pixels)
+        clean = _without_metadata(content, image.format or "")
+        kept = clean if target is None and orientation == 1 else None
+        glance = raster.glance_factor(width, height)
+        factor = glance if kept is not None else min(glance, _encoding_factor(width, height, target))
+        return cls(
+            mime=MIME_OF_FORMAT[image.format or ""],
+            orientation=orientation,
+            width=width,
+            height=height,
+            kept=kept,
+            target=target,
+            factor=factor,
+            rest=glance // factor,
+            quality=settings.quality,
+            profile=image.info.get("icc_profile"),
+        )
+
+    def stored(self, picture: Image.Image) -> Stored:
+        """The file for the store; `picture` is the decoded one, its sides brought down by `factor`."""
+        if self.kept is not None:
+            return Stored(content=self.kept, mime=self.mime, width=self.width, height=self.height)
+        if self.target is not None:
+            picture = resized(picture, self.target)
+        jpeg = picture.mode != "RGBA" and max(picture.size) <= JPEG_MAX_SIDE
+        file = io.BytesIO()
+        profile = self.profile if self.profile and self.profile[16:20] == PROFILE_SPACES[picture.mode] else None
+        if jpeg:
+            picture.save(file, "JPEG", quality=self.quality, icc_profile=profile)
+        else:
+            picture.save(file, "PNG", icc_profile=profile)
+        mime = "image/jpeg" if jpeg else "image/png"
+        return Stored(content=file.getvalue(), mime=mime, width=picture.width, height=picture.height)
+
+
+def _without_metadata(content: bytes, form: str) -> bytes | None:
+    """None for a file whose structure cannot be followed: if it decodes, it is encoded again."""
+    try:
+        return without_metadata(content, form)
+    except TooManyScansError as error:
+        raise NoImageError("too_many_scans") from error
+    except StructureError:
+        return None
+
+
+def _encoding_factor(width: int, height: int, target: tuple[int, int] | None) -> int:
+    """The largest that leaves twice the target's sides; without a target the smallest within `ENCODED_PIXELS`."""
+    if target is None:
+        return next((f for f in (1, 2, 4) if width * height <= ENCODED_PIXELS * f * f), 8)
+    return next(f for f in raster.FACTORS if f == 1 or min(width // target[0], height // target[1]) >= 2 * f)
