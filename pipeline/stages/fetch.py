@@ -74,8 +74,8 @@ class _Index:
         self.rows.append(row)
 
     def carry(self, request: Row, earlier: Row, content: bytes | None) -> None:
-        """Take over what an earlier build found."""
-        row = {**earlier, "parts": request["parts"]}
+        """Take over what was found before."""
+        row = {**earlier, "url": request["url"], "parts": request["parts"]}
         if content is not None:
             row["place"] = self._store.store(row["sha256"], row["mime"], content)
         self._attempt.counters["image_urls_carried_over"] += 1
@@ -96,15 +96,19 @@ class _Index:
 
 
 def _carry_over(requests: list[Row], part: Part, recipe: Recipe, run: Run, index: _Index) -> list[Row]:
-    """The requests that no earlier build settled; the others go to the index, their bytes to the new store."""
-    path = part.work["earlier"]
-    earlier = {row["url"]: row for row in _rows(run, path)} if path and run.fs.exists(run.full(path)) else {}
+    """The requests that nothing settled yet; the others go to the index, their bytes to the new store.
+
+    Settled by an earlier build, under the request's URL, or by an earlier wave of this one, under its location.
+    """
+    earlier = {row["url"]: row for row in _rows(run, part.work["earlier"])}
+    settled = {row["url"]: row for name in part.work["settled"] for row in _rows(run, name)}
     too_old = datetime.fromisoformat(part.work["now"]) - timedelta(days=recipe.fetch.retry_after_days)
     left = []
     with StoreReader(run) as store:
         for request in requests:
-            row = earlier.get(request["url"])
-            if row is None or request["refused"] or (row["transient"] and row["fetched_at"] <= too_old):
+            row = earlier.get(request["url"]) or settled.get(request["location"])
+            again = row is None or (row["transient"] and row["fetched_at"] <= too_old)
+            if row is None or again or row["status"] == REDIRECTED or request["refused"]:
                 left.append(request)
             else:
                 index.carry(request, row, store.read(row["place"]) if row["place"] else None)
@@ -178,6 +182,9 @@ def _from_web(requests: list[Row], recipe: Recipe, index: _Index) -> None:
 
 
 def _rows(run: Run, name: str) -> list[Row]:
+    """A file's rows; none if a grouping had nothing to write there."""
+    if not run.fs.exists(run.full(name)):
+        return []
     with run.fs.open(run.full(name), "rb") as file:
         rows: list[Row] = pq.read_table(file).to_pylist()
     return rows

@@ -11,6 +11,7 @@ A redirect to another host is not followed by the task that meets it, as it does
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import PurePath
 
@@ -31,15 +32,35 @@ EARLIER = "images/earlier"
 
 
 def plan(
-    requested: LedgerEntry, known: dict[str, LedgerEntry], fingerprint: str, fetch: Fetch, now: datetime
+    requested: LedgerEntry,
+    known: dict[str, LedgerEntry],
+    fingerprint: str,
+    fetch: Fetch,
+    now: datetime,
+    settled: Iterable[str] = (),
 ) -> list[Part]:
-    """A part for each file of requests; `known` are the committed parts of the stage, by name."""
-    return [_part(output, known, fingerprint, fetch, now) for output in requested.outputs]
+    """A part for each file of requests.
+
+    `known` are the committed parts of the stage, by name; `settled` the parts of the waves before: where a redirect
+    leads to what one of them has asked for, it is not asked for again.
+    """
+    parts = [_part(output, known, fingerprint, fetch, now) for output in requested.outputs]
+    by_group: dict[str, list[str]] = {}
+    for name in sorted(settled):
+        by_group.setdefault(_group(name), []).append(f"images/index/{name}.parquet")
+    for part in parts:
+        part.work["settled"] = by_group.get(_group(part.name), [])
+    return parts
+
+
+def _group(name: str) -> str:
+    """The group of hosts that a part's or a file's name begins with."""
+    return name.partition("-")[0]
 
 
 def _part(output: Output, known: dict[str, LedgerEntry], fingerprint: str, fetch: Fetch, now: datetime) -> Part:
     stem = PurePath(output.path).stem
-    group = stem.partition("-")[0]
+    group = _group(stem)
     asked = hashlib.sha256(f"{fingerprint} {output.path} {output.sha256}".encode()).hexdigest()[:8]
     name = f"{stem}-{asked}"
     time = max((int(other.rpartition(".")[2]) for other in known if other.startswith(f"{name}.")), default=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -58,10 +58,17 @@ class InPlace:
                     file.rows = piece.num_rows
         return attempt.commit("-", [], 0), groups
 
-    def fetch(self, requested: LedgerEntry, recipe: Recipe, now: datetime | None = None) -> list[LedgerEntry]:
-        """The stage `fetch` over what a grouping requested."""
+    def fetch(
+        self,
+        requested: LedgerEntry,
+        recipe: Recipe,
+        now: datetime | None = None,
+        settled: Iterable[LedgerEntry] = (),
+    ) -> list[LedgerEntry]:
+        """One wave of the stage `fetch` over what a grouping requested."""
         known = self.run.entries("fetch")
-        parts = fetch_plan.plan(requested, known, "-", recipe.fetch, now or datetime.now(UTC))
+        names = [entry.part for entry in settled]
+        parts = fetch_plan.plan(requested, known, "-", recipe.fetch, now or datetime.now(UTC), names)
         return [known.get(part.name) or self.work(fetch.process, part, recipe) for part in parts]
 
     def rows(self, name: str) -> list[dict[str, Any]]:

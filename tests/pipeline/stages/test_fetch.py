@@ -117,7 +117,7 @@ class Web:
             work.gather(fetch_plan.earlier("-", self.groups), list(known.values()))
         self.entries: list[LedgerEntry] = []
         for wave in range(1, 7):
-            found = work.fetch(requested, recipe, now)
+            found = work.fetch(requested, recipe, now, settled=self.entries)
             self.entries += found
             if not any(entry.counters.get("redirects") for entry in found):
                 break
@@ -220,6 +220,16 @@ def test_a_redirect_to_another_host_is_asked_on_by_the_owner_of_that_host(web: W
     assert site.images_asked()["b.test/picture.png"] == site.images_asked()["c.test/end.png"] == 1
     assert "b.test/private/1.png" not in site.asked
     assert (web.counters()["image_urls"], web.counters()["redirects"]) == (4, 5)
+
+
+def test_a_redirect_to_what_was_asked_for_already_is_not_asked_for_again(web: Web, site: Site) -> None:
+    far = site.url("b.test", "/picture.png")
+    site.answers |= {("a.test", "/1.png"): (302, {"Location": far}, b""), ("b.test", "/picture.png"): ok()}
+    found = web.build([site.url("a.test", "/1.png"), far])
+    assert {row["status"] for row in found.values()} == {"ok"}
+    assert len({row["sha256"] for row in found.values()}) == 1
+    assert found[site.url("a.test", "/1.png")]["final_url"] == far
+    assert site.images_asked() == {"a.test/1.png": 1, "b.test/picture.png": 1}
 
 
 def test_redirects_come_to_an_end(web: Web, site: Site) -> None:
