@@ -14,6 +14,7 @@ from pipeline.crawl.paths import archive_files
 from pipeline.dataset.publish import publish, sum_counters
 from pipeline.executor import Executor, Part, Stage
 from pipeline.grouping import Grouping, work_off
+from pipeline.images.forbidden import read_forbidden
 from pipeline.ledger import LedgerEntry
 from pipeline.progress import Progress
 from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe
@@ -44,7 +45,8 @@ def build(recipe: Recipe, path: str, *, address: str | None = None, progress: Pr
 def check_lists(recipe: Recipe) -> None:
     """Read the lists that the recipe names, so that a wrong one ends the build before anything is written."""
     BlockList.from_recipe(recipe.urls.pages)
-    BlockList.from_recipe(recipe.urls.images)
+    requests.refusal(recipe)
+    read_forbidden(recipe.images.forbidden, recipe.images.forbidden_distance)
     recipe.digest(RESULT_FIELDS)
 
 
@@ -82,7 +84,7 @@ class _Build:
         for wave in itertools.count(1):
             known, now = self.executor.run.entries("fetch"), datetime.now(UTC)
             (entry,) = requested.values()
-            parts = fetch_plan.plan(entry, known, stage.fingerprint, self.recipe.fetch, now)
+            parts = fetch_plan.plan(entry, known, stage.fingerprint, self.recipe.fetch, now, settled=fetched)
             planned += parts
             self._bring_earlier(stage, known, parts, planned, groups)
             found = self.executor.work_off(stage, parts)
