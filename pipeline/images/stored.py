@@ -8,8 +8,12 @@ img2dataset's resizer does) and encoded: JPEG, or PNG where something is transpa
 from __future__ import annotations
 
 import hashlib
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
+from threading import Lock
 from typing import Any
+
+from PIL import Image
 
 from pipeline.images import raster
 from pipeline.images.decode import NoImageError, opened
@@ -18,6 +22,9 @@ from pipeline.images.phash import perceptual_hash
 from pipeline.images.plan import Plan
 from pipeline.images.signals import measure
 from pipeline.recipe.images import Images
+
+LARGE_PIXELS = 8_000_000
+_large = Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +60,7 @@ def prepare(content: bytes, settings: Images, *, max_pixels: int) -> StoredImage
     fetched_sha256 = hashlib.sha256(content).hexdigest()
     if forbidden.has_file(fetched_sha256):
         raise NoImageError(FORBIDDEN)
-    with opened(content, max_pixels=max_pixels) as image:
+    with opened(content, max_pixels=max_pixels) as image, _turn(image):
         plan = Plan.of(image, content, settings)
         picture = raster.shown(image, plan.factor, plan.orientation)
         glance = raster.on_white(picture if plan.rest == 1 else picture.reduce(plan.rest))
@@ -76,3 +83,8 @@ def prepare(content: bytes, settings: Images, *, max_pixels: int) -> StoredImage
         fetched_mime=plan.mime,
         signals=measure(glance, plan.width, plan.height, len(content)),
     )
+
+
+def _turn(image: Image.Image) -> AbstractContextManager[object]:
+    """Of the large pictures one at a time is decoded, whatever the number of threads: each may take 600 MiB."""
+    return _large if image.width * image.height > LARGE_PIXELS else nullcontext()
