@@ -50,6 +50,7 @@ class Plan:
     """By which they are brought down further for the glance."""
     quality: int
     profile: bytes | None
+    """The picture's ICC profile, which goes along if the picture's channels are still what it speaks of."""
 
     @classmethod
     def of(cls, image: Image.Image, content: bytes, settings: Images) -> Self:
@@ -71,7 +72,7 @@ class Plan:
             factor=factor,
             rest=glance // factor,
             quality=settings.quality,
-            profile=image.info.get("icc_profile"),
+            profile=None if image.mode == "CMYK" else image.info.get("icc_profile"),
         )
 
     def stored(self, picture: Image.Image) -> Stored:
@@ -80,6 +81,7 @@ class Plan:
             return Stored(content=self.kept, mime=self.mime, width=self.width, height=self.height)
         if self.target is not None:
             picture = resized(picture, self.target)
+        picture.info = {}  # Pillow would write a comment that it found
         jpeg = picture.mode != "RGBA" and max(picture.size) <= JPEG_MAX_SIDE
         file = io.BytesIO()
         profile = self.profile if self.profile and self.profile[16:20] == PROFILE_SPACES[picture.mode] else None
