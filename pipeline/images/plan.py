@@ -15,7 +15,8 @@ from pipeline.images.resize import resized, target_size
 from pipeline.recipe.images import Images
 
 ENCODED_PIXELS = 16_000_000
-"""A larger picture that has to be encoded whole is first brought down by 2, 4 or 8, so that memory stays bounded."""
+"""A larger picture that has to be encoded whole is first brought down by 2, 4 or 8, so that memory stays bounded; of
+CMYK a quarter, since a progressive JPEG of it takes 8 bytes a pixel before the first is decoded."""
 JPEG_MAX_SIDE = 65_500
 """Of libjpeg."""
 PROFILE_SPACES = {"RGB": b"RGB ", "RGBA": b"RGB ", "L": b"GRAY"}
@@ -61,7 +62,8 @@ class Plan:
         clean = _without_metadata(content, image.format or "")
         kept = clean if target is None and orientation == 1 else None
         glance = raster.glance_factor(width, height)
-        factor = glance if kept is not None else min(glance, _encoding_factor(width, height, target))
+        at_once = ENCODED_PIXELS // 4 if image.mode == "CMYK" else ENCODED_PIXELS
+        factor = glance if kept is not None else min(glance, _encoding_factor(width, height, target, at_once))
         return cls(
             mime=MIME_OF_FORMAT[image.format or ""],
             orientation=orientation,
@@ -103,8 +105,8 @@ def _without_metadata(content: bytes, form: str) -> bytes | None:
         return None
 
 
-def _encoding_factor(width: int, height: int, target: tuple[int, int] | None) -> int:
-    """The largest that leaves twice the target's sides; without a target the smallest within `ENCODED_PIXELS`."""
+def _encoding_factor(width: int, height: int, target: tuple[int, int] | None, max_pixels: int) -> int:
+    """The largest that leaves twice the target's sides; without a target the smallest within `max_pixels`."""
     if target is None:
-        return next((f for f in (1, 2, 4) if width * height <= ENCODED_PIXELS * f * f), 8)
+        return next((f for f in (1, 2, 4) if width * height <= max_pixels * f * f), 8)
     return next(f for f in raster.FACTORS if f == 1 or min(width // target[0], height // target[1]) >= 2 * f)

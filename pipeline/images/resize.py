@@ -8,11 +8,8 @@ it, by bilinear interpolation, then down by means over squares: half the time, a
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from PIL import Image
-
-cv2.setNumThreads(1)  # a part is one core's work; cv2 would take all of them for each picture
 
 
 def target_size(width: int, height: int, size: str, pixels: int | None) -> tuple[int, int] | None:
@@ -30,6 +27,9 @@ def target_size(width: int, height: int, size: str, pixels: int | None) -> tuple
 
 def resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     """A picture of mode L, RGB or RGBA, brought to `size`; transparent colours do not bleed into what is seen."""
+    import cv2  # 40 MiB that a run without resizing does not need
+
+    cv2.setNumThreads(1)  # a part is one core's work; cv2 would take all of them for each picture
     mode = "RGBa" if picture.mode == "RGBA" else picture.mode
     pixels = np.asarray(picture if mode == picture.mode else picture.convert(mode))
     times = max(2, round(min(picture.width / size[0], picture.height / size[1])))

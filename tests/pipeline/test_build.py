@@ -21,7 +21,7 @@ from warcio.archiveiterator import ArchiveIterator
 from pipeline.build import build
 from pipeline.crawl.sample import write_sample_crawl
 from pipeline.errors import InputError
-from pipeline.recipe import Recipe, load_recipe, parse_recipe
+from pipeline.recipe import RESULT_FIELDS, Recipe, load_recipe, parse_recipe
 from pipeline.run import Run
 from schemas.manifest import Manifest
 
@@ -145,7 +145,7 @@ def test_a_run_whose_driver_is_killed_resumes_to_the_same_bytes(
     run, path = tmp_path / "run", tmp_path / "recipe.yaml"
     path.write_text(recipe.to_yaml())
     command = [sys.executable, "-m", "cli", "build", str(path), "--run", str(run)]
-    started = {"extract": "run.json", "requests": "ledger/duplicates/all.json", "assemble": "ledger/links/all.json"}
+    started = {"extract": "run.json", "requests": "ledger/deduplicate/all.json", "assemble": "ledger/links/all.json"}
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
     while not (run / started[stage]).exists() and time.monotonic() < deadline:
@@ -214,9 +214,7 @@ def test_the_shipped_recipe_is_the_default(crawl: Path) -> None:
 
 def test_the_frozen_recipe_builds_the_same_again(unbroken: tuple[Path, Manifest]) -> None:
     run, manifest = unbroken
-    assert load_recipe(str(run / "recipe.yaml")).digest(("crawl", "extract", "rules", "fetch", "dataset")) == (
-        manifest.recipe_sha256
-    )
+    assert load_recipe(str(run / "recipe.yaml")).digest(RESULT_FIELDS) == (manifest.recipe_sha256)
     assert json.loads((run / "dataset/dataset.json").read_text())["recipe_sha256"] == manifest.recipe_sha256
 
 

@@ -178,19 +178,22 @@ def test_bytes_that_give_no_picture_give_the_reason(content: bytes, status: str)
         look(content)
 
 
-def test_every_file_of_the_real_world_gives_a_picture_or_a_reason(shared_data: Path) -> None:
-    files = [path for path in sorted((shared_data / "images").rglob("*")) if path.is_file()]
+@pytest.mark.parametrize("settings", [Images(), Images(size="longest_side", pixels=96)], ids=["kept", "resized"])
+def test_every_file_of_the_real_world_gives_a_picture_or_a_reason(shared_data: Path, settings: Images) -> None:
     pictures, statuses = 0, set()
-    for path in files:
+    for path in (path for path in (shared_data / "images").rglob("*") if path.is_file()):
         try:
-            found = look(path.read_bytes())
+            found = prepare(path.read_bytes(), settings, max_pixels=MEGAPIXELS)
         except NoImageError as error:
             statuses.add(str(error))
-        else:
-            pictures += 1
-            assert found.width > 0
-            assert 0 <= found.signals["colour_range"] <= 255
-    assert pictures > 250
+            continue
+        pictures += 1
+        with Image.open(io.BytesIO(found.content)) as image:
+            assert (found.width, found.height) == image.size, path
+            assert not image.getexif(), path
+            assert settings.pixels is None or max(image.size) <= settings.pixels, path
+        assert 0 <= found.signals["colour_range"] <= 255
+    assert pictures > 280
     assert statuses == {"unsupported_format", "not_an_image", "undecodable"}
 
 
