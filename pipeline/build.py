@@ -12,19 +12,35 @@ from pathlib import PurePath
 from pipeline.blocklist import BlockList
 from pipeline.crawl.paths import archive_files
 from pipeline.dataset.publish import publish, sum_counters
-from pipeline.executor import Executor, Part, Stage
-from pipeline.grouping import Grouping, work_off
+from pipeline.dedup.evaluation_files import evaluation_inputs
+from pipeline.executor import Executor, Part, Stage, StageFailed
+from pipeline.grouping import ALL, Grouping, work_off
 from pipeline.images.forbidden import read_forbidden
-from pipeline.ledger import LedgerEntry
+from pipeline.ledger import LedgerEntry, Output
 from pipeline.progress import Progress
-from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe
+from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, stages_of
 from pipeline.run import Run
-from pipeline.stages import assemble, deduplicate, extract, fetch, fetch_plan, filter, join, links, requests, unique
+from pipeline.stages import (
+    assemble,
+    deduplicate,
+    evaluation,
+    extract,
+    fetch,
+    fetch_plan,
+    filter,
+    fingerprint,
+    frequent,
+    join,
+    links,
+    repeated,
+    requests,
+    unique,
+)
 from schemas.manifest import Manifest
 
 Entries = dict[str, LedgerEntry]
 
-STAGE_VERSIONS = {**dict.fromkeys(STAGE_FIELDS, 1), "fetch": 2}
+STAGE_VERSIONS = {**dict.fromkeys(STAGE_FIELDS, 1), "fetch": 2, "deduplicate": 2}
 """Raised for a stage whose code would now give another result; its parts are then redone."""
 
 
@@ -35,9 +51,10 @@ def build(recipe: Recipe, path: str, *, address: str | None = None, progress: Pr
     """
     files = archive_files(recipe.crawl.paths, prefix=recipe.crawl.prefix)
     check_lists(recipe)
+    evaluated = evaluation_inputs(recipe.duplicates.evaluation)
     run = Run.create(path)
     run.write_if_changed("recipe.yaml", recipe.to_yaml())
-    manifest = _Build(recipe, Executor(run, recipe, progress or Progress(), address)).work(files)
+    manifest = _Build(recipe, Executor(run, recipe, progress or Progress(), address)).work(files, evaluated)
     run.remove("tmp")
     return manifest
 
@@ -56,20 +73,58 @@ class _Build:
     executor: Executor
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def work(self, files: dict[str, int | None]) -> Manifest:
+    def work(self, files: dict[str, int | None], evaluated: list[str]) -> Manifest:
         """The stages in order. Each takes what the one before has committed, named by its content's hash."""
         extracted = self._stage("extract", extract.process, [_archive_part(*file) for file in files.items()])
         kept = self._stage("filter", filter.process, _following(extracted))
-        found = self._group(
-            deduplicate.find(self._fingerprint("deduplicate"), self._count("filter", "documents")), kept
-        )
-        copies = self._group(deduplicate.by_part(self._fingerprint("duplicates")), found)
-        distinct = self._stage("unique", unique.process, _following(kept, copies))
+        self._forget_what_is_off()
+        known = self._evaluation(evaluated)
+        distinct = self._unique(kept, known)
         fetched = self._fetch(_side_by_side(distinct, extracted))
         linked = self._group(links.grouping(self._fingerprint("links")), fetched)
-        joined = self._stage("join", join.process, _following(distinct, linked))
+        groupings = [linked, *self._frequent(distinct, linked)]
+        joined = self._stage("join", join.process, _following(distinct, *groupings, known=known))
         shards = self._stage("assemble", assemble.process, assemble.plan(joined, self.recipe.dataset.shard_mib))
         return publish(self.executor.run, self.recipe, shards, self.counts)
+
+    def _forget_what_is_off(self) -> None:
+        """Take out of the run what stages made that this recipe passes over."""
+        for stage in set(STAGE_FIELDS) - set(stages_of(self.recipe)):
+            for entry in self.executor.run.entries(stage).values():
+                for output in entry.outputs:
+                    self.executor.run.remove(output.path)
+            self.executor.run.remove(f"ledger/{stage}")
+
+    def _evaluation(self, inputs: list[str]) -> Entries:
+        """The evaluation sets as hashes. Without them the build ends: everything would pass as not in them."""
+        if not inputs:
+            return {}
+        known = self._stage("evaluation", evaluation.process, [Part(name=ALL, inputs=inputs)])
+        if not known:
+            raise StageFailed(f"the evaluation sets could not be read; see m3w status {self.executor.run.path}")
+        return known
+
+    def _unique(self, kept: Entries, known: Entries) -> Entries:
+        """Kept documents without copies."""
+        switches, documents = self.recipe.duplicates, self._count("filter", "documents")
+        prints = self._stage("fingerprint", fingerprint.process, _following(kept, known=known))
+        copies = self._group(
+            deduplicate.grouping(self._fingerprint("deduplicate"), switches, sorted(kept), documents), prints
+        )
+        groupings = [copies]
+        if switches.finds_repetitions:
+            counted = repeated.grouping(self._fingerprint("repeated"), switches, documents)
+            groupings.append(self._group(counted, _with_files(kept, copies)))
+        kept = {name: entry for name, entry in kept.items() if name in prints}
+        return self._stage("unique", unique.process, _following(kept, *groupings))
+
+    def _frequent(self, distinct: Entries, linked: Entries) -> list[Entries]:
+        """The grouping of images that too many documents show, if the recipe asks for it."""
+        if self.recipe.duplicates.image_documents is None:
+            return []
+        references = self._count("extract", "image_references")
+        grouping = frequent.grouping(self._fingerprint("frequent"), self.recipe.duplicates, references)
+        return [self._group(grouping, _with_files(distinct, linked))]
 
     def _fetch(self, documents: Entries) -> Entries:
         """Ask for the images, in waves: what redirects to other hosts is asked on by the tasks that own these."""
@@ -132,16 +187,29 @@ def _archive_part(path: str, size: int | None) -> Part:
     return Part(name=name, inputs=[path if size is None else f"{path} of {size} bytes"], work={"path": path})
 
 
-def _following(entries: Entries, *groupings: Entries) -> list[Part]:
-    """A part for each part of the stage before, that also reads the files which groupings wrote under its name."""
-    written = {output.path: output for grouping in groupings for entry in grouping.values() for output in entry.outputs}
-    by_part: dict[str, list[str]] = {}
-    for path, output in written.items():
-        by_part.setdefault(PurePath(path).stem, []).append(f"{path} of sha256 {output.sha256}")
+def _following(entries: Entries, *groupings: Entries, known: Entries | None = None) -> list[Part]:
+    """A part for each part of the stage before, that also reads the files which groupings wrote under its name.
+
+    And what is `known` to all parts.
+    """
+    shared = [output for entry in (known or {}).values() for output in entry.outputs]
     return [
-        Part(name=name, inputs=[*(f"{o.path} of sha256 {o.sha256}" for o in entry.outputs), *by_part.get(name, [])])
-        for name, entry in entries.items()
+        Part(name=name, inputs=[f"{output.path} of sha256 {output.sha256}" for output in (*entry.outputs, *shared)])
+        for name, entry in _with_files(entries, *groupings).items()
     ]
+
+
+def _with_files(entries: Entries, *groupings: Entries) -> Entries:
+    """Entries of a stage that also name the files which groupings wrote under their parts' names."""
+    by_part: dict[str, list[Output]] = {}
+    for grouping in groupings:
+        for entry in grouping.values():
+            for output in entry.outputs:
+                by_part.setdefault(PurePath(output.path).stem, []).append(output)
+    return {
+        name: entry.model_copy(update={"outputs": [*entry.outputs, *by_part.get(name, [])]})
+        for name, entry in entries.items()
+    }
 
 
 def _side_by_side(first: Entries, second: Entries) -> Entries:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.attempt import OutputFile
+from pipeline.run import Run
 from schemas.table import to_table
 
 ROWS = 1000
@@ -63,3 +64,12 @@ def _size(value: Any) -> int:
     if isinstance(value, list):
         return sum(map(_size, value))
     return 8
+
+
+def rows_if_there(run: Run, name: str) -> list[dict[str, Any]]:
+    """The rows of a file of the run; none where it is not there: a grouping writes no file for a part without rows."""
+    if not run.fs.exists(run.full(name)):
+        return []
+    with run.fs.open(run.full(name), "rb") as file:
+        rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+    return rows

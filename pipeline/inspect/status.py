@@ -15,15 +15,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.crawl.paths import archive_files
 from pipeline.errors import InputError
 from pipeline.ledger import FailedPart, FaultEntry, LedgerEntry
-from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, parse_recipe
+from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, parse_recipe, stages_of
 from pipeline.run import Run
 from schemas.manifest import Manifest, ManifestError
 
 EXAMPLES = 3
 """Faults named for each reason."""
-GROUPINGS = ("deduplicate", "duplicates", "requests", "links")
+GROUPINGS = ("deduplicate", "repeated", "requests", "links", "frequent")
 """Stages that bring all parts together; each is one part in the ledger."""
-OF_EACH_FILE = ("extract", "filter", "unique", "join")
+OF_EACH_FILE = ("extract", "filter", "fingerprint", "unique", "join")
 """Stages with one part for each file of the crawl."""
 
 
@@ -76,7 +76,7 @@ def run_status(run: Run) -> RunStatus:
     finished = _finished(run, recipe)
     found: dict[str, StageStatus] = {}
     entries: dict[str, dict[str, LedgerEntry]] = {}
-    for stage in STAGE_FIELDS:
+    for stage in STAGE_FIELDS if recipe is None else stages_of(recipe):
         entries[stage], failures = _read(run, stage)
         failures = {name: failed for name, failed in failures.items() if name not in entries[stage]}
         done = len(entries[stage])
@@ -129,7 +129,7 @@ def _total(
     found: dict[str, StageStatus],
 ) -> int | None:
     """How many parts the stage has or will have; None where that is not known yet."""
-    if stage in GROUPINGS:
+    if stage in GROUPINGS or stage == "evaluation":
         return 1
     if stage == "extract":
         return _files(recipe)

@@ -4,10 +4,11 @@ Every field is in `recipes/m3w.yaml` with the paper's figure where it has one. W
 on is said in `STAGE_FIELDS`; nothing else of a recipe can make a stage run again.
 """
 
+from pipeline.recipe.duplicates import Duplicates
 from pipeline.recipe.fetch import Consent, Fetch
 from pipeline.recipe.images import Images
 from pipeline.recipe.load import load_recipe, parse_recipe
-from pipeline.recipe.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe
+from pipeline.recipe.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, stages_of
 from pipeline.recipe.rules import Rules
 from pipeline.recipe.sections import Crawl, Dataset, Execution, Extract
 from pipeline.recipe.urls import BlockedUrls, Urls
@@ -19,6 +20,7 @@ __all__ = [
     "Consent",
     "Crawl",
     "Dataset",
+    "Duplicates",
     "Execution",
     "Extract",
     "Fetch",
@@ -28,4 +30,5 @@ __all__ = [
     "Urls",
     "load_recipe",
     "parse_recipe",
+    "stages_of",
 ]

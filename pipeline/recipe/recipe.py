@@ -8,6 +8,7 @@ import json
 import yaml
 
 from pipeline.list_file import by_content
+from pipeline.recipe.duplicates import Duplicates
 from pipeline.recipe.fetch import Consent, Fetch
 from pipeline.recipe.images import Images
 from pipeline.recipe.rules import Rules
@@ -23,6 +24,7 @@ class Recipe(Section):
     extract: Extract = Extract()
     urls: Urls = Urls()
     rules: Rules = Rules()
+    duplicates: Duplicates = Duplicates()
     fetch: Fetch = Fetch()
     consent: Consent = Consent()
     images: Images = Images()
@@ -33,7 +35,7 @@ class Recipe(Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
     def digest(self, fields: tuple[str, ...]) -> str:
-        """SHA-256 (hex) of the given fields, written `section` or `section.field`.
+        """SHA-256 (hex) of the given fields, written `section`, `section.field` and so on.
 
         In the recipe's order, since of two rules that an image breaks the first gives the reason. Lists that are named
         count by their content. Raises `InputError` for one that cannot be read.
@@ -41,17 +43,40 @@ class Recipe(Section):
         values = self.model_dump()
         chosen = {}
         for name in fields:
-            section, _, field = name.partition(".")
-            chosen[name] = by_content(values[section][field] if field else values[section])
+            value = values
+            for key in name.split("."):
+                value = value[key]
+            chosen[name] = by_content(value)
         return hashlib.sha256(json.dumps(chosen).encode()).hexdigest()
 
+
+COPIES = (
+    "duplicates.same_page",
+    "duplicates.same_text",
+    "duplicates.same_images",
+    "duplicates.near_text",
+    "duplicates.minhash",
+)
+REPETITIONS = ("duplicates.paragraph_documents", "duplicates.image_url_documents")
+FREQUENT_IMAGES = ("duplicates.image_documents", "duplicates.image_excess", "duplicates.image_distance")
 
 STAGE_FIELDS: dict[str, tuple[str, ...]] = {
     "extract": ("extract", "fetch.agent", "fetch.max_image_mib"),
     "filter": ("urls.pages", "consent", "rules.languages", "rules.document"),
-    "deduplicate": (),
-    "duplicates": (),
-    "unique": (),
+    "evaluation": (
+        "duplicates.evaluation.images",
+        "duplicates.evaluation.image_column",
+        "duplicates.evaluation.texts",
+        "duplicates.evaluation.text_column",
+        "duplicates.evaluation.ngram",
+        "fetch.max_megapixels",
+        "images.size",
+        "images.pixels",
+    ),
+    "fingerprint": (*COPIES, "duplicates.evaluation.texts", "duplicates.evaluation.ngram"),
+    "deduplicate": COPIES,
+    "repeated": REPETITIONS,
+    "unique": (*REPETITIONS, "duplicates.repeated_images"),
     "requests": ("fetch.urls_per_part", "fetch.urls_per_host", "rules.image", "urls.images", "consent.opt_out"),
     "fetch": (
         "fetch.source",
@@ -67,10 +92,32 @@ STAGE_FIELDS: dict[str, tuple[str, ...]] = {
         "images",
     ),
     "links": (),
-    "join": ("rules.formats", "rules.image", "consent.opt_out", "dataset"),
+    "frequent": FREQUENT_IMAGES,
+    "join": (
+        "rules.formats",
+        "rules.image",
+        "consent.opt_out",
+        *FREQUENT_IMAGES,
+        "duplicates.repeated_images",
+        "duplicates.repeated_distance",
+        "duplicates.evaluation.images",
+        "duplicates.evaluation.image_distance",
+        "dataset",
+    ),
     "assemble": ("dataset",),
 }
 """What each stage's own result depends on, besides its inputs, which the ledger names by their content's hash."""
 
-RESULT_FIELDS = ("crawl", "extract", "urls", "rules", "fetch", "consent", "images", "dataset")
+RESULT_FIELDS = ("crawl", "extract", "urls", "rules", "duplicates", "fetch", "consent", "images", "dataset")
 """All that can change a dataset; `execution` cannot."""
+
+
+def stages_of(recipe: Recipe) -> list[str]:
+    """The stages that a run of `recipe` has, in order: those that serve a switch that is off are passed over."""
+    switches = recipe.duplicates
+    off = {
+        "evaluation": switches.evaluation.images is None and switches.evaluation.texts is None,
+        "repeated": not switches.finds_repetitions,
+        "frequent": switches.image_documents is None,
+    }
+    return [stage for stage in STAGE_FIELDS if not off.get(stage)]

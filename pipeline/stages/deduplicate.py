@@ -1,8 +1,9 @@
-"""Stage `deduplicate`: the same crawl of the same page, met twice, is one document.
+"""Stage `deduplicate`: the documents to drop as copies, by part, in `duplicates/parts`: `row` and `reason`.
 
-The id of a document is a hash of URL and crawl time, so equal ids are one page that two archive files hold (or one file
-that was given twice). The copy that comes first by part and row is kept. Two groupings: all ids by a prefix of the id,
-then the copies to drop by the part that they lie in.
+Kind after kind, each a shuffle and each only if the recipe asks for it: `same_crawl_of_page` (always: two archive files
+that hold one record would give two samples of one key), `same_page`, `same_text`, `same_images`, and last
+`near_duplicate`, whose rounds are those of `pipeline.dedup.components`. Which copy stays: `pipeline.dedup.order`; the
+newest page and image set, the richest text.
 """
 
 from __future__ import annotations
@@ -10,58 +11,61 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.dedup.bytestrings import to_array
+from pipeline.dedup.copies import NEAR, by_part, keep_first, near_copies
+from pipeline.dedup.order import ID, NEWEST, RICHEST_BYTES, ranks
 from pipeline.grouping import Grouping
 from pipeline.ledger import LedgerEntry
+from pipeline.recipe import Duplicates
 from pipeline.run import Run
+from pipeline.shuffle import Rows
 
-ROWS_PER_GROUP = 1_000_000
+RICHEST = slice(0, RICHEST_BYTES)
 
 
-def find(fingerprint: str, documents: int) -> Grouping:
-    """The grouping of all document ids; `documents` is about how many there are."""
-    groups = max(1, -(-documents // ROWS_PER_GROUP))
+def grouping(fingerprint: str, switches: Duplicates, parts: list[str], documents: int) -> Grouping:
+    """The grouping of fingerprints; `parts` are all parts' names in order, `documents` is how many there are."""
+    numbers = {name: number for number, name in enumerate(parts)}
+    kinds = _kinds(switches)
+    columns = [column for column, _, _ in kinds if column != "crawl"] + (["bands"] if switches.near_text else [])
 
     def rows(run: Run, entry: LedgerEntry) -> pa.Table:
-        with run.fs.open(run.full(f"documents/kept/{entry.part}.parquet"), "rb") as file:
-            ids = pq.read_table(file, columns=["document_id"])["document_id"]
-        count = len(ids)
-        group = [f"{int(name[:8], 16) % groups:05d}" for name in ids.to_pylist()]
-        columns = {"group": pa.array(group, pa.string()), "document_id": ids, "part": [entry.part] * count}
-        return pa.table({**columns, "row": range(count)}, schema=_FOUND)
+        with run.fs.open(run.full(f"duplicates/fingerprints/{entry.part}.parquet"), "rb") as file:
+            found = pq.read_table(file)
+        rank = ranks(found, numbers[entry.part])
+        table = found.select([*columns, "reason"]).append_column("rank", to_array(rank))
+        return table.append_column("crawl", to_array(rank[:, ID]))
+
+    def steps(rows: Rows) -> Rows:
+        for column, rank, reason in kinds:
+            rows = keep_first(rows, column, rank, reason, documents)
+        if not switches.near_text:
+            return rows.map(by_part(parts))
+        rows = rows.kept()
+        near = near_copies(rows, documents, switches.minhash.bands)
+        return rows.map(by_part(parts)).beside(near.map(by_part(parts, NEAR)))
 
     return Grouping(
-        name="deduplicate", fingerprint=fingerprint, rows=rows, gather=_later_copies, folder="duplicates/found"
+        name="deduplicate",
+        fingerprint=fingerprint,
+        rows=rows,
+        steps=steps,
+        gather=_sorted,
+        folder="duplicates/parts",
     )
 
 
-_FOUND = pa.schema([("group", pa.string()), ("document_id", pa.string()), ("part", pa.string()), ("row", pa.int64())])
+def _kinds(switches: Duplicates) -> list[tuple[str, slice, str]]:
+    """Column, rank and reason of each exact kind, in order."""
+    kinds = [("crawl", NEWEST, "same_crawl_of_page")]
+    if switches.same_page:
+        kinds.append(("page", NEWEST, "same_page"))
+    if switches.same_text:
+        kinds.append(("text", RICHEST, "same_text"))
+    if switches.same_images:
+        kinds.append(("image_set", NEWEST, "same_images"))
+    return kinds
 
 
-def _later_copies(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
-    ordered = group.sort_by([("document_id", "ascending"), ("part", "ascending"), ("row", "ascending")])
-    ids = ordered["document_id"].to_pylist()
-    later = [i > 0 and ids[i] == ids[i - 1] for i in range(len(ids))]
-    copies = ordered.filter(pa.array(later, pa.bool_()))
-    return copies, {"copies": len(copies)}
-
-
-def by_part(fingerprint: str) -> Grouping:
-    """The grouping of the copies to drop by their part: `duplicates/parts/PART.parquet` holds their rows."""
-
-    def rows(run: Run, entry: LedgerEntry) -> pa.Table:
-        copies = [_read(run, output.path) for output in entry.outputs]
-        found = pa.concat_tables([_FOUND.empty_table(), *copies])
-        return pa.table({"group": found["part"], "row": found["row"]})
-
-    return Grouping(
-        name="duplicates", fingerprint=fingerprint, rows=rows, gather=_sorted_rows, folder="duplicates/parts"
-    )
-
-
-def _sorted_rows(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
-    return group.select(["row"]).sort_by("row"), {}
-
-
-def _read(run: Run, name: str) -> pa.Table:
-    with run.fs.open(run.full(name), "rb") as file:
-        return pq.read_table(file)
+def _sorted(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
+    return group.select(["row", "reason"]).sort_by("row"), {"copies": group.num_rows}

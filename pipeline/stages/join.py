@@ -1,9 +1,10 @@
 """Stage `join`: documents with what became of their images; the image rules; the split.
 
 `documents` of `unique` = `documents` + `documents_dropped.REASON`. An image that breaks a rule of `rules.image` keeps
-its place in the document under the rule's name as its status; it has no bytes in the dataset. A document without
-an `ok` image is dropped. Writes the documents of each split to a file of its own and, as facts of the ledger entry,
-the runs of rows ("chunks") of at most a shard's size that `assemble` puts together.
+its place in the document under the rule's name as its status, and a copy under its reason (see
+`pipeline.dedup.image_copies`); neither has bytes in the dataset. A document without an `ok` image is dropped. Writes
+the documents of each split to a file of its own and, as facts of the ledger entry, the runs of rows ("chunks") of at
+most a shard's size that `assemble` puts together.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import pyarrow.parquet as pq
 
 from pipeline.attempt import Attempt
 from pipeline.dataset.split import SPLITS, split_of
+from pipeline.dedup.image_copies import ImageCopies
 from pipeline.executor import Part
 from pipeline.images.opt_out import OPTED_OUT, OptOut
-from pipeline.parquet import RowWriter
+from pipeline.parquet import RowWriter, rows_if_there
 from pipeline.recipe import Recipe
 from pipeline.rules import first_broken
 from pipeline.run import Run
@@ -31,8 +33,9 @@ FILLED = ("status", "fetched_at", "sha256", "mime", "width", "height", "phash")
 
 
 def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
-    """Read `documents/unique`, `images/links`; write `documents/joined`."""
+    """Read `documents/unique`, `images/links`, `images/frequent`, `evaluation/images`; write `documents/joined`."""
     links = _Links(attempt.run, part.name, recipe)
+    copies = ImageCopies(attempt.run, part.name, recipe, links.phashes())
     chunks = {split: Chunks(recipe.dataset.shard_mib * 2**20) for split in SPLITS}
     with ExitStack() as files:
         writers = {}
@@ -41,6 +44,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
             writers[split] = files.enter_context(RowWriter(file, JOINED_SCHEMA))
         for row in _documents(attempt.run, part.name):
             places = [links.fill(image) for image in row["images"]]
+            copies.mark(row, places)
             for image in row["images"]:
                 if image is not None:
                     attempt.counters[COUNTERS.get(image["status"], f"image_references_dropped.{image['status']}")] += 1
@@ -84,7 +88,10 @@ class _Links:
     def __init__(self, run: Run, part: str, recipe: Recipe):
         self._rules = recipe.rules
         self._opt_out = OptOut.from_files(recipe.consent.opt_out)
-        self._by_url = {row["url"]: row for row in _rows_if_there(run, f"images/links/{part}.parquet")}
+        self._by_url = {row["url"]: row for row in rows_if_there(run, f"images/links/{part}.parquet")}
+
+    def phashes(self) -> list[str]:
+        return [row["phash"] for row in self._by_url.values() if row["phash"] is not None]
 
     def fill(self, image: dict[str, Any] | None) -> dict[str, Any] | None:
         """Write what is known of the image into it; its place in the store if it is to be in the dataset."""
@@ -110,15 +117,6 @@ def _documents(run: Run, part: str) -> Iterator[dict[str, Any]]:
     with run.fs.open(run.full(f"documents/unique/{part}.parquet"), "rb") as file:
         for batch in pq.ParquetFile(file).iter_batches(batch_size=500):
             yield from batch.to_pylist()
-
-
-def _rows_if_there(run: Run, name: str) -> list[dict[str, Any]]:
-    """A grouping writes no file for a part that has nothing in it."""
-    if not run.fs.exists(run.full(name)):
-        return []
-    with run.fs.open(run.full(name), "rb") as file:
-        rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
-    return rows
 
 
 def _bytes(row: dict[str, Any], places: list[dict[str, Any] | None]) -> int:

@@ -18,6 +18,7 @@ from pipeline.grouping import Grouping
 from pipeline.ledger import LedgerEntry
 from pipeline.recipe import Recipe, parse_recipe
 from pipeline.run import Run
+from pipeline.shuffle import InMemory
 from pipeline.stages import fetch, fetch_plan
 
 
@@ -46,8 +47,9 @@ class InPlace:
 
     def gather(self, grouping: Grouping, entries: list[LedgerEntry]) -> tuple[LedgerEntry, list[str]]:
         """The grouping's own functions, in place of the shuffle a loop; its entry and its groups."""
-        rows = pa.concat_tables([grouping.rows(self.run, entry) for entry in entries])
-        groups = sorted(pc.unique(rows["group"]).to_pylist())
+        read = pa.concat_tables([grouping.rows(self.run, entry) for entry in entries])
+        rows = grouping.steps(InMemory(read)).table()
+        groups = sorted(pc.unique(rows["group"]).to_pylist()) if rows.num_rows else []
         attempt = Attempt(self.run, grouping.name, "all")
         for group in groups:
             table, counters = grouping.gather(rows.filter(pc.equal(rows["group"], group)))

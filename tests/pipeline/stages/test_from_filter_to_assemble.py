@@ -21,7 +21,7 @@ from PIL import Image
 from pipeline.dataset.publish import publish, sum_counters
 from pipeline.dataset.split import split_of
 from pipeline.ledger import LedgerEntry
-from pipeline.stages import assemble, deduplicate, extract, filter, join, links, requests, unique
+from pipeline.stages import assemble, deduplicate, extract, filter, fingerprint, join, links, requests, unique
 from pipeline.stages.join import Chunks
 from schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
 from schemas.manifest import Manifest
@@ -118,8 +118,8 @@ class Crawl:
                 )
             )
         work.write("documents/unique/archive.parquet", [], DOCUMENT_SCHEMA)
-        found, _ = work.gather(deduplicate.find("-", 10), kept)
-        work.gather(deduplicate.by_part("-"), [found])
+        prints = [work.work(fingerprint.process, part, recipe) for part in parts]
+        work.gather(deduplicate.grouping("-", recipe.duplicates, sorted(parts), 10), prints)
         distinct = {part: work.work(unique.process, part, recipe) for part in parts}
         groups = requests.group_count(10, recipe.fetch.urls_per_part)
         wanted = requests.grouping("-", groups, recipe, requests.refusal(recipe))

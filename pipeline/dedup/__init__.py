@@ -1,0 +1,1 @@
+"""Duplicates: what makes two pages, texts, paragraphs or images the same, and which of them stays."""

@@ -1,0 +1,131 @@
+"""Copies of documents: kind after kind, each among what the kinds before have left.
+
+One after the other, so that a document goes only where one like it stays: if an old crawl of a page has the text of
+another page, and the new crawl has not, the other page stays. A shuffle moves one row a document of about 100 bytes,
+and 8 more for each band until the last step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.dedup.bytestrings import Bytes, buckets, sortable, to_array, to_matrix
+from pipeline.dedup.components import edge_table, stars
+from pipeline.dedup.order import ID, places
+from pipeline.shuffle import Rows
+
+ROWS_A_GROUP = 500_000
+"""About how many rows one task of a shuffle holds; at some 300 bytes each."""
+NEAR = "near_duplicate"
+
+
+def keep_first(rows: Rows, column: str, rank: slice, reason: str, documents: int) -> Rows:
+    """Mark with `reason` all but the first by `rank` of the unmarked rows that are equal in `column`; drop `column`.
+
+    A null is equal to nothing.
+    """
+    groups = groups_for(documents)
+
+    def bucket(table: pa.Table) -> pa.Table:
+        ids = to_matrix(table["rank"])[:, ID]
+        filled, valid = _filled(table[column])
+        by_key = np.where(valid, buckets(filled, groups), buckets(ids, groups))  # nulls spread over all groups
+        return _with(table, "group", pa.array(by_key))
+
+    def mark(group: pa.Table) -> pa.Table:
+        keys, valid = _filled(group[column])
+        alive = np.flatnonzero(valid & group["reason"].is_null().to_numpy(zero_copy_only=False))
+        later = alive[_later(keys[alive], to_matrix(group["rank"])[alive][:, rank])]
+        reasons = np.array(group["reason"].to_pylist(), dtype=object)
+        reasons[later] = reason
+        return _with(group, "reason", pa.array(reasons, pa.string())).drop_columns([column])
+
+    return rows.map(bucket).by_group(mark)
+
+
+def groups_for(rows: int) -> int:
+    return max(1, -(-rows // ROWS_A_GROUP))
+
+
+def _later(keys: Bytes, ranks: Bytes) -> NDArray[np.int64]:
+    """Places of the rows before which one of the same key comes by rank."""
+    key = sortable(keys)
+    order = np.lexsort((sortable(ranks), key))
+    later: NDArray[np.int64] = order[1:][key[order[1:]] == key[order[:-1]]]
+    return later
+
+
+def _filled(column: Any) -> tuple[Bytes, NDArray[np.bool_]]:
+    """A column of keys with zeros for nulls, and which are none."""
+    filled = pc.fill_null(column, bytes(column.type.byte_width))
+    return to_matrix(filled), column.is_valid().to_numpy(zero_copy_only=False)
+
+
+def _with(table: pa.Table, name: str, column: Any) -> pa.Table:
+    if name in table.column_names:
+        return table.set_column(table.column_names.index(name), name, column)
+    return table.append_column(name, column)
+
+
+def near_copies(rows: Rows, documents: int, bands: int) -> Rows:
+    """Ranks (column `rank`) of the unmarked rows to drop as near-duplicates.
+
+    Documents that share a band are neighbours, and the first by rank of each connected component stays.
+    """
+    groups = groups_for(documents * bands)
+    edges = rows.map(lambda table: _by_band(table, groups)).by_group(_neighbours).kept()
+    if not edges.total("changed"):
+        return edges.map(_larger)
+    nodes = groups_for(documents)
+    return stars(edges, lambda matrix: buckets(matrix[:, ID], nodes)).map(_larger)
+
+
+def _by_band(table: pa.Table, groups: int) -> pa.Table:
+    alive = table.filter(pc.and_(table["reason"].is_null(), table["bands"].is_valid()))
+    bands = alive["bands"].combine_chunks()
+    keys = bands.flatten().to_numpy(zero_copy_only=False)
+    nodes = to_matrix(alive["rank"])[pc.list_parent_indices(bands).to_numpy(zero_copy_only=False)]
+    return pa.table({"group": (keys % np.uint64(groups)).astype(np.int64), "key": keys, "node": to_array(nodes)})
+
+
+def _neighbours(group: pa.Table) -> pa.Table:
+    """Edges from each document to the first by rank that shares the band."""
+    nodes, keys = to_matrix(group["node"]), group["key"].to_numpy()
+    order = np.lexsort((sortable(nodes), keys))
+    keys = keys[order]
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.zeros(0, np.int64)
+    firsts = np.repeat(starts, np.diff(np.append(starts, len(keys))))
+    later = np.flatnonzero(firsts != np.arange(len(keys)))
+    ends = np.concatenate([order[later], order[firsts[later]]])
+    _, first, numbers = np.unique(sortable(nodes[ends]), return_index=True, return_inverse=True)
+    count = len(later)
+    return edge_table(nodes[ends][first], numbers[:count].astype(np.int64), numbers[count:].astype(np.int64))
+
+
+def _larger(edges: pa.Table) -> pa.Table:
+    """The nodes that are not the first of their component; at the end each has one edge."""
+    return edges.select(["larger"]).rename_columns(["rank"])
+
+
+def by_part(parts: list[str], reason: str | None = None) -> Callable[[pa.Table], pa.Table]:
+    """Dropped rows as `group` (the part's name), `row` and `reason`; the reason is their own if none is given."""
+
+    def change(table: pa.Table) -> pa.Table:
+        if not table.num_rows:
+            return DROPS.empty_table()
+        dropped = table if reason else table.filter(table["reason"].is_valid())
+        numbers, rows = places(to_matrix(dropped["rank"]))
+        reasons = pa.array([reason] * len(rows), pa.string()) if reason else dropped["reason"].combine_chunks()
+        names = pa.array(parts, pa.string()).take(pa.array(numbers))
+        return pa.table({"group": names, "row": rows, "reason": reasons}, schema=DROPS)
+
+    return change
+
+
+DROPS = pa.schema([("group", pa.string()), ("row", pa.int64()), ("reason", pa.string())])

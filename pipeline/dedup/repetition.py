@@ -1,0 +1,69 @@
+"""Paragraphs that many documents of a site hold, and image addresses that many documents show.
+
+Both are counted in one shuffle, over the documents that are no copies: for each part a key and the number of its
+documents that have it. Memory of a group: its keys, once for each part.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.dedup.bytestrings import buckets, sortable, to_array, to_matrix
+from pipeline.dedup.keys import KEY_BYTES, image_url_key, paragraph_key, site_of
+from pipeline.recipe.duplicates import Duplicates
+
+REPEATED_IN_DOCUMENT = "repeated_in_document"
+"""The status of an image that the document shows further up."""
+COUNTS = pa.schema([("key", pa.binary(KEY_BYTES)), ("most", pa.int64()), ("documents", pa.int64())])
+
+
+def paragraph_keys(row: dict[str, Any]) -> list[bytes | None]:
+    """The key of each text node; None where an image or nothing stands."""
+    site = site_of(row["url"])
+    return [None if text is None else paragraph_key(site, text) for text in row["texts"]]
+
+
+def url_keys(row: dict[str, Any]) -> list[bytes | None]:
+    """The key of each image address that is still to be fetched; None elsewhere."""
+    return [
+        None if image is None or image["status"] is not None else image_url_key(image["url"]) for image in row["images"]
+    ]
+
+
+def count(rows: Iterable[dict[str, Any]], switches: Duplicates) -> pa.Table:
+    """`COUNTS` over some documents: each key, how many documents may have it, and how many of these have it."""
+    paragraphs: Counter[bytes] = Counter()
+    urls: Counter[bytes] = Counter()
+    for row in rows:
+        if switches.paragraph_documents is not None:
+            paragraphs.update({key for key in paragraph_keys(row) if key is not None})
+        if switches.image_url_documents is not None:
+            urls.update({key for key in url_keys(row) if key is not None})
+    kinds = ((paragraphs, switches.paragraph_documents), (urls, switches.image_url_documents))
+    columns = {
+        "key": [key for counts, _ in kinds for key in counts],
+        "most": [most for counts, most in kinds for _ in counts],
+        "documents": [number for counts, _ in kinds for number in counts.values()],
+    }
+    return pa.table(columns, schema=COUNTS)
+
+
+def by_key(counts: pa.Table, part: str, groups: int) -> pa.Table:
+    group = buckets(to_matrix(counts["key"]), groups)
+    return counts.append_column("group", pa.array(group)).append_column("part", pa.array([part] * len(group)))
+
+
+def too_frequent(group: pa.Table) -> pa.Table:
+    """Keys that more documents have than may, as `group` (each part that has the key) and `key`."""
+    keys = to_matrix(group["key"])
+    _, first, number = np.unique(sortable(keys), return_index=True, return_inverse=True)
+    documents = np.zeros(len(first), np.int64)
+    np.add.at(documents, number, group["documents"].to_numpy())
+    over: NDArray[np.bool_] = (documents > group["most"].to_numpy()[first])[number]
+    return pa.table({"group": group["part"].combine_chunks().filter(pa.array(over)), "key": to_array(keys[over])})
