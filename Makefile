@@ -14,10 +14,11 @@ export OMP_WAIT_POLICY := PASSIVE
 
 setup: .venv/installed
 
-.venv/installed: requirements.lock pyproject.toml
+.venv/installed: requirements.lock requirements-timm.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 12) else f"m3w needs Python 3.11 or 3.12, this is {sys.version.split()[0]}; run make PYTHON=python3.11 ...")'
 	test -d .venv || $(PYTHON) -m venv .venv
 	$(PIP) -r requirements.lock
+	$(PIP) --no-deps --upgrade --target .venv/timm -r requirements-timm.lock
 	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 

@@ -32,7 +32,7 @@ from model.new_tokens import NewTokens, attach
 from model.positions import position_ids_of
 from model.resampler import PerceiverResampler
 from model.sight import see
-from model.vision import check_pixels, frame_features
+from model.vision import check_pixels, feature_width, frame_features
 
 
 @dataclass
@@ -117,6 +117,8 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
         if isinstance(vision_encoder, str):
             options.setdefault("vision_encoder_name", vision_encoder)
             vision_encoder = load_vision_encoder(vision_encoder)
+        if config is None:
+            options.setdefault("vision_width", feature_width(vision_encoder))
         fields = {} if config is None else own_fields(config)
         # Copies: a configuration that is given sub-configurations resets their choice of attention kernel.
         backbones = {"text_config": deepcopy(language_model.config), "vision_config": deepcopy(vision_encoder.config)}

@@ -56,12 +56,8 @@ class FlamingoProcessor(ProcessorMixin):  # type: ignore[misc]
 
         A `tokenizer` that is given takes the place of the language model's.
         """
-        images = AutoImageProcessor.from_pretrained(vision_encoder)
-        config = AutoConfig.from_pretrained(vision_encoder)
-        size = getattr(getattr(config, "vision_config", config), "image_size", None)
-        found = {"image_size": size, "image_mean": images.image_mean, "image_std": images.image_std}
-        known = {name: value for name, value in found.items() if value is not None}
-        return cls(tokenizer or AutoTokenizer.from_pretrained(language_model), **{**known, **options})
+        tokenizer = tokenizer or AutoTokenizer.from_pretrained(language_model)
+        return cls(tokenizer, **{**image_format(vision_encoder), **options})
 
     @property
     def image_token_id(self) -> int:
@@ -136,6 +132,20 @@ class FlamingoProcessor(ProcessorMixin):  # type: ignore[misc]
     def model_input_names(self) -> list[str]:
         """What `Flamingo.forward` takes of a processed batch."""
         return ["input_ids", "attention_mask", "pixel_values", "image_counts"]
+
+
+def image_format(vision_encoder: str) -> dict[str, Any]:
+    """`image_size`, `image_mean` and `image_std` of a vision encoder, by name or folder, as far as it says."""
+    config = AutoConfig.from_pretrained(vision_encoder)
+    config = getattr(config, "vision_config", config)
+    if config.model_type == "timm_wrapper":
+        trained = getattr(config, "pretrained_cfg", None) or {}
+        size = trained.get("input_size", [None])[-1]
+        found = {"image_size": size, "image_mean": trained.get("mean"), "image_std": trained.get("std")}
+    else:
+        images, size = AutoImageProcessor.from_pretrained(vision_encoder), getattr(config, "image_size", None)
+        found = {"image_size": size, "image_mean": images.image_mean, "image_std": images.image_std}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _rows(images: Sequence[Any] | None, *, single: bool, texts: int) -> list[Sequence[Any]]:

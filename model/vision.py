@@ -34,6 +34,13 @@ def summary_tokens(encoder: PreTrainedModel) -> int:
     return SUMMARY_TOKENS.get(encoder.config.model_type, 1 if registers else 0) + registers
 
 
+def feature_width(encoder: PreTrainedModel) -> int | None:
+    """Channels V of its features where only the encoder itself tells (timm); else None: its configuration says."""
+    if encoder.config.model_type == "timm_wrapper":
+        return int(encoder.timm_model.num_features)
+    return None
+
+
 def _patches(pixels_MCHW: Tensor, size: int) -> dict[str, Any]:
     """Frames as SigLIP2 takes them: flat patches, a mask and the grid's shape."""
     frames, channels, height, width = pixels_MCHW.shape

@@ -111,20 +111,6 @@ def test_features_are_the_patches_without_summary_tokens(vision: str) -> None:
     assert seen == [(3, 2 * 4, 24)]  # 28 px in patches of 14: 4 a frame
 
 
-def test_nfnet_f6_through_the_timm_wrapper() -> None:
-    pytest.importorskip("timm", reason="needs timm (and torchvision), which the product does not install")
-    from transformers import AutoConfig, AutoModel
-
-    with torch.device("meta"):
-        encoder = AutoModel.from_config(AutoConfig.for_model("timm_wrapper", architecture="dm_nfnet_f6"))
-        count = sum(parameter.numel() for parameter in encoder.parameters())
-        model = Flamingo.from_backbones(
-            language_model=language_model("opt"), vision_encoder=encoder, vision_width=3072, resampler_width=1536
-        )
-    assert round(count / 1e6) == 435  # as the paper counts
-    assert model.encode_images(torch.zeros(2, 1, 3, 64, 64, device="meta")).shape == (2, 64, 1536)
-
-
 def test_the_frozen_encoder_stays_in_evaluation_mode_and_trains_when_thawed() -> None:
     model = flamingo("opt").train()
     assert model.resampler.training and model.language_model.training and not model.vision_encoder.training
