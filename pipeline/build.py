@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import PurePath
 
 from pipeline.blocklist import BlockList
@@ -25,8 +23,6 @@ from pipeline.stages import (
     deduplicate,
     evaluation,
     extract,
-    fetch,
-    fetch_plan,
     filter,
     fingerprint,
     frequent,
@@ -36,6 +32,7 @@ from pipeline.stages import (
     requests,
     unique,
 )
+from pipeline.waves import fetch_in_waves
 from schemas.manifest import Manifest
 
 Entries = dict[str, LedgerEntry]
@@ -127,40 +124,16 @@ class _Build:
         return [self._group(grouping, _with_files(distinct, linked))]
 
     def _fetch(self, documents: Entries) -> Entries:
-        """Ask for the images, in waves: what redirects to other hosts is asked on by the tasks that own these."""
+        """Ask for the images of documents, each once."""
         groups = requests.group_count(self._count("extract", "image_references"), self.recipe.fetch.urls_per_part)
         refusal = requests.refusal(self.recipe)
         requested = self._group(
             requests.grouping(self._fingerprint("requests"), groups, self.recipe, refusal), documents
         )
-        stage = Stage(name="fetch", fingerprint=self._fingerprint("fetch"), process=fetch.process, keeps=True)
-        planned: list[Part] = []
-        fetched: Entries = {}
-        for wave in itertools.count(1):
-            known, now = self.executor.run.entries("fetch"), datetime.now(UTC)
-            (entry,) = requested.values()
-            parts = fetch_plan.plan(entry, known, stage.fingerprint, self.recipe.fetch, now, settled=fetched)
-            planned += parts
-            self._bring_earlier(stage, known, parts, planned, groups)
-            found = self.executor.work_off(stage, parts)
-            fetched |= found
-            if not sum_counters(found).get("redirects"):
-                break
-            requested = self._group(fetch_plan.redirects(stage.fingerprint, wave, groups, self.recipe.fetch), found)
-        if len(fetched) == len(planned):
-            self.executor.forget(stage, fetched)
+        (entry,) = requested.values()
+        fetched = fetch_in_waves(self.executor, entry, self.recipe.fetch, self._fingerprint("fetch"), groups)
         self.counts["fetch"] = sum_counters(fetched)
         return fetched
-
-    def _bring_earlier(self, stage: Stage, known: Entries, parts: list[Part], planned: list[Part], groups: int) -> None:
-        """If parts are to be done anew, group what others have found for them to take over."""
-        names = {part.name for part in planned}
-        others = {
-            name: entry for name, entry in known.items() if name not in names and entry.fingerprint == stage.fingerprint
-        }
-        self.executor.run.remove(fetch_plan.EARLIER)
-        if others and any(part.name not in known for part in parts):
-            work_off(self.executor, fetch_plan.earlier(stage.fingerprint, groups), others.values())
 
     def _stage(self, name: str, process: Callable[..., None], parts: list[Part]) -> Entries:
         stage = Stage(name=name, fingerprint=self._fingerprint(name), process=process)

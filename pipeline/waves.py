@@ -1,0 +1,51 @@
+"""The stage `fetch` in waves: what redirects to other hosts is asked on by the tasks that own these."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime
+
+from pipeline.dataset.publish import sum_counters
+from pipeline.executor import Executor, Part, Stage
+from pipeline.grouping import work_off
+from pipeline.ledger import LedgerEntry
+from pipeline.recipe import Fetch
+from pipeline.stages import fetch, fetch_plan
+
+Entries = dict[str, LedgerEntry]
+
+
+def fetch_in_waves(
+    executor: Executor, requested: LedgerEntry, settings: Fetch, fingerprint: str, groups: int
+) -> Entries:
+    """The committed parts that together have an end for every requested URL; see `pipeline.stages.fetch_plan`.
+
+    `groups` is how many groups of hosts the requests were dealt to.
+    """
+    stage = Stage(name="fetch", fingerprint=fingerprint, process=fetch.process, keeps=True)
+    planned: list[str] = []
+    fetched: Entries = {}
+    for wave in itertools.count(1):
+        known = executor.run.entries("fetch")
+        parts = fetch_plan.plan(requested, known, fingerprint, settings, datetime.now(UTC), settled=fetched)
+        planned += [part.name for part in parts]
+        _bring_earlier(executor, stage, known, parts, planned, groups)
+        found = executor.work_off(stage, parts)
+        fetched |= found
+        if not sum_counters(found).get("redirects"):
+            break
+        redirects = fetch_plan.redirects(fingerprint, wave, groups, settings)
+        requested = work_off(executor, redirects, found.values())
+    if len(fetched) == len(planned):
+        executor.forget(stage, fetched)
+    return fetched
+
+
+def _bring_earlier(
+    executor: Executor, stage: Stage, known: Entries, parts: list[Part], planned: list[str], groups: int
+) -> None:
+    """If parts are to be done anew, group what others have found for them to take over."""
+    others = [entry for name, entry in known.items() if name not in planned and entry.fingerprint == stage.fingerprint]
+    executor.run.remove(fetch_plan.EARLIER)
+    if others and any(part.name not in known for part in parts):
+        work_off(executor, fetch_plan.earlier(stage.fingerprint, groups), others)
