@@ -48,7 +48,7 @@ def normal_url(url: str) -> str:
         return url
     shown = f":{port}" if port and port != _PORTS.get(parts.scheme) else ""
     path = _INDEX.sub("/", parts.path).rstrip("/")
-    unescaped = unquote_to_bytes(path).decode("utf-8", "surrogateescape")
+    unescaped = unquote_to_bytes(path.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogateescape")
     return f"{site_of(url)}{shown}{unescaped}{'?' if parts.query else ''}{parts.query}"
 
 
