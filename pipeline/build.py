@@ -11,13 +11,14 @@ from pipeline.blocklist import BlockList
 from pipeline.crawl.paths import archive_files
 from pipeline.dataset.publish import publish, sum_counters
 from pipeline.dedup.evaluation_files import evaluation_inputs
-from pipeline.executor import Executor, Part, Stage, StageFailed
+from pipeline.executor import Executor, Part, Pool, Stage, StageFailed
 from pipeline.grouping import ALL, Grouping, work_off
 from pipeline.images.forbidden import read_forbidden
 from pipeline.ledger import LedgerEntry, Output
 from pipeline.progress import Progress
 from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, stages_of
 from pipeline.run import Run
+from pipeline.scorers.scorer import check_scorers
 from pipeline.stages import (
     assemble,
     deduplicate,
@@ -30,6 +31,7 @@ from pipeline.stages import (
     links,
     repeated,
     requests,
+    score,
     unique,
 )
 from pipeline.waves import fetch_in_waves
@@ -61,6 +63,7 @@ def check_lists(recipe: Recipe) -> None:
     BlockList.from_recipe(recipe.urls.pages)
     requests.refusal(recipe)
     read_forbidden(recipe.images.forbidden, recipe.images.forbidden_distance)
+    check_scorers(recipe.scores.scorers)
     recipe.digest(RESULT_FIELDS)
 
 
@@ -79,7 +82,7 @@ class _Build:
         distinct = self._unique(kept, known)
         fetched = self._fetch(_side_by_side(distinct, extracted))
         linked = self._group(links.grouping(self._fingerprint("links")), fetched)
-        groupings = [linked, *self._frequent(distinct, linked)]
+        groupings = [linked, *self._frequent(distinct, linked), self._score(distinct, linked)]
         joined = self._stage("join", join.process, _following(distinct, *groupings, known=known))
         shards = self._stage("assemble", assemble.process, assemble.plan(joined, self.recipe.dataset.shard_mib))
         return publish(self.executor.run, self.recipe, shards, self.counts)
@@ -123,6 +126,14 @@ class _Build:
         grouping = frequent.grouping(self._fingerprint("frequent"), self.recipe.duplicates, references)
         return [self._group(grouping, _with_files(distinct, linked))]
 
+    def _score(self, distinct: Entries, linked: Entries) -> Entries:
+        """What the recipe's scorers say of the images, if it has any."""
+        scores = self.recipe.scores
+        if not scores.scorers:
+            return {}
+        pool = Pool(actors=scores.actors, gpus=scores.gpus)
+        return self._stage("score", score.process, _following(distinct, linked), pool)
+
     def _fetch(self, documents: Entries) -> Entries:
         """Ask for the images of documents, each once."""
         groups = requests.group_count(self._count("extract", "image_references"), self.recipe.fetch.urls_per_part)
@@ -135,8 +146,8 @@ class _Build:
         self.counts["fetch"] = sum_counters(fetched)
         return fetched
 
-    def _stage(self, name: str, process: Callable[..., None], parts: list[Part]) -> Entries:
-        stage = Stage(name=name, fingerprint=self._fingerprint(name), process=process)
+    def _stage(self, name: str, process: Callable[..., None], parts: list[Part], pool: Pool | None = None) -> Entries:
+        stage = Stage(name=name, fingerprint=self._fingerprint(name), process=process, pool=pool)
         entries = self.executor.work_off(stage, parts)
         self.counts[name] = sum_counters(entries)
         return entries

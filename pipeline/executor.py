@@ -44,6 +44,15 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pool:
+    """Processes that stay up from part to part, for a stage whose start is dear: models are loaded once."""
+
+    actors: int
+    gpus: float
+    """Of each actor."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """A step of a run."""
 
@@ -54,6 +63,8 @@ class Stage:
     """Reads the part's inputs, writes and counts on the attempt. A pure function, but for `fetch`."""
     keeps: bool = False
     """What an earlier recipe or input made stays until `Executor.forget`: the new parts take over from it."""
+    pool: Pool | None = None
+    """Parts go to the actors of this pool; None for a task each."""
 
 
 class StageFailed(RuntimeError):
@@ -142,37 +153,90 @@ class Executor:
             return
         waiting = Waiting(parts)
         self.start_ray()
-        execution = self.recipe.execution
-        at_once = TASKS_PER_SLOT * max(1, int(ray.cluster_resources().get("CPU", 1) / execution.cpus_per_part))
+        hands = _Tasks(self.recipe) if stage.pool is None else _Actors(self.recipe, stage.pool)
         running: dict[Any, tuple[Part, int]] = {}
-        while True:
-            while len(running) < at_once and (taken := waiting.take()):
-                running[self._submit(stage, *taken)] = taken
-            if not running:
-                return
-            (done, *_), _ = ray.wait(list(running), num_returns=1)
-            part, number = running.pop(done)
-            try:
-                entry = ray.get(done)
-            except RayError as error:
-                if number < execution.attempts:
-                    waiting.again(part, number + 1)
-                    continue
-                entry = _failed(stage, part, number, error)
-            waiting.done(part)
-            yield entry
+        try:
+            while True:
+                while len(running) < hands.at_once and (taken := waiting.take()):
+                    running[hands.submit(self.run.path, stage, *taken)] = taken
+                if not running:
+                    return
+                (done, *_), _ = ray.wait(list(running), num_returns=1)
+                hands.free(done)
+                part, number = running.pop(done)
+                try:
+                    entry = ray.get(done)
+                except RayError as error:
+                    if number < self.recipe.execution.attempts:
+                        waiting.again(part, number + 1)
+                        continue
+                    entry = _failed(stage, part, number, error)
+                waiting.done(part)
+                yield entry
+        finally:
+            hands.close()
 
-    def _submit(self, stage: Stage, part: Part, number: int) -> Any:
-        task = _attempt.options(
+
+class _Tasks:
+    """A Ray task for each attempt."""
+
+    def __init__(self, recipe: Recipe):
+        self._recipe = recipe
+        slots = int(ray.cluster_resources().get("CPU", 1) / recipe.execution.cpus_per_part)
+        self.at_once = TASKS_PER_SLOT * max(1, slots)
+
+    def submit(self, run_path: str, stage: Stage, part: Part, number: int) -> Any:
+        task = _attempt_as_task.options(
             name=f"{stage.name}/{part.name}",
-            num_cpus=self.recipe.execution.cpus_per_part,
-            memory=self.recipe.execution.memory_mib_per_part * 2**20,
-            max_retries=0,  # attempts are counted here, a worker's death among them
+            num_cpus=self._recipe.execution.cpus_per_part,
+            memory=self._recipe.execution.memory_mib_per_part * 2**20,
+            max_retries=0,  # attempts are counted by the executor, a worker's death among them
         )
-        return task.remote(self.run.path, stage, part, self.recipe, number)
+        return task.remote(run_path, stage, part, self._recipe, number)
+
+    def free(self, reference: Any) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class _Actors:
+    """A pool of actors, each of which has one attempt at a time; one that dies is started again."""
+
+    def __init__(self, recipe: Recipe, pool: Pool):
+        self._recipe, self.at_once = recipe, pool.actors
+        options = {"num_cpus": recipe.execution.cpus_per_part, "num_gpus": pool.gpus, "max_restarts": -1}
+        self._idle = [_Worker.options(**options).remote() for _ in range(pool.actors)]  # type: ignore[attr-defined]
+        self._busy: dict[Any, Any] = {}
+
+    def submit(self, run_path: str, stage: Stage, part: Part, number: int) -> Any:
+        actor = self._idle.pop()
+        reference = actor.attempt.remote(run_path, stage, part, self._recipe, number)
+        self._busy[reference] = actor
+        return reference
+
+    def free(self, reference: Any) -> None:
+        self._idle.append(self._busy.pop(reference))
+
+    def close(self) -> None:
+        for actor in (*self._idle, *self._busy.values()):
+            ray.kill(actor)
+
+
+@ray.remote
+class _Worker:
+    """An actor of a pool; what the stage's function loads stays loaded in its process."""
+
+    def attempt(self, run_path: str, stage: Stage, part: Part, recipe: Recipe, number: int) -> LedgerEntry:
+        return _attempt(run_path, stage, part, recipe, number)
 
 
 @ray.remote  # type: ignore[untyped-decorator]
+def _attempt_as_task(run_path: str, stage: Stage, part: Part, recipe: Recipe, number: int) -> LedgerEntry:
+    return _attempt(run_path, stage, part, recipe, number)
+
+
 def _attempt(run_path: str, stage: Stage, part: Part, recipe: Recipe, number: int) -> LedgerEntry:
     started = time.perf_counter()
     attempt = Attempt(Run(run_path), stage.name, part.name, number)

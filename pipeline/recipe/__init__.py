@@ -10,6 +10,7 @@ from pipeline.recipe.images import Images
 from pipeline.recipe.load import load_recipe, parse_recipe
 from pipeline.recipe.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, stages_of
 from pipeline.recipe.rules import Rules
+from pipeline.recipe.scores import Scores
 from pipeline.recipe.sections import Crawl, Dataset, Execution, Extract
 from pipeline.recipe.urls import BlockedUrls, Urls
 
@@ -27,6 +28,7 @@ __all__ = [
     "Images",
     "Recipe",
     "Rules",
+    "Scores",
     "Urls",
     "load_recipe",
     "parse_recipe",

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Self
 
 import yaml
+from pydantic import model_validator
 
+from pipeline.images.signals import IMAGE_SIGNALS
 from pipeline.list_file import by_content
 from pipeline.recipe.duplicates import Duplicates
 from pipeline.recipe.fetch import Consent, Fetch
 from pipeline.recipe.images import Images
 from pipeline.recipe.rules import Rules
+from pipeline.recipe.scores import Scores
 from pipeline.recipe.section import Section
 from pipeline.recipe.sections import Crawl, Dataset, Execution, Extract
 from pipeline.recipe.urls import Urls
+from pipeline.rules import check_rules
 
 
 class Recipe(Section):
@@ -28,8 +33,14 @@ class Recipe(Section):
     fetch: Fetch = Fetch()
     consent: Consent = Consent()
     images: Images = Images()
+    scores: Scores = Scores()
     dataset: Dataset = Dataset()
     execution: Execution = Execution()
+
+    @model_validator(mode="after")
+    def _known_image_signals(self) -> Self:
+        check_rules(self.rules.image, (*IMAGE_SIGNALS, *self.scores.signals), "rules.image")
+        return self
 
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -92,6 +103,7 @@ STAGE_FIELDS: dict[str, tuple[str, ...]] = {
         "images",
     ),
     "links": (),
+    "score": ("scores.scorers",),
     "frequent": FREQUENT_IMAGES,
     "join": (
         "rules.formats",
@@ -108,7 +120,18 @@ STAGE_FIELDS: dict[str, tuple[str, ...]] = {
 }
 """What each stage's own result depends on, besides its inputs, which the ledger names by their content's hash."""
 
-RESULT_FIELDS = ("crawl", "extract", "urls", "rules", "duplicates", "fetch", "consent", "images", "dataset")
+RESULT_FIELDS = (
+    "crawl",
+    "extract",
+    "urls",
+    "rules",
+    "duplicates",
+    "fetch",
+    "consent",
+    "images",
+    "scores.scorers",
+    "dataset",
+)
 """All that can change a dataset; `execution` cannot."""
 
 
@@ -118,6 +141,7 @@ def stages_of(recipe: Recipe) -> list[str]:
     off = {
         "evaluation": switches.evaluation.images is None and switches.evaluation.texts is None,
         "repeated": not switches.finds_repetitions,
+        "score": not recipe.scores.scorers,
         "frequent": switches.image_documents is None,
     }
     return [stage for stage in STAGE_FIELDS if not off.get(stage)]

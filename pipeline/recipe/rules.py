@@ -6,7 +6,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.images.signals import IMAGE_SIGNALS
 from pipeline.recipe.section import Section
 from pipeline.rules import DOCUMENT_RULE_SIGNALS, Rule, check_rules
 
@@ -29,5 +28,4 @@ class Rules(Section):
     @model_validator(mode="after")
     def _known_signals(self) -> Self:
         check_rules(self.document, DOCUMENT_RULE_SIGNALS, "rules.document")
-        check_rules(self.image, IMAGE_SIGNALS, "rules.image")
         return self

@@ -9,6 +9,7 @@ most a shard's size that `assemble` puts together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -43,7 +44,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
             file = files.enter_context(attempt.create(joined_name(part.name, split)))
             writers[split] = files.enter_context(RowWriter(file, JOINED_SCHEMA))
         for row in _documents(attempt.run, part.name):
-            places = [links.fill(image) for image in row["images"]]
+            places = [links.fill(image, row["document_id"], at) for at, image in enumerate(row["images"])]
             copies.mark(row, places)
             for image in row["images"]:
                 if image is not None:
@@ -89,28 +90,34 @@ class _Links:
         self._rules = recipe.rules
         self._opt_out = OptOut.from_files(recipe.consent.opt_out)
         self._by_url = {row["url"]: row for row in rows_if_there(run, f"images/links/{part}.parquet")}
+        self._scores: dict[tuple[str, int], dict[str, float]] = {}
+        self._no_scores = dict.fromkeys(recipe.scores.signals, math.nan)
+        for row in rows_if_there(run, f"images/scores/{part}.parquet") if recipe.scores.scorers else ():
+            scores = self._scores.setdefault((row["document_id"], row["position"]), dict(self._no_scores))
+            scores[row["signal"]] = math.nan if row["score"] is None else row["score"]
 
     def phashes(self) -> list[str]:
         return [row["phash"] for row in self._by_url.values() if row["phash"] is not None]
 
-    def fill(self, image: dict[str, Any] | None) -> dict[str, Any] | None:
+    def fill(self, image: dict[str, Any] | None, document_id: str, position: int) -> dict[str, Any] | None:
         """Write what is known of the image into it; its place in the store if it is to be in the dataset."""
         if image is None or image["status"] is not None:  # a video, or left out before the fetch
             return None
         link = self._by_url[without_fragment(image["url"])]
         image |= {name: link[name] for name in FILLED}
-        reason = self._reason(link) if link["status"] == OK else None
+        scores = self._scores.get((document_id, position), self._no_scores)
+        reason = self._reason(link, scores) if link["status"] == OK else None
         image["status"] = reason or link["status"]
         place: dict[str, Any] | None = link["place"] if reason is None else None
         return place
 
-    def _reason(self, link: dict[str, Any]) -> str | None:
+    def _reason(self, link: dict[str, Any], scores: dict[str, float]) -> str | None:
         """Why an image that was fetched is not in the dataset; a list may have grown since it was."""
         if link["final_url"] is not None and self._opt_out.covers(link["final_url"]):
             return OPTED_OUT
         if self._rules.formats and link["fetched_mime"].removeprefix("image/") not in self._rules.formats:
             return "format"
-        return first_broken(self._rules.image, link["signals"])
+        return first_broken(self._rules.image, link["signals"] | scores)
 
 
 def _documents(run: Run, part: str) -> Iterator[dict[str, Any]]:

@@ -84,5 +84,15 @@ INDEX_SCHEMA = pa.schema([*IMAGE_FIELDS, pa.field("parts", pa.list_(pa.string())
 LINK_SCHEMA = pa.schema(IMAGE_FIELDS)
 """`images/links/`: the index's rows for the image URLs of one part's documents."""
 
+SCORE_SCHEMA = pa.schema(
+    [
+        pa.field("document_id", pa.string(), nullable=False),
+        pa.field("position", pa.int32(), nullable=False),
+        pa.field("signal", pa.string(), nullable=False),
+        pa.field("score", pa.float64()),
+    ]
+)
+"""`images/scores/`: what the recipe's scorers say of the image at a position of a document; null for no number."""
+
 JOINED_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("places", pa.list_(PLACE_TYPE), nullable=False))
 """`documents/joined/`: finished documents, but for their images' bytes; `places` is as long as `images`."""

@@ -67,6 +67,15 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "rule upside down": ({"rules": {"document": {"words": {"min": 5, "max": 1}}}}, "min 5 above max 1"),
     "bound that is no number": ({"rules": {"document": {"words": {"min": float("nan")}}}}, r"words\.min = nan"),
     "a size without pixels": ({"images": {"size": "longest_side"}}, r"set images\.pixels"),
+    "a rule on a scorer's signal": (
+        {"scores": {"scorers": {"clip": {"class_path": "a.B"}}}, "rules": {"image": {"clips": {"min": 0}}}},
+        "rules.image.clips is a rule on the unknown signal clips; the nearest known is clip",
+    ),
+    "a signal given twice": (
+        {"scores": {"scorers": {"bytes": {"class_path": "a.B"}}}},
+        "gives the signal bytes, which there is already",
+    ),
+    "a class without a module": ({"scores": {"scorers": {"a": {"class_path": "B"}}}}, r"class_path = 'B'"),
     "an unknown format": ({"rules": {"formats": ["bmp"]}}, r"rules\.formats\.0 = 'bmp'"),
     "pixels without a size": ({"images": {"pixels": 256}}, "keeps every size, so it would do nothing"),
     "bound in quotes": ({"rules": {"document": {"words": {"min": "5"}}}}, r"words\.min = '5'"),
@@ -197,6 +206,7 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "consent.refuse": ({"consent": {"refuse": ["noai"]}}, {"filter", "fetch"}),
     "fetch.max_image_mib": ({"fetch": {"max_image_mib": 5}}, {"extract", "fetch"}),
     "fetch.max_megapixels": ({"fetch": {"max_megapixels": 5}}, {"fetch", "evaluation"}),
+    "scores.scorers": ({"scores": {"scorers": {"a": {"class_path": "b.C"}}}}, {"score"}),
     "images.size": ({"images": {"size": "longest_side", "pixels": 256}}, {"fetch", "evaluation"}),
     "images.quality": ({"images": {"quality": 80}}, {"fetch"}),
     "dataset.shard_mib": ({"dataset": {"shard_mib": 5}}, {"join", "assemble"}),
