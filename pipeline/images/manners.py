@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from pipeline.images.client import FetchError
+
 FAILURES_TO_GIVE_UP = 8
 """So many failures of the network in a row, without one answer between, and a host counts as down."""
 
@@ -31,7 +33,10 @@ class HostGate:
 
     @asynccontextmanager
     async def request(self) -> AsyncIterator[Callable[[], None]]:
-        """One request; the function it gives is to be called once the request has left."""
+        """One request; the function it gives is to be called once the request has left.
+
+        Raises `FetchError` with the status `given_up` if the host is left alone before it is this request's turn.
+        """
         async with self._places:
             if not self._delay_s:
                 await self._sleep_until_next()
@@ -54,8 +59,10 @@ class HostGate:
                 sent()
 
     async def _sleep_until_next(self) -> None:
-        while (wait := self._next - _now()) > 0:
+        while self.given_up is None and (wait := self._next - _now()) > 0:
             await asyncio.sleep(wait)
+        if self.given_up is not None:
+            raise FetchError(self.given_up, transient=True)
 
     def slow_down(self, delay_s: float) -> None:
         """Keep at least `delay_s` between requests from now on, as a Crawl-delay asks; too much of it gives up."""
@@ -67,6 +74,7 @@ class HostGate:
         """Leave the host alone for a while; too long a while gives it up under `status`."""
         if seconds > self._max_pause_s:
             self.given_up = status
+            return
         self._next = max(self._next, _now() + seconds)
 
     def answered(self) -> None:

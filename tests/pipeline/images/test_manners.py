@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.images.client import FetchError
 from pipeline.images.manners import FAILURES_TO_GIVE_UP, HostGate
 from pipeline.recipe import Fetch
 from pipeline.recipe.fetch import Manners
@@ -96,6 +97,20 @@ def test_too_long_a_delay_or_pause_gives_the_host_up() -> None:
         return gate.given_up
 
     assert run(paused()) == "http_429"
+
+
+def test_who_waits_for_a_host_that_is_given_up_does_not_wait_any_longer() -> None:
+    async def main() -> tuple[float, list[str]]:
+        gate = HostGate(3, 0.2, max_pause_s=60)
+        async with gate.request() as sent:
+            sent()
+            waiting = [asyncio.create_task(ask(gate, [])) for _ in range(4)]
+            await asyncio.sleep(0)
+            gate.pause(86_400, "http_429")
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        return now(), [f"{error}, transient: {error.transient}" for error in found if isinstance(error, FetchError)]
+
+    assert run(main()) == (0.2, ["http_429, transient: True"] * 4)
 
 
 def test_a_pause_holds_all_requests_back() -> None:
