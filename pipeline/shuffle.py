@@ -63,6 +63,8 @@ class InMemory:
         return InMemory(pa.concat_tables(pieces))
 
     def beside(self, other: InMemory) -> InMemory:
+        if not self._table.num_rows or not other._table.num_rows:  # no group, so no columns of the gathered table
+            return self if self._table.num_rows else other
         return InMemory(pa.concat_tables([self._table, other._table]))
 
     def kept(self) -> InMemory:
