@@ -1,62 +1,26 @@
 """OpenFlamingo's released checkpoints as a `Flamingo`.
 
-They hold the trainable parameters: `perceiver.*`, the gated cross-attention layers beside the blocks of the
-language model, and, where they were trained, the token embeddings. Facts of its architecture: GELU, 8 heads of 64
-whatever the width, a resampler of 6 layers and 64 latents as wide as the vision features, no temporal embeddings, and
-cross-attention before the block whose number, counted from 1, is a multiple of the interval.
+Facts of its architecture: GELU, 8 heads of 64 whatever the width, a resampler of 6 layers and 64 latents as wide as the
+vision features, no temporal embeddings, and cross-attention before the block whose number, counted from 1, is a
+multiple of the interval.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.tokenization_utils_base import AddedToken
 
 from model.checkpoint import load_language_model, load_vision_encoder
 from model.flamingo import Flamingo
+from model.openflamingo_names import VOCABULARY_MATRIX, Checkpoint, read_checkpoint, unknown
 from model.processor import END_OF_CHUNK_TOKEN, IMAGE_TOKEN, FlamingoProcessor
 
 HEADS, HEAD_DIM = 8, 64
-
-RESAMPLER_NAMES = (
-    (r"perceiver\.latents", "latents"),
-    (r"perceiver\.norm\.(weight|bias)", r"norm.\1"),
-    (r"perceiver\.layers\.(\d+)\.0\.norm_media\.(weight|bias)", r"layers.\1.norm_features.\2"),
-    (r"perceiver\.layers\.(\d+)\.0\.norm_latents\.(weight|bias)", r"layers.\1.norm_latents.\2"),
-    (r"perceiver\.layers\.(\d+)\.0\.to_q\.weight", r"layers.\1.attention.query.weight"),
-    (r"perceiver\.layers\.(\d+)\.0\.to_kv\.weight", r"layers.\1.attention.key_value.weight"),
-    (r"perceiver\.layers\.(\d+)\.0\.to_out\.weight", r"layers.\1.attention.out.weight"),
-    (r"perceiver\.layers\.(\d+)\.1\.0\.(weight|bias)", r"layers.\1.feed_forward.norm.\2"),
-    (r"perceiver\.layers\.(\d+)\.1\.1\.weight", r"layers.\1.feed_forward.expand.weight"),
-    (r"perceiver\.layers\.(\d+)\.1\.3\.weight", r"layers.\1.feed_forward.contract.weight"),
-)
-"""OpenFlamingo's names (a pattern) and ours, inside the resampler."""
-
-BLOCK_NAMES = {
-    "attn_gate": "attention_gate",
-    "ff_gate": "feed_forward_gate",
-    "attn.norm.weight": "norm.weight",
-    "attn.norm.bias": "norm.bias",
-    "attn.to_q.weight": "attention.query.weight",
-    "attn.to_kv.weight": "attention.key_value.weight",
-    "attn.to_out.weight": "attention.out.weight",
-    "ff.0.weight": "feed_forward.norm.weight",
-    "ff.0.bias": "feed_forward.norm.bias",
-    "ff.1.weight": "feed_forward.expand.weight",
-    "ff.3.weight": "feed_forward.contract.weight",
-}
-"""The same inside a gated cross-attention layer."""
-
-BLOCK_KEY = re.compile(r"lang_encoder\.(?:.*\.)?(\d+)\.gated_cross_attn_layer\.(.+)")
-BLOCK_ALIAS = re.compile(r"lang_encoder\.gated_cross_attn_layers\.(\d+)\.(.+)")
-"""The same layers a second time, in a list of their own; older files name them so."""
-EMBEDDING_KEY = re.compile(r"lang_encoder\..*(?:embed_tokens|embed_in|wte|word_embeddings)\.weight")
-OUTPUT_KEY = re.compile(r"lang_encoder\.(?:lm_head|embed_out)\.weight")
 
 
 def load_openflamingo(
@@ -74,7 +38,7 @@ def load_openflamingo(
     OpenFlamingo used, in transformers' form (CLIPVisionModel). `image_token_id` and `end_of_chunk_token_id` are those
     of the checkpoint's tokenizer. Raises ValueError if the checkpoint's tensors and the model's do not match.
     """
-    weights = _named_tensors(checkpoint)
+    found = read_checkpoint(_held(checkpoint))
     names: dict[str, Any] = {}
     if isinstance(language_model, str | Path):
         names["language_model_name"] = str(language_model)
@@ -82,28 +46,17 @@ def load_openflamingo(
     if isinstance(vision_encoder, str | Path):
         names["vision_encoder_name"] = str(vision_encoder)
         vision_encoder = load_vision_encoder(str(vision_encoder))
-    trained_rows = _load_vocabulary(language_model, weights)
-    if trained_rows:  # the language model is no longer the one of that name
-        names.pop("language_model_name", None)
-    layers = {int(match[1]) for key in weights if (match := re.match(r"perceiver\.layers\.(\d+)\.", key))}
-    frames = weights.get("perceiver.frame_embs")
+    if _load_language_model(language_model, found.language_model):
+        names.pop("language_model_name", None)  # it is no longer the one of that name
     model: Flamingo = Flamingo.from_backbones(
         language_model=language_model,
         vision_encoder=vision_encoder,
         image_token_id=image_token_id,
         end_of_chunk_token_id=end_of_chunk_token_id,
-        activation="gelu",
-        head_dim=HEAD_DIM,
-        cross_attention_heads=HEADS,
-        cross_attention_interval=cross_attention_interval,
-        cross_attention_first=cross_attention_interval - 1,
-        resampler_layers=len(layers),
-        resampler_latents=len(weights["perceiver.latents"]),
-        resampler_heads=HEADS,
-        resampler_frames=0 if frames is None else len(frames),
+        **_architecture(found, cross_attention_interval),
         **names,
     )
-    _load_new_parts(model, weights)
+    _load_new_parts(model, found)
     _copy_token_rows(model)
     model.eval()
     return model
@@ -124,16 +77,16 @@ def import_openflamingo(
     The interval, if not given, is read from the checkpoint's names. The token ids, if not given, are those that
     OpenFlamingo gave to the language model's tokenizer, and the processor is saved, too.
     """
-    weights = _named_tensors(checkpoint)
+    held = _held(checkpoint)
     processor = None
     if image_token_id is None or end_of_chunk_token_id is None:
         processor = openflamingo_processor(language_model, vision_encoder)
         image_token_id, end_of_chunk_token_id = processor.image_token_id, processor.end_of_chunk_token_id
     model = load_openflamingo(
-        weights,
+        held,
         language_model=language_model,
         vision_encoder=vision_encoder,
-        cross_attention_interval=cross_attention_interval or interval_of(weights),
+        cross_attention_interval=cross_attention_interval or read_checkpoint(held).interval,
         image_token_id=image_token_id,
         end_of_chunk_token_id=end_of_chunk_token_id,
     )
@@ -146,104 +99,102 @@ def import_openflamingo(
 def openflamingo_processor(language_model: str, vision_encoder: str) -> FlamingoProcessor:
     """The processor of two backbones with OpenFlamingo's token ids: `<|endofchunk|>` was added first, then `<image>`.
 
-    Deviation: pictures are padded to a square, as in the Flamingo paper, where OpenFlamingo cropped them as CLIP does.
+    Mean and deviation are CLIP's, which OpenFlamingo used. Deviation: pictures are padded to a square, as in the
+    Flamingo paper, where OpenFlamingo cropped them as CLIP does. Raises ValueError if there is no tokenizer.
     """
     tokenizer = AutoTokenizer.from_pretrained(language_model)
+    if len(tokenizer) <= len(tokenizer.all_special_ids):  # what transformers make of a folder without one
+        raise ValueError(
+            f"{language_model} has no tokenizer, so the numbers of {IMAGE_TOKEN} and {END_OF_CHUNK_TOKEN} are "
+            "unknown; give image_token_id and end_of_chunk_token_id, or a language model with its tokenizer"
+        )
     for token in (END_OF_CHUNK_TOKEN, IMAGE_TOKEN):
         tokenizer.add_tokens([AddedToken(token, special=True, normalized=False)], special_tokens=True)
-    return FlamingoProcessor.from_backbones(tokenizer=tokenizer, vision_encoder=vision_encoder)
+    config = AutoConfig.from_pretrained(vision_encoder)
+    return FlamingoProcessor(tokenizer, image_size=getattr(config, "vision_config", config).image_size)
 
 
-def interval_of(weights: dict[str, Tensor]) -> int:
-    """The interval of a checkpoint: one more than its first block with cross-attention."""
-    matches = [BLOCK_KEY.fullmatch(key) or BLOCK_ALIAS.fullmatch(key) for key in weights]
-    indices = [int(match[1]) for match in matches if match]
-    if not indices:
-        raise ValueError(
-            f"none of the checkpoint's {len(weights)} tensors belongs to a gated cross-attention layer, so it could "
-            "not see; give a checkpoint.pt of OpenFlamingo"
-        )
-    return min(indices) + 1
+def _held(checkpoint: str | Path | dict[str, Any]) -> dict[str, Any]:
+    if isinstance(checkpoint, dict):
+        return checkpoint
+    held: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    return held
 
 
-def _named_tensors(checkpoint: str | Path | dict[str, Any]) -> dict[str, Tensor]:
-    held = checkpoint if isinstance(checkpoint, dict) else torch.load(checkpoint, map_location="cpu", weights_only=True)
-    held = held.get("model_state_dict", held)
-    weights = {key.removeprefix("module."): value for key, value in held.items()}
-    if "perceiver.latents" not in weights:
-        raise ValueError(
-            f"the checkpoint has {len(weights)} tensors, no perceiver.latents (first: {list(weights)[:3]}), so "
-            "it is not one of OpenFlamingo; give its checkpoint.pt"
-        )
-    return weights
+def _architecture(found: Checkpoint, interval: int) -> dict[str, Any]:
+    """Fields of the FlamingoConfig."""
+    return {
+        "activation": "gelu",
+        "head_dim": HEAD_DIM,
+        "cross_attention_heads": HEADS,
+        "cross_attention_interval": interval,
+        "cross_attention_first": interval - 1,
+        "resampler_layers": found.resampler_layers,
+        "resampler_latents": len(found.resampler["latents"]),
+        "resampler_heads": HEADS,
+        "resampler_frames": len(found.resampler.get("temporal", ())),
+    }
 
 
-def _load_vocabulary(language_model: PreTrainedModel, weights: dict[str, Tensor]) -> bool:
-    """Put trained token embeddings (and output rows) into the language model; whether there were any."""
-    found = False
-    for pattern, get in ((EMBEDDING_KEY, "get_input_embeddings"), (OUTPUT_KEY, "get_output_embeddings")):
-        for key in [key for key in weights if pattern.fullmatch(key)]:
-            rows = weights.pop(key)
-            if len(rows) != len(getattr(language_model, get)().weight):
-                language_model.resize_token_embeddings(len(rows), mean_resizing=False)
-            with torch.no_grad():
-                getattr(language_model, get)().weight.copy_(rows)
-            found = True
-    return found
+@torch.no_grad()
+def _load_language_model(language_model: PreTrainedModel, weights: dict[str, Tensor]) -> bool:
+    """Put the checkpoint's tensors into the language model; whether any was not the same there.
+
+    The rows of its token embeddings become as many as the checkpoint's.
+    """
+    changed = False
+    for name, tensor in weights.items():
+        if VOCABULARY_MATRIX.fullmatch(name) and len(_own_tensor(language_model, name)) != len(tensor):
+            language_model.resize_token_embeddings(len(tensor), mean_resizing=False)
+        own = _own_tensor(language_model, name)
+        _check_shape(name, tensor, own, "the language model")
+        changed |= not torch.equal(own, tensor.to(own.dtype))
+        own.copy_(tensor)
+    return changed
 
 
-def _load_new_parts(model: Flamingo, weights: dict[str, Tensor]) -> None:
-    resampler: dict[str, Tensor] = {}
-    blocks: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in weights.items():
-        if match := BLOCK_KEY.fullmatch(key):
-            blocks.setdefault(int(match[1]), {})[_block_name(key, match[2])] = tensor
-        elif match := BLOCK_ALIAS.fullmatch(key):
-            blocks.setdefault(int(match[1]), {}).setdefault(_block_name(key, match[2]), tensor)
-        elif key == "perceiver.frame_embs":
-            resampler["temporal"] = tensor
-        else:
-            resampler[_resampler_name(key)] = tensor
+def _own_tensor(language_model: PreTrainedModel, name: str) -> Tensor:
+    """The language model's tensor of that name; its head is called differently by different releases."""
+    if match := VOCABULARY_MATRIX.fullmatch(name):
+        part: Any = language_model.get_output_embeddings() if match[1] else language_model.get_input_embeddings()
+        matrix: Tensor = part.weight
+        return matrix
+    own: dict[str, Tensor] = language_model.state_dict()
+    if name not in own:
+        raise unknown(f"lang_encoder.{name}")
+    return own[name]
+
+
+def _load_new_parts(model: Flamingo, found: Checkpoint) -> None:
     expected = model.config.cross_attention_layers
-    if sorted(blocks) != list(expected):
+    if sorted(found.blocks) != list(expected):
         raise ValueError(
-            f"the checkpoint has cross-attention before blocks {sorted(blocks)} and cross_attention_interval "
+            f"the checkpoint has cross-attention before blocks {sorted(found.blocks)} and cross_attention_interval "
             f"{model.config.cross_attention_interval} puts it before {list(expected)}; give its own interval"
         )
-    _load(model.resampler, resampler, "the resampler")
+    _load(model.resampler, found.resampler, "the resampler")
     for index, block in zip(expected, model.cross_attention_blocks, strict=True):
-        _load(block, blocks[index], f"the cross-attention before block {index}")
+        _load(block, found.blocks[index], f"the cross-attention before block {index}")
 
 
 def _load(part: nn.Module, weights: dict[str, Tensor], name: str) -> None:
     own = part.state_dict()
-    wrong = sorted(own.keys() ^ weights.keys()) or [
-        f"{key} {list(weights[key].shape)}, not {list(own[key].shape)}"
-        for key in own
-        if own[key].shape != weights[key].shape
-    ]
-    if wrong:
+    if wrong := sorted(own.keys() ^ weights.keys()):
         raise ValueError(
-            f"{name}: {len(wrong)} tensors do not match ({wrong[:3]}); these are not the checkpoint's backbones"
+            f"{name}: {len(wrong)} tensors are in the checkpoint or in the model alone ({wrong[:3]}); these are not "
+            "the checkpoint's backbones"
         )
+    for key, tensor in weights.items():
+        _check_shape(key, tensor, own[key], name)
     part.load_state_dict(weights)
 
 
-def _resampler_name(key: str) -> str:
-    for pattern, ours in RESAMPLER_NAMES:
-        if match := re.fullmatch(pattern, key):
-            return match.expand(ours)
-    raise ValueError(
-        f"the checkpoint has the tensor {key}, which no OpenFlamingo that is known here has; nothing was loaded"
-    )
-
-
-def _block_name(key: str, name: str) -> str:
-    if name not in BLOCK_NAMES:
+def _check_shape(key: str, tensor: Tensor, own: Tensor, name: str) -> None:
+    if tensor.shape != own.shape:
         raise ValueError(
-            f"the checkpoint has the tensor {key}, which no OpenFlamingo that is known here has; nothing was loaded"
+            f"{name}: {key} is {list(tensor.shape)} in the checkpoint and {list(own.shape)} in the model; these are "
+            "not the checkpoint's backbones"
         )
-    return BLOCK_NAMES[name]
 
 
 @torch.no_grad()

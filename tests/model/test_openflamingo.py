@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import openflamingo_reference
 import pytest
 import torch
-from model_families import flamingo, language_model, vision_encoder
+from model_families import VOCABULARY, flamingo, language_model, pictures, vision_encoder
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models
 from transformers import CLIPImageProcessorPil, PreTrainedTokenizerFast
 
 from model import Flamingo, FlamingoProcessor
-from model.openflamingo import import_openflamingo, interval_of, load_openflamingo
+from model.checkpoint import load_language_model, load_vision_encoder
+from model.openflamingo import import_openflamingo, load_openflamingo
+from model.openflamingo_names import read_checkpoint
 
 GOLDEN = Path(__file__).parents[3] / "shared/data/openflamingo/opt_every1"
 needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason=f"needs {GOLDEN}")
@@ -65,6 +69,78 @@ def test_an_imported_checkpoint_is_saved_and_loaded_as_any_other(tmp_path: Path)
     ids = torch.tensor([[3, 511, 7, 510]])
     call = (ids, None, torch.ones(1, 1, 3, 56, 56), torch.tensor([1]))
     torch.testing.assert_close(again(*call).logits, model(*call).logits)
+
+
+@needs_golden
+@torch.no_grad()
+def test_the_slow_reference_is_openflamingo() -> None:
+    expected, _ = golden()
+    weights = torch.load(GOLDEN / "checkpoint.pt", weights_only=True)
+    alone = load_language_model(str(GOLDEN / "language_model")).eval()
+    alone.get_input_embeddings().weight.copy_(weights["lang_encoder.model.decoder.embed_tokens.weight"])
+    clip = load_vision_encoder(str(GOLDEN / "vision_encoder")).eval()
+    images = expected["pixel_values"][0, :, 0]
+    latents = [openflamingo_reference.resample(weights, features) for features in clip(images).last_hidden_state[:, 1:]]
+    length = int(expected["attention_mask"][0].sum())
+    ids = expected["input_ids"][0, :length]
+    given = openflamingo_reference.logits(weights, alone, "model.decoder.layers", ids, latents, 511)
+    torch.testing.assert_close(given, expected["logits"][0, :length], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_a_gpt_neox_at_interval_2_gives_what_the_slow_reference_gives() -> None:
+    alone, decoder, clip = language_model("gpt_neox", num_hidden_layers=5), "gpt_neox.layers", vision_encoder()
+    weights = openflamingo_reference.random_checkpoint(alone, decoder, 2, vision_width=24)
+    rows = torch.randn(2, VOCABULARY, 32, generator=torch.Generator().manual_seed(8))
+    held = {**weights, "lang_encoder.gpt_neox.embed_in.weight": rows[0], "lang_encoder.embed_out.weight": rows[1]}
+    held["lang_encoder.gpt_neox.layers.0.decoder_layer.attention.rotary_emb.inv_freq"] = torch.ones(4)
+    model = load_openflamingo(
+        held, language_model=deepcopy(alone), vision_encoder=clip, cross_attention_interval=2, image_token_id=39, end_of_chunk_token_id=38
+    )  # fmt: skip
+    assert model.config.cross_attention_layers == (1, 3)
+    alone.get_input_embeddings().weight.copy_(rows[0])
+    alone.get_output_embeddings().weight.copy_(rows[1])
+
+    pixels = pictures(3)
+    latents = [openflamingo_reference.resample(weights, seen[1:]) for seen in clip(pixels[:, 0]).last_hidden_state]
+    torch.testing.assert_close(model.encode_images(pixels), torch.stack(latents), atol=1e-5, rtol=1e-5)
+    ids = torch.tensor([[3, 39, 6, 7, 39, 8, 38, 4], [5, 4, 39, 6, 7, 8, 9, 2]])
+    given = model(ids, torch.ones_like(ids), pixels, torch.tensor([2, 1]), labels=ids)
+    expected = [
+        openflamingo_reference.logits(weights, alone, decoder, row, images, 39)
+        for row, images in ((ids[0], latents[:2]), (ids[1], latents[2:]))
+    ]
+    torch.testing.assert_close(given.logits, torch.stack(expected), atol=1e-4, rtol=1e-5)
+    loss = torch.nn.functional.cross_entropy(torch.stack(expected)[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+    torch.testing.assert_close(given.loss, loss, atol=1e-5, rtol=1e-5)
+
+    said = ids[1]
+    for _ in range(6):
+        last = openflamingo_reference.logits(weights, alone, decoder, said, latents[2:], 39)[-1]
+        said = torch.cat((said, last.argmax()[None]))
+    answer = model.generate(
+        input_ids=ids[1:], pixel_values=pixels[2:], image_counts=torch.tensor([1]), max_new_tokens=6, eos_token_id=999
+    )
+    assert answer[0].tolist() == said.tolist()
+
+
+def test_the_language_models_own_tensors_are_loaded_and_what_has_no_place_is_refused() -> None:
+    alone, clip, decoder = language_model("gpt_neox"), vision_encoder(), "gpt_neox.layers"
+    weights = openflamingo_reference.random_checkpoint(alone, decoder, 1, vision_width=24)
+    dense = "gpt_neox.layers.1.attention.dense.weight"
+    own = {f"lang_encoder.{dense.replace('.1.', '.1.decoder_layer.')}": torch.ones(32, 32)}
+    twice = {"lang_encoder.old_decoder_blocks.1.attention.dense.weight": torch.ones(32, 32)}
+    call = {"vision_encoder": clip, "cross_attention_interval": 1, "image_token_id": 38, "end_of_chunk_token_id": 39}
+    model = load_openflamingo({**weights, **own, **twice}, language_model=deepcopy(alone), **call)
+    assert (model.language_model.get_parameter(dense.replace(".1.", ".1.block.")) == 1).all()
+    for key in ("lang_encoder.gpt_neox.layers.1.other.weight", "vision_encoder.x", "perceiver.x"):
+        with pytest.raises(ValueError, match=f"has the tensor {key}, which"):
+            load_openflamingo({**weights, key: torch.ones(1)}, language_model=deepcopy(alone), **call)
+    short = {"perceiver.latents": torch.ones(6, 25)}
+    with pytest.raises(ValueError, match=r"the resampler: latents is \[6, 25\] in the checkpoint and \[6, 24\]"):
+        load_openflamingo({**weights, **short}, language_model=deepcopy(alone), **call)
+    with pytest.raises(ValueError, match="image_token_id 40 and end_of_chunk_token_id 39 lie outside the 40 rows"):
+        load_openflamingo(weights, language_model=deepcopy(alone), **{**call, "image_token_id": 40})
 
 
 def openflamingo_form(model: Flamingo, decoder: str, embedding: str) -> dict[str, torch.Tensor]:
@@ -156,5 +232,10 @@ def test_token_ids_are_those_that_openflamingo_gave_and_the_interval_is_read(tmp
     assert config.cross_attention_layers == (1,)
     assert (config.end_of_chunk_token_id, config.image_token_id) == (38, 39)
     assert (processor.end_of_chunk_token_id, processor.image_token_id, processor.image_size) == (38, 39, 28)
+    language_model("gpt_neox").save_pretrained(tmp_path / "bare")
+    with pytest.raises(ValueError, match=r"bare has no tokenizer, so the numbers of <image> and .* are unknown"):
+        import_openflamingo(
+            tmp_path / "checkpoint.pt", tmp_path / "out", **{**folders, "language_model": str(tmp_path / "bare")}
+        )
     with pytest.raises(ValueError, match="none of the checkpoint's 1 tensors"):
-        interval_of({"perceiver.latents": torch.zeros(1)})
+        read_checkpoint({"perceiver.latents": torch.zeros(1)})
