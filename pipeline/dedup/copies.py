@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.dedup.bytestrings import Bytes, buckets, sortable, to_array, to_matrix
 from pipeline.dedup.components import edge_table, stars
-from pipeline.dedup.order import ID, places
+from pipeline.dedup.order import ID, RICHEST_BYTES, places
 from pipeline.shuffle import Rows
 
 ROWS_A_GROUP = 500_000
@@ -110,6 +110,8 @@ def _neighbours(group: pa.Table) -> pa.Table:
 
 def _larger(edges: pa.Table) -> pa.Table:
     """The nodes that are not the first of their component; at the end each has one edge."""
+    if not edges.num_rows:  # no group, so no columns of an edge
+        return pa.table({"rank": pa.array([], pa.binary(RICHEST_BYTES))})
     return edges.select(["larger"]).rename_columns(["rank"])
 
 
