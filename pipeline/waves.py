@@ -38,6 +38,8 @@ def fetch_in_waves(
         requested = work_off(executor, redirects, found.values())
     if len(fetched) == len(planned):
         executor.forget(stage, fetched)
+        for further in executor.run.entries("redirects").keys() - {str(before) for before in range(1, wave)}:
+            executor.run.remove(f"ledger/redirects/{further}.json")
     return fetched
 
 

@@ -88,7 +88,7 @@ STAGE_FIELDS: dict[str, tuple[str, ...]] = {
     "deduplicate": COPIES,
     "repeated": REPETITIONS,
     "unique": (*REPETITIONS, "duplicates.repeated_images"),
-    "requests": ("fetch.urls_per_part", "fetch.urls_per_host", "rules.image", "urls.images", "consent.opt_out"),
+    "requests": ("fetch.urls_per_part", "fetch.urls_per_host", "urls.images", "consent.opt_out"),
     "fetch": (
         "fetch.source",
         "fetch.agent",

@@ -22,7 +22,6 @@ from pipeline.images.opt_out import OPTED_OUT, OptOut
 from pipeline.ledger import LedgerEntry
 from pipeline.names import stable_number
 from pipeline.recipe import Recipe
-from pipeline.rules import Rule
 from pipeline.run import Run
 from pipeline.stages.tables import ARCHIVE_SCHEMA, REQUEST_SCHEMA
 from pipeline.urls import host_of, without_fragment
@@ -47,8 +46,11 @@ def group_count(references: int, urls_per_part: int) -> int:
 
 
 def grouping(fingerprint: str, groups: int, recipe: Recipe, refusal: Callable[[str], str | None]) -> Grouping:
-    """The grouping of image URLs by host; `refusal` gives the status of a URL that is not to be asked for."""
-    smallest = smallest_side(recipe.rules.image)
+    """The grouping of image URLs by host; `refusal` gives the status of a URL that is not to be asked for.
+
+    Of the recipe's rules on images it depends on `smallest_side` alone, which therefore is in its fingerprint.
+    """
+    smallest = smallest_side(recipe)
     per_host = recipe.fetch.urls_per_host
 
     def rows(run: Run, entry: LedgerEntry) -> pa.Table:
@@ -70,7 +72,7 @@ def grouping(fingerprint: str, groups: int, recipe: Recipe, refusal: Callable[[s
 
     return Grouping(
         name="requests",
-        fingerprint=fingerprint,
+        fingerprint=f"{fingerprint} {smallest:g}",
         rows=rows,
         gather=gather,
         folder="images/requests",
@@ -102,9 +104,15 @@ def in_turns(requests: pa.Table, per_host: int) -> list[tuple[str, pa.Table]]:
     return [(f"-{n:03d}", requests.filter(pc.equal(turn, n))) for n in range(max(turns, default=0) + 1)]
 
 
-def smallest_side(rules: dict[str, Rule]) -> float:
-    """Pixels; an image declared with a shorter side below this would break a rule on fetched images."""
-    return max((rule.min or 0.0 for name, rule in rules.items() if (rule.signal or name) == "shorter_side"), default=0)
+def smallest_side(recipe: Recipe) -> float:
+    """Pixels; an image that its page declares with a shorter side is not asked of the web, as a rule would drop it.
+
+    What lies in the archive costs nobody anything: there it is looked at.
+    """
+    if recipe.fetch.source != "web":
+        return 0.0
+    rules = recipe.rules.image.items()
+    return max((rule.min or 0.0 for name, rule in rules if (rule.signal or name) == "shorter_side"), default=0.0)
 
 
 def _wanted(run: Run, part: str, smallest: float) -> dict[str, bool]:

@@ -181,7 +181,7 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "urls.pages": ({"urls": {"pages": {"words": ["casino"]}}}, {"filter"}),
     "rules.languages": ({"rules": {"languages": ["de"]}}, {"filter"}),
     "rules.document": ({"rules": {"document": {"words": {"min": 5}}}}, {"filter"}),
-    "rules.image": ({"rules": {"image": {"bytes": {"min": 5}}}}, {"requests", "join"}),
+    "rules.image": ({"rules": {"image": {"bytes": {"min": 5}}}}, {"join"}),
     "fetch.source": ({"fetch": {"source": "web", "contact": "me@example.org"}}, {"fetch"}),
     "fetch.agent": ({"fetch": {"agent": "Other"}}, {"extract", "fetch"}),  # pages' headers may address it, too
     "rules.formats": ({"rules": {"formats": ["png"]}}, {"join"}),
