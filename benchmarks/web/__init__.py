@@ -1,0 +1,1 @@
+"""Webs on loopback to fetch from, for tests and benchmarks: see `offline`, `hostile` and `crawl`."""

@@ -1,0 +1,82 @@
+"""The two runs that tests assert on and `python -m benchmarks.web` tells of: the offline web, and the hostile one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+
+from benchmarks.web.building import Built, build
+from benchmarks.web.hostile import HostileServer
+from benchmarks.web.offline import SITES, OfflineWeb, write_crawl
+from benchmarks.web.part import REDIRECTED, Fetched, fetch_urls
+from benchmarks.web.server import Server
+
+CONTACT = "tests@example.org"
+DELAY_S, CONNECTIONS = 0.2, 2
+HOSTILE_TIMEOUT_S, HOSTILE_ATTEMPTS = 3, 2
+Row = dict[str, Any]
+
+
+def build_offline(
+    web: OfflineWeb, folder: Path, *, kill_when: Callable[[], bool] = lambda: False, **fetch: Any
+) -> Built:
+    """Build (or go on with) the run `folder/run` over a crawl of the offline web, with the fetch's settings `fetch`."""
+    crawl = folder / "crawl.warc.gz"
+    if not crawl.exists():
+        write_crawl(web.pages(), crawl)
+    section = {
+        "source": "web",
+        "contact": CONTACT,
+        "host": {"connections": CONNECTIONS, "delay_s": DELAY_S},
+        "allow_private": [f"127.0.0.1:{web.port}"],
+        "resolve": dict.fromkeys(SITES, "127.0.0.1"),
+        **fetch,
+    }
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump({"crawl": {"paths": [str(crawl)]}, "fetch": section}))
+    return build(recipe, folder / "run", kill_when=kill_when)
+
+
+def index_rows(run: Path) -> list[Row]:
+    """What became of each URL of a run; the way stations of redirects left out."""
+    files = sorted((run / "images/index").glob("*.parquet"))
+    return [row for file in files for row in pq.read_table(file).to_pylist() if row["status"] != REDIRECTED]
+
+
+@dataclass(frozen=True)
+class HostileRun:
+    """What a hostile web did to the fetch."""
+
+    expected: dict[str, str]
+    fetched: Fetched
+    private_connections: int
+    """That came to the port which nobody may come to."""
+
+    def wrong(self) -> dict[str, str]:
+        """URLs that ended with another status than they must."""
+        found = {row["url"]: row["status"] for row in self.fetched.rows}
+        return {
+            url: found.get(url, "not in the index")
+            for url, status in self.expected.items()
+            if found.get(url) not in status.split(" or ")
+        }
+
+
+def fetch_hostile(folder: Path) -> HostileRun:
+    """Fetch every image of the hostile web into a run at `folder`."""
+    with Server() as private, HostileServer(private.port) as web:
+        section = {
+            "source": "web",
+            "contact": CONTACT,
+            "timeout_s": HOSTILE_TIMEOUT_S,
+            "attempts": HOSTILE_ATTEMPTS,
+            "allow_private": [f"127.0.0.1:{web.port}"],
+            "resolve": dict.fromkeys(web.names(), "127.0.0.1"),
+        }
+        expected = web.expected()
+        return HostileRun(expected, fetch_urls(expected, folder, fetch=section), private.accepted)
