@@ -75,6 +75,8 @@ class _Build:
 
     def work(self, files: dict[str, int | None], evaluated: list[str]) -> Manifest:
         """The stages in order. Each takes what the one before has committed, named by its content's hash."""
+        if self.recipe.scores.scorers:
+            self.executor.check_gpus(self.recipe.scores.gpus, "scores.gpus")
         extracted = self._stage("extract", extract.process, [_archive_part(*file) for file in files.items()])
         kept = self._stage("filter", filter.process, _following(extracted))
         self._forget_what_is_off()

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayActorError, RayError
 
 from pipeline.attempt import Attempt
+from pipeline.errors import InputError
 from pipeline.ledger import FailedPart, LedgerEntry
 from pipeline.progress import Progress
 from pipeline.recipe import Recipe
@@ -84,6 +85,18 @@ class Executor:
         os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # img2dataset's import would ask the network
         if not ray.is_initialized():
             ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+
+    def check_gpus(self, gpus: float, key: str) -> None:
+        """Raises `InputError` if no machine has so many GPUs for one actor, since Ray would wait for one for ever."""
+        if not gpus:
+            return
+        self.start_ray()
+        most = max(node["Resources"].get("GPU", 0) for node in ray.nodes() if node["Alive"])
+        if gpus > most:
+            raise InputError(
+                f"{key} = {gpus:g}, but the machine with the most GPUs has {most:g}, so no process could start; give "
+                "fewer, or a cluster that has them (--address)"
+            )
 
     def work_off(self, stage: Stage, parts: Iterable[Part]) -> dict[str, LedgerEntry]:
         """The ledger entries of all `parts` that are committed in the end, in the order of `parts`.
@@ -202,12 +215,12 @@ class _Tasks:
 
 
 class _Actors:
-    """A pool of actors, each of which has one attempt at a time; one that dies is started again."""
+    """A pool of actors, each of which has one attempt at a time; a dead one is replaced."""
 
     def __init__(self, recipe: Recipe, pool: Pool):
         self._recipe, self.at_once = recipe, pool.actors
-        options = {"num_cpus": recipe.execution.cpus_per_part, "num_gpus": pool.gpus, "max_restarts": -1}
-        self._idle = [_Worker.options(**options).remote() for _ in range(pool.actors)]  # type: ignore[attr-defined]
+        self._options = {"num_cpus": recipe.execution.cpus_per_part, "num_gpus": pool.gpus}
+        self._idle = [self._started() for _ in range(pool.actors)]
         self._busy: dict[Any, Any] = {}
 
     def submit(self, run_path: str, stage: Stage, part: Part, number: int) -> Any:
@@ -217,7 +230,18 @@ class _Actors:
         return reference
 
     def free(self, reference: Any) -> None:
-        self._idle.append(self._busy.pop(reference))
+        """The attempt is over; the next one would die with an actor that did, so another is started in its place."""
+        actor = self._busy.pop(reference)
+        try:
+            ray.get(reference)
+        except RayActorError:
+            actor = self._started()
+        except RayError:
+            pass  # the attempt failed, its process lives
+        self._idle.append(actor)
+
+    def _started(self) -> Any:
+        return _Worker.options(**self._options).remote()  # type: ignore[attr-defined]
 
     def close(self) -> None:
         for actor in (*self._idle, *self._busy.values()):
