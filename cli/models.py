@@ -13,6 +13,11 @@ def describe(checkpoint: Path, image: Path, text: str) -> str:
     for path, what in ((checkpoint / "config.json", "an exported model"), (image, "a picture")):
         if not path.is_file():
             raise InputError(f"{path} is not there, so there is nothing to read; give {what}")
+    if not (checkpoint / "processor_config.json").is_file():
+        raise InputError(
+            f"{checkpoint} holds a model without its processor (processor_config.json), so text cannot be turned into "
+            "tokens; save a model.FlamingoProcessor to the same folder"
+        )
     from trainer.data.images import UndecodableImageError
     from trainer.generate import caption
 

@@ -85,3 +85,13 @@ class FlamingoCache(DynamicCache):  # type: ignore[misc]
     def _map_rows(self, change: Any) -> None:
         if self.table_BP is not None and self.counts_B is not None:
             self.table_BP, self.counts_B = change(self.table_BP), change(self.counts_B)
+
+
+def with_room_for_images(cache: Any) -> FlamingoCache | None:
+    """The cache of a call, if any; raises ValueError for one of another class."""
+    if cache is None or isinstance(cache, FlamingoCache):
+        return cache
+    raise ValueError(
+        f"past_key_values is a {type(cache).__name__}, which has no place for images, so later tokens could not see "
+        "them; pass a model.cache.FlamingoCache"
+    )

@@ -138,6 +138,11 @@ class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
         wide.vocab_size = max(wide.vocab_size, self.image_token_id + 1, self.end_of_chunk_token_id + 1)
         return wide
 
+    def own_fields(self) -> dict[str, Any]:
+        """The fields that are not of the backbones."""
+        others = (*self.sub_configs, "sub_configs", "model_type")
+        return {name: getattr(self, name) for name in FlamingoConfig.__annotations__ if name not in others}
+
     @property
     def resampled_width(self) -> int:
         """Width of the resampler's visual tokens."""

@@ -9,7 +9,6 @@ of an image, M their width, E width of embeddings, V columns of the logits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
@@ -17,20 +16,21 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, AutoModelForCausalLM, GenerationConfig, GenerationMixin, PreTrainedModel
+from transformers import AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from model.cache import FlamingoCache
+from model.cache import FlamingoCache, with_room_for_images
 from model.checkpoint import FlamingoCheckpoint, load_language_model, load_vision_encoder
 from model.config import FlamingoConfig
 from model.cross_attention import GatedCrossAttention, Sight
-from model.generation import FlamingoGeneration
+from model.freezing import FlamingoFreezing
+from model.generation import FlamingoGeneration, generation_defaults
 from model.insertion import BLOCKS_GET_NO_KEYWORDS, insert, reaching_every_block
 from model.layers import initialize
 from model.loss import IGNORED, next_token_loss
 from model.new_tokens import NewTokens, attach
 from model.positions import position_ids_of
-from model.resampler import PerceiverResampler
+from model.resampler import PerceiverResampler, latent_projection
 from model.sight import see
 from model.vision import check_pixels, feature_width, frame_features
 
@@ -48,7 +48,7 @@ class FlamingoOutput(ModelOutput):  # type: ignore[misc]
     attentions: tuple[Tensor, ...] | None = None
 
 
-class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, GenerationMixin):  # type: ignore[misc]
+class Flamingo(FlamingoCheckpoint, FlamingoFreezing, FlamingoGeneration, PreTrainedModel, GenerationMixin):  # type: ignore[misc]
     """A frozen language model, a frozen vision encoder, and the new parts that connect them.
 
     Only the new parts train unless the configuration (or `set_frozen`) says otherwise. Names of their parameters:
@@ -81,7 +81,7 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
         config.text_config, config.vision_config = language_model.config, vision_encoder.config
         self.vision_encoder = vision_encoder
         self.resampler = PerceiverResampler(config)
-        self.latent_projection = _latent_projection(config)
+        self.latent_projection = latent_projection(config)
         for part in (self.resampler, self.latent_projection):
             initialize(part, config.initializer_range)
         inputs, outputs = language_model.get_input_embeddings(), language_model.get_output_embeddings()
@@ -93,7 +93,7 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
         self._reached = False
         """Whether a call has shown that the language model hands its blocks what to attend to."""
         self._keep_initial_values()
-        self.generation_config = self._generation_defaults()
+        self.generation_config = generation_defaults(language_model, config.end_of_chunk_token_id)
         self.post_init()
         self.set_frozen(language_model=config.freeze_language_model, vision_encoder=config.freeze_vision_encoder)
 
@@ -119,7 +119,7 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
             vision_encoder = load_vision_encoder(vision_encoder)
         if config is None:
             options.setdefault("vision_width", feature_width(vision_encoder))
-        fields = {} if config is None else own_fields(config)
+        fields = {} if config is None else config.own_fields()
         # Copies: a configuration that is given sub-configurations resets their choice of attention kernel.
         backbones = {"text_config": deepcopy(language_model.config), "vision_config": deepcopy(vision_encoder.config)}
         return cls(FlamingoConfig(**{**fields, **options, **backbones}), language_model, vision_encoder)
@@ -152,7 +152,7 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
         """
         if past_key_values is None and use_cache:
             past_key_values = FlamingoCache(config=self.language_model.config)
-        cache = _own(past_key_values)
+        cache = with_room_for_images(past_key_values)
         latents_NRM = self.encode_images(pixel_values)
         is_image_BL = input_ids.eq(self.config.image_token_id)
         visible = see(is_image_BL, len(latents_NRM), image_counts, phi, cache, attend=self.config.attend, beams=beams)
@@ -220,29 +220,6 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
             return labels_BL
         return labels_BL.masked_fill(labels_BL.eq(self.config.image_token_id), IGNORED)
 
-    def set_frozen(self, *, language_model: bool | None = None, vision_encoder: bool | None = None) -> None:
-        """Freeze or train the backbones, each as said; None leaves it. The new parts always train."""
-        if language_model is not None:
-            self.config.freeze_language_model = language_model
-            for name, parameter in self.language_model.named_parameters():
-                if ".cross_attention." not in name:
-                    parameter.requires_grad_(not language_model)
-        if vision_encoder is not None:
-            self.config.freeze_vision_encoder = vision_encoder
-            self.vision_encoder.requires_grad_(not vision_encoder)
-        self.train(self.training)
-
-    def trainable_parameters(self) -> Iterator[nn.Parameter]:
-        """The parameters that train, in a stable order."""
-        return (parameter for parameter in self.parameters() if parameter.requires_grad)
-
-    def train(self, mode: bool = True) -> Flamingo:
-        """As any module's; a frozen vision encoder stays in evaluation mode."""
-        super().train(mode)
-        if self.config.freeze_vision_encoder:
-            self.vision_encoder.eval()
-        return self
-
     @property
     def cross_attention_blocks(self) -> list[GatedCrossAttention]:
         """The gated cross-attention blocks, first to last."""
@@ -258,17 +235,6 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
         head: nn.Module = self.language_model.get_output_embeddings()
         return head
 
-    def _generation_defaults(self) -> GenerationConfig:
-        """The language model's, which also stop at the end of chunk."""
-        given = getattr(self.language_model, "generation_config", None)
-        defaults = deepcopy(given) if given is not None else GenerationConfig()
-        ends = defaults.eos_token_id if isinstance(defaults.eos_token_id, list) else [defaults.eos_token_id]
-        ends = [*(end for end in ends if end is not None), self.config.end_of_chunk_token_id]
-        defaults.eos_token_id = sorted(set(ends))
-        if defaults.pad_token_id is None:
-            defaults.pad_token_id = ends[0]
-        return defaults
-
     def _keep_initial_values(self) -> None:
         """Every part has its values (loaded, or drawn when it was made): transformers need not draw them again."""
         for part in self.modules():
@@ -281,28 +247,3 @@ class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, Generati
         super()._init_weights(module)
         if isinstance(module, PerceiverResampler):
             nn.init.normal_(module.latents, std=self.config.initializer_range)
-
-
-def own_fields(config: FlamingoConfig) -> dict[str, Any]:
-    """The fields of a FlamingoConfig that are not of its backbones and not derived from them."""
-    names = FlamingoConfig.__annotations__
-    return {
-        name: getattr(config, name)
-        for name in names
-        if name not in (*FlamingoConfig.sub_configs, "sub_configs", "model_type")
-    }
-
-
-def _latent_projection(config: FlamingoConfig) -> nn.Module:
-    if config.visible_width == config.resampled_width:
-        return nn.Identity()
-    return nn.Linear(config.resampled_width, config.visible_width, bias=False)
-
-
-def _own(cache: Any) -> FlamingoCache | None:
-    if cache is None or isinstance(cache, FlamingoCache):
-        return cache
-    raise ValueError(
-        f"past_key_values is a {type(cache).__name__}, which has no place for images, so later tokens could not see "
-        "them; pass a model.cache.FlamingoCache"
-    )

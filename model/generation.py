@@ -8,10 +8,12 @@ Shapes: B rows, L tokens, N images.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import GenerationConfig, PreTrainedModel
 from transformers.generation import GenerationMode
 
 from model.cache import FlamingoCache
@@ -79,6 +81,18 @@ class FlamingoGeneration(_Base):  # type: ignore[misc]
             inputs.update({name: images[name] for name in IMAGE_ARGUMENTS})
         inputs["phi"] = _phi_of_step(images["phi"], input_ids, new_tokens)
         return inputs
+
+
+def generation_defaults(language_model: PreTrainedModel, end_of_chunk_token_id: int) -> GenerationConfig:
+    """The language model's, which also stop at the end of chunk."""
+    given = getattr(language_model, "generation_config", None)
+    defaults = deepcopy(given) if given is not None else GenerationConfig()
+    ends = defaults.eos_token_id if isinstance(defaults.eos_token_id, list) else [defaults.eos_token_id]
+    ends = [*(end for end in ends if end is not None), end_of_chunk_token_id]
+    defaults.eos_token_id = sorted(set(ends))
+    if defaults.pad_token_id is None:
+        defaults.pad_token_id = ends[0]
+    return defaults
 
 
 def _not_yet_cached(

@@ -78,3 +78,10 @@ def temporal_embeddings(learnt_FW: Tensor, frames: int) -> Tensor:
     if frames <= len(learnt_FW):
         return learnt_FW[:frames]
     return F.interpolate(learnt_FW.T[None], size=frames, mode="linear", align_corners=True)[0].T
+
+
+def latent_projection(config: FlamingoConfig) -> nn.Module:
+    """The map of visual tokens to the width that the cross-attention reads, where it is another."""
+    if config.visible_width == config.resampled_width:
+        return nn.Identity()
+    return nn.Linear(config.resampled_width, config.visible_width, bias=False)

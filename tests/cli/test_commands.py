@@ -111,12 +111,13 @@ def test_an_openflamingo_checkpoint_is_imported(shared_data: Path, tmp_path: Pat
     folder = shared_data / "openflamingo/opt_every1"
     backbones = ["--language-model", f"{folder}/language_model", "--vision-encoder", f"{folder}/vision_encoder"]
     words = ["import-checkpoint", "openflamingo", f"{folder}/checkpoint.pt", *backbones, "--out", str(tmp_path / "out")]
-    one_line_and_status_2(m3w(*words))  # its language model comes without a tokenizer, so the tokens are unknown
+    one_line_and_status_2(m3w(*words), "has no tokenizer", "image_token_id")
     result = m3w(*words, "--image-token-id", "511", "--end-of-chunk-token-id", "510")
     assert result.returncode == 0, result.stderr
     config = json.loads((tmp_path / "out/config.json").read_text())
     assert config["image_token_id"] == 511 and config["activation"] == "gelu"
     one_line_and_status_2(m3w("generate", str(tmp_path / "none"), "--image", "x.png"), "none")
+    one_line_and_status_2(m3w("generate", str(tmp_path / "out"), "--image", __file__), "without its processor")
 
 
 @pytest.mark.ray
