@@ -13,6 +13,8 @@ from contextlib import contextmanager
 
 from PIL import Image, UnidentifiedImageError
 
+warnings.filterwarnings("ignore", module=r"PIL\.")  # for good: a filter for a while is not for one thread alone
+
 FORMATS = ["JPEG", "PNG", "GIF", "WEBP"]
 """What Pillow tries; any other format is `unsupported_format`."""
 MIME_OF_FORMAT = {
@@ -42,12 +44,10 @@ def opened(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
     if content.startswith(b"RIFF"):
         _check_webp_size(content, min(max_pixels, WEBP_MAX_PIXELS))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                if image.width * image.height > max_pixels:
-                    raise NoImageError("too_many_pixels")
-                yield image
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > max_pixels:
+                raise NoImageError("too_many_pixels")
+            yield image
     except NoImageError:
         raise
     except Image.DecompressionBombError as error:
