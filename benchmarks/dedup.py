@@ -7,9 +7,9 @@ permutations; each round times all systems one after the other. The peers get n-
 them their slower normalisation, and hash with their defaults; `datasketch, fastest` is datasketch's best scheme with
 xxhash.
 
-Growth: synthetic documents with planted copies of every kind go through the stages fingerprint, deduplicate, repeated
-and unique, every switch on, on Ray Data (nothing in one task), each size in a process of its own. The driver's memory
-is the peak of its resident set, imports included. A million documents take half an hour: --documents 1000000.
+Growth: synthetic documents with planted copies of every kind go through the stages that find copies (fingerprint,
+deduplicate, repeated), every switch of documents on, on Ray Data (nothing in one task), each size in a process of its
+own. The driver's memory is the peak of its resident set, imports included. For a million: --documents 1000000.
 """
 
 from __future__ import annotations
@@ -167,9 +167,9 @@ def main() -> None:
 
 
 def show(count: int, found: dict[str, float]) -> None:
-    stages = ", ".join(f"{name} {found[name]:.1f} s" for name in ("fingerprint", "deduplicate", "repeated", "unique"))
+    stages = ", ".join(f"{name} {found[name]:.1f} s" for name in ("fingerprint", "deduplicate", "repeated"))
     print(f"\n{count:,} documents: {found['seconds']:.1f} s ({stages}), driver {found['driver_mib']:.0f} MiB")
-    print(f"  dropped: {found['dropped']:,.0f} documents, {found['text_nodes']:,.0f} text nodes", flush=True)
+    print(f"  found: {found['copies']:,.0f} copies, {found['keys']:,.0f} repeated keys by part", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The stages of duplicates over synthetic documents in a run of its own: `python -m benchmarks.dedup_stages N RUN`.
+"""The stages that find copies, over synthetic documents: `python -m benchmarks.dedup_stages N RUN`.
 
-Prints one line of JSON: seconds by stage, and the peak of this process's resident set, which is the driver.
+Prints one line of JSON: seconds by stage, what was found, and the peak of this process's resident set: the driver's.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import resource
 import sys
 import time
 
-import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import ray
 
-from benchmarks.synthetic_documents import document
-from pipeline import build, grouping
+from benchmarks.synthetic_documents import row
+from pipeline import grouping
 from pipeline.attempt import Attempt
-from pipeline.dataset.publish import sum_counters
 from pipeline.executor import Executor, Part, Stage
-from pipeline.parquet import RowWriter
 from pipeline.progress import Progress
 from pipeline.recipe import Recipe, parse_recipe
 from pipeline.run import Run
+from pipeline.stages import deduplicate, fingerprint, repeated
 from schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS
 
 DOCUMENTS_A_PART = 5_000
@@ -31,52 +31,51 @@ SWITCHES = {
     "near_text": True,
     "paragraph_documents": 2,
     "image_url_documents": 10,
-    "repeated_images": True,
 }
 
 
 def write(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     """A part of documents as `filter` leaves them."""
     signals = dict.fromkeys(DOCUMENT_SIGNALS, 1.0)
-    with (
-        attempt.create(f"documents/kept/{part.name}.parquet") as file,
-        RowWriter(file, DOCUMENT_SCHEMA) as kept,
-    ):
-        for number in range(part.work["first"], part.work["end"]):
-            kept.write({**document(number).row(), "signals": signals})
-            attempt.counters["documents"] += 1
+    rows = [row(number, signals) for number in range(part.work["first"], part.work["end"])]
+    with attempt.create(f"documents/kept/{part.name}.parquet") as file:
+        pq.write_table(pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA), file, compression="zstd")
+        file.rows = len(rows)
 
 
 def parts(count: int) -> list[Part]:
-    starts = range(0, count, DOCUMENTS_A_PART)
     return [
         Part(
             name=f"part-{start // DOCUMENTS_A_PART:05d}",
             inputs=[],
             work={"first": start, "end": min(count, start + DOCUMENTS_A_PART)},
         )
-        for start in starts
+        for start in range(0, count, DOCUMENTS_A_PART)
     ]
 
 
 def main(count: int, path: str) -> None:
     grouping.IN_ONE_TASK_BYTES = 0
     recipe = parse_recipe({"crawl": {"paths": ["-"]}, "duplicates": SWITCHES}, "-")
-    work = build._Build(recipe, Executor(Run.create(path), recipe, Progress()))
-    kept = work.executor.work_off(Stage(name="filter", fingerprint="-", process=write), parts(count))
-    work.counts["filter"] = sum_counters(kept)
-    started = time.perf_counter()
-    work._unique(kept, {})
-    figures: dict[str, float] = {"seconds": time.perf_counter() - started}
-    for stage in ("fingerprint", "deduplicate", "repeated", "unique"):
-        figures[stage] = sum(entry.seconds for entry in work.executor.run.entries(stage).values())
-    counters = work.counts["unique"]
-    figures["dropped"] = sum(n for name, n in counters.items() if name.startswith("documents_dropped."))
-    figures["text_nodes"] = counters.get("text_nodes_dropped.repeated_on_site", 0)
+    executor, switches = Executor(Run.create(path), recipe, Progress()), recipe.duplicates
+    kept = executor.work_off(Stage(name="filter", fingerprint="-", process=write), parts(count))
+    times = [time.perf_counter()]
+    prints = executor.work_off(Stage(name="fingerprint", fingerprint="-", process=fingerprint.process), parts(count))
+    times.append(time.perf_counter())
+    copies = grouping.work_off(executor, deduplicate.grouping("-", switches, sorted(kept), count), prints.values())
+    times.append(time.perf_counter())
+    keys = grouping.work_off(executor, repeated.grouping("-", switches, count), kept.values())
+    times.append(time.perf_counter())
+    figures: dict[str, float] = {
+        name: end - start
+        for name, start, end in zip(("fingerprint", "deduplicate", "repeated"), times, times[1:], strict=False)
+    }
+    figures["seconds"] = times[-1] - times[0]
+    figures["copies"] = copies.counters["copies"]
+    figures["keys"] = sum(output.rows for output in keys.outputs)
     figures["driver_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     ray.shutdown()
-    print(counters, file=sys.stderr)
-    print(json.dumps({name: float(np.round(value, 3)) for name, value in figures.items()}))
+    print(json.dumps({name: round(value, 2) for name, value in figures.items()}))
 
 
 if __name__ == "__main__":

@@ -56,7 +56,8 @@ def count(rows: Iterable[dict[str, Any]], switches: Duplicates) -> pa.Table:
 
 def by_key(counts: pa.Table, part: str, groups: int) -> pa.Table:
     group = buckets(to_matrix(counts["key"]), groups)
-    return counts.append_column("group", pa.array(group)).append_column("part", pa.array([part] * len(group)))
+    names = pa.array([part] * len(group), pa.string())
+    return counts.append_column("group", pa.array(group)).append_column("part", names)
 
 
 def too_frequent(group: pa.Table) -> pa.Table:

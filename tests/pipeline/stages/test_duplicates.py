@@ -185,7 +185,7 @@ def menu(name: str, host: str, *extra: str) -> InterleavedDocument:
 def test_paragraphs_that_a_site_repeats_are_cut_out(in_place: Any) -> None:
     pages = [menu(str(n), "a.example", "Home News  Contact", "About us") for n in range(2)]
     pages += [menu("2", "www.a.example", "home news contact", "home news contact"), menu("3", "b.example", "About us")]
-    parts = {"p": pages[:1], "q": pages[1:]}
+    parts = {"p": pages[:1], "q": pages[1:], "empty": []}
     counters = deduplicated(in_place, parts, paragraph_documents=2)
     rows = [row for part in parts for row in in_place.rows(f"documents/unique/{part}.parquet")]
     assert [[text for text in row["texts"][1:] if text] for row in rows] == [
