@@ -7,6 +7,7 @@ not followed here, cookies and proxies of the environment are not used, and bodi
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from typing import Any, Self
 
 import aiohttp
 from multidict import CIMultiDictProxy
+from yarl import URL
 
 from pipeline.images.decode import NoImageError
 from pipeline.images.guard import BlockedAddressError, Guard
@@ -26,6 +28,8 @@ CHUNK = 64 * 2**10
 LARGE = 2 * 2**20
 """Bytes; a longer body waits for one of few places, so that many of them at once do not fill the memory."""
 LARGE_AT_ONCE = 8
+LEGAL_URL = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Za-z_~\[\]]+")
+"""What extraction writes; a redirect's location may be anything."""
 MAX_HEADER_BYTES, MAX_HEADERS = 8190, 128
 
 
@@ -114,7 +118,7 @@ class Client:
         context = SimpleNamespace(sent=sent)
         headers = {"Accept": accept}
         async with self._session.get(
-            url, allow_redirects=False, headers=headers, trace_request_ctx=context
+            _as_written(url), allow_redirects=False, headers=headers, trace_request_ctx=context
         ) as response:
             content = b""
             if 200 <= response.status < 300:
@@ -148,6 +152,11 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
         return await handler(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise _failure(error) from error
+
+
+def _as_written(url: str) -> URL:
+    """`url` with its escapes as they are: `%2C` and `,` are two addresses to some servers, and to signatures."""
+    return URL(url, encoded=True) if LEGAL_URL.fullmatch(url) else URL(url)
 
 
 async def _sent(session: aiohttp.ClientSession, context: Any, parameters: object) -> None:

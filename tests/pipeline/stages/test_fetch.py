@@ -152,6 +152,15 @@ def test_a_fetched_image_has_all_its_columns(web: Web, site: Site) -> None:
     assert len(row["sha256"]) == len(row["fetched_sha256"]) == 64 and len(row["phash"]) == 16
 
 
+def test_a_url_is_asked_for_as_it_is_written(web: Web, site: Site) -> None:
+    paths = ["/a%2Cb%26c,d&e.png", "/%7Ex/~x.png?sig=a%2Fb%3D&c=/%20", "/b//.png", "/moved%2C.png"]
+    site.answers |= {("a.test", path): ok(n) for n, path in enumerate(paths)}
+    site.answers["a.test", "/1.png"] = (302, {"Location": "/moved%2C.png"}, b"")
+    urls = [site.url("a.test", path) for path in (*paths[:3], "/1.png")]
+    assert {row["status"] for row in web.build(urls).values()} == {"ok"}
+    assert site.images_asked() == {f"a.test{path}": 1 for path in (*paths, "/1.png")}
+
+
 def test_every_url_is_asked_for_once_and_ends_with_a_status(web: Web, site: Site) -> None:
     site.answers |= {
         ("a.test", "/1.png"): ok(1),
