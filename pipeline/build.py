@@ -19,6 +19,7 @@ from pipeline.progress import Progress
 from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, stages_of
 from pipeline.run import Run
 from pipeline.scorers.scorer import check_scorers
+from pipeline.signals.word_lists import ListsByLanguage
 from pipeline.stages import (
     assemble,
     deduplicate,
@@ -39,7 +40,7 @@ from schemas.manifest import Manifest
 
 Entries = dict[str, LedgerEntry]
 
-STAGE_VERSIONS = {**dict.fromkeys(STAGE_FIELDS, 1), "fetch": 2, "deduplicate": 2}
+STAGE_VERSIONS = {**dict.fromkeys(STAGE_FIELDS, 1), "extract": 2, "fetch": 2, "deduplicate": 2}
 """Raised for a stage whose code would now give another result; its parts are then redone."""
 
 
@@ -62,6 +63,7 @@ def check_lists(recipe: Recipe) -> None:
     """Read the lists that the recipe names, so that a wrong one ends the build before anything is written."""
     BlockList.from_recipe(recipe.urls.pages)
     requests.refusal(recipe)
+    ListsByLanguage(recipe.word_lists)
     read_forbidden(recipe.images.forbidden, recipe.images.forbidden_distance)
     check_scorers(recipe.scores.scorers)
     recipe.digest(RESULT_FIELDS)

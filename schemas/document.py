@@ -20,8 +20,53 @@ OK = "ok"
 VIDEO = "video"
 """`ImageReference.status` of a video on the page: a node of its own kind, which nothing fetches."""
 
-DOCUMENT_SIGNALS = ("words", "characters", "text_nodes", "image_nodes")
-"""Names of the numbers in the `signals` column, in their order on disk."""
+DOCUMENT_SIGNALS = (
+    # counts
+    "words",
+    "characters",
+    "sentences",
+    "text_nodes",
+    "image_nodes",
+    # MassiveWeb: quality
+    "mean_word_length",
+    "hash_word_ratio",
+    "ellipsis_word_ratio",
+    "bullet_line_fraction",
+    "ellipsis_line_fraction",
+    "alphabetic_word_fraction",
+    "stop_word_kinds",
+    # MassiveWeb: repetition
+    "duplicate_line_fraction",
+    "duplicate_line_character_fraction",
+    "duplicate_paragraph_fraction",
+    "duplicate_paragraph_character_fraction",
+    "top_2gram_fraction",
+    "top_3gram_fraction",
+    "top_4gram_fraction",
+    "duplicate_5gram_fraction",
+    "duplicate_6gram_fraction",
+    "duplicate_7gram_fraction",
+    "duplicate_8gram_fraction",
+    "duplicate_9gram_fraction",
+    "duplicate_10gram_fraction",
+    # OBELICS
+    "character_repetition",
+    "word_repetition",
+    "special_character_fraction",
+    "punctuation_fraction",
+    "stop_word_fraction",
+    "common_word_fraction",
+    "flagged_word_fraction",
+    # C4
+    "curly_brackets",
+    "c4_curly_brackets",
+    "lorem_ipsum",
+    "javascript_line_fraction",
+    "terminal_line_fraction",
+    "c4_sentences",
+)
+"""Names of the numbers in the `signals` column, in their order on disk. `pipeline.signals.definitions` says what each
+is."""
 
 
 @dataclass(slots=True, kw_only=True)

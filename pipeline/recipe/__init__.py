@@ -13,6 +13,7 @@ from pipeline.recipe.rules import Rules
 from pipeline.recipe.scores import Scores
 from pipeline.recipe.sections import Crawl, Dataset, Execution, Extract
 from pipeline.recipe.urls import BlockedUrls, Urls
+from pipeline.recipe.word_lists import WordListFiles
 
 __all__ = [
     "RESULT_FIELDS",
@@ -30,6 +31,7 @@ __all__ = [
     "Rules",
     "Scores",
     "Urls",
+    "WordListFiles",
     "load_recipe",
     "parse_recipe",
     "stages_of",

@@ -19,6 +19,7 @@ from pipeline.recipe.scores import Scores
 from pipeline.recipe.section import Section
 from pipeline.recipe.sections import Crawl, Dataset, Execution, Extract
 from pipeline.recipe.urls import Urls
+from pipeline.recipe.word_lists import WordListFiles
 from pipeline.rules import check_rules
 
 
@@ -28,6 +29,7 @@ class Recipe(Section):
     crawl: Crawl
     extract: Extract = Extract()
     urls: Urls = Urls()
+    word_lists: WordListFiles = WordListFiles()
     rules: Rules = Rules()
     duplicates: Duplicates = Duplicates()
     fetch: Fetch = Fetch()
@@ -72,7 +74,7 @@ REPETITIONS = ("duplicates.paragraph_documents", "duplicates.image_url_documents
 FREQUENT_IMAGES = ("duplicates.image_documents", "duplicates.image_excess", "duplicates.image_distance")
 
 STAGE_FIELDS: dict[str, tuple[str, ...]] = {
-    "extract": ("extract", "fetch.agent", "fetch.max_image_mib"),
+    "extract": ("extract", "word_lists", "fetch.agent", "fetch.max_image_mib"),
     "filter": ("urls.pages", "consent", "rules.languages", "rules.document"),
     "evaluation": (
         "duplicates.evaluation.images",
@@ -124,6 +126,7 @@ RESULT_FIELDS = (
     "crawl",
     "extract",
     "urls",
+    "word_lists",
     "rules",
     "duplicates",
     "fetch",

@@ -20,6 +20,7 @@ from pipeline.images.consent import page_marks
 from pipeline.parquet import RowWriter
 from pipeline.recipe import Extract, Recipe
 from pipeline.signals.document import measure
+from pipeline.signals.word_lists import ListsByLanguage
 from pipeline.stages.tables import ARCHIVE_SCHEMA, FAULT_SCHEMA
 from schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
 
@@ -30,6 +31,7 @@ MIB = 2**20
 def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     """Read the WARC file `part.work["path"]`; write `documents/extracted`, `images/archive`, `quarantine/extract`."""
     path = part.work["path"]
+    lists = ListsByLanguage(recipe.word_lists)
     limit = max(recipe.extract.max_page_mib, recipe.fetch.max_image_mib) * MIB
     with (
         attempt.create(f"documents/extracted/{part.name}.parquet") as documents_file,
@@ -48,7 +50,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
             attempt.counters["responses"] += 1
             if (row := _image_row(item)) is not None:
                 archive.write(row)
-            document = _document(attempt, item, recipe)
+            document = _document(attempt, item, recipe, lists)
             if document is not None:
                 documents.write(document.row())
     _write_quarantine(attempt, part)
@@ -79,7 +81,9 @@ def _image_row(record: WarcRecord) -> dict[str, object] | None:
     }
 
 
-def _document(attempt: Attempt, record: WarcRecord, recipe: Recipe) -> InterleavedDocument | None:
+def _document(
+    attempt: Attempt, record: WarcRecord, recipe: Recipe, lists: ListsByLanguage
+) -> InterleavedDocument | None:
     """The record's document if it is a page that has one with an image; each way not to be is counted."""
     reason = not_a_page(record)
     if reason is not None:
@@ -88,7 +92,7 @@ def _document(attempt: Attempt, record: WarcRecord, recipe: Recipe) -> Interleav
     attempt.counters["pages"] += 1
     dropped: Counter[str] = Counter()
     try:
-        found = page_document(record, recipe.extract, dropped, agent=recipe.fetch.agent)
+        found = page_document(record, recipe.extract, dropped, agent=recipe.fetch.agent, lists=lists)
     except BodyError as error:
         found = str(error)
         _note(attempt, _fault(record, found, ""))
@@ -128,7 +132,12 @@ def _sniffed(block: bytes) -> str:
 
 
 def page_document(
-    record: WarcRecord, settings: Extract, dropped: Counter[str] | None = None, *, agent: str = ""
+    record: WarcRecord,
+    settings: Extract,
+    dropped: Counter[str] | None = None,
+    *,
+    agent: str = "",
+    lists: ListsByLanguage | None = None,
 ) -> InterleavedDocument | str:
     """The page's document, measured, or the reason why there is none; `dropped` counts what the extractor left out.
 
@@ -146,7 +155,7 @@ def page_document(
     )
     if isinstance(found, str):
         return found
-    measure(found)
+    measure(found, lists)
     return replace(
         found,
         document_id="",  # made again, from URL and crawl time

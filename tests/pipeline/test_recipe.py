@@ -37,7 +37,7 @@ def test_the_smallest_recipe_has_the_papers_image_rules() -> None:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "unknown section": ({"crawls": {}}, "unknown key crawls; known here: crawl, extract, urls, rules"),
+    "unknown section": ({"crawls": {}}, "unknown key crawls; known here: crawl, extract, urls, word_lists, rules"),
     "unknown key": ({"dataset": {"shard_mb": 5}}, "unknown key dataset.shard_mb; known here: name, shard_mib"),
     "unknown key of a rule": (
         {"rules": {"image": {"too_small": {"minimum": 5}}}},
@@ -179,6 +179,7 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "extract.content": ({"extract": {"content": "full"}}, {"extract"}),
     "extract.max_page_mib": ({"extract": {"max_page_mib": 3}}, {"extract"}),
     "urls.pages": ({"urls": {"pages": {"words": ["casino"]}}}, {"filter"}),
+    "word_lists": ({"word_lists": {"stop": {"de": str(SHIPPED / "m3w.yaml")}}}, {"extract"}),
     "rules.languages": ({"rules": {"languages": ["de"]}}, {"filter"}),
     "rules.document": ({"rules": {"document": {"words": {"min": 5}}}}, {"filter"}),
     "rules.image": ({"rules": {"image": {"bytes": {"min": 5}}}}, {"join"}),

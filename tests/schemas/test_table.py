@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from schemas.document import DATASET_SCHEMA, DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
+from schemas.document import DATASET_SCHEMA, DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
 from schemas.table import SchemaError, to_table
 
 
@@ -21,7 +21,7 @@ def document() -> InterleavedDocument:
         images=[None, image, None],
         crawled_at=datetime(2020, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
         opt_out=["noai"],
-        signals={"words": 2.0, "characters": 11.0, "text_nodes": 2.0, "image_nodes": 1.0},
+        signals=dict.fromkeys(DOCUMENT_SIGNALS, 2.0),
     )
 
 

@@ -18,7 +18,7 @@ from pipeline.attempt import Attempt
 from pipeline.dataset.sequence_shard import SequenceShardWriter, write_index
 from pipeline.parquet import RowWriter
 from pipeline.run import Run
-from schemas.document import DATASET_SCHEMA, ImageReference, InterleavedDocument
+from schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
 from schemas.sequence import INDEX_SCHEMA, Sequence, decode_sample, encode_sample
 from schemas.table import SchemaError
 
@@ -109,7 +109,7 @@ def row(number: int) -> dict[str, Any]:
         url=f"http://a.example/{number}",
         texts=["before", None, "after", None],
         images=[None, image, None, lost],
-        signals={"words": 2.0, "characters": 11.0, "text_nodes": 2.0, "image_nodes": 2.0},
+        signals=dict.fromkeys(DOCUMENT_SIGNALS, 2.0),
     )
     return {**document.row(), "image_bytes": [None, picture(number % 6), None, None]}
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from schemas.document import DATASET_SCHEMA, ImageReference, InterleavedDocument
+from schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
 from schemas.manifest import DocumentShard, Manifest, SequenceShard, Split
 from schemas.sequence import INDEX_SCHEMA
 from schemas.table import to_table
@@ -64,7 +64,13 @@ def missing(status: str, **values: Any) -> ImageReference:
 def document(url: str, nodes: list[str | ImageReference], *, year: int = 2020, **values: Any) -> InterleavedDocument:
     texts = [node if isinstance(node, str) else None for node in nodes]
     words = sum(len(text.split()) for text in texts if text is not None)
-    signals = {"words": words, "characters": 1, "text_nodes": 1, "image_nodes": 1}
+    signals = {
+        **dict.fromkeys(DOCUMENT_SIGNALS, 0.0),
+        "words": words,
+        "characters": 1,
+        "text_nodes": 1,
+        "image_nodes": 1,
+    }
     return InterleavedDocument(
         url=url,
         texts=texts,

@@ -23,7 +23,7 @@ from pipeline.dataset.split import split_of
 from pipeline.ledger import LedgerEntry
 from pipeline.stages import assemble, deduplicate, extract, filter, fingerprint, join, links, requests, unique
 from pipeline.stages.join import Chunks
-from schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
+from schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
 from schemas.manifest import Manifest
 
 ArchiveRecord = Callable[..., bytes]
@@ -49,7 +49,7 @@ def document(
         images=[ImageReference(url=node or "") if image else None for node, image in zip(nodes, is_image, strict=True)],
         language=language,
         language_score=0.9,
-        signals={"words": 10, "characters": 50, "text_nodes": 1, "image_nodes": 1, **signals},
+        signals={**dict.fromkeys(DOCUMENT_SIGNALS, 1.0), "words": 10, "characters": 50, **signals},
     )
 
 
