@@ -32,7 +32,7 @@ WORDS = np.array(vocabulary(_VOCABULARY), dtype=object)
 
 
 def row(number: int, signals: dict[str, float]) -> dict[str, Any]:
-    """The document of this number as a row of `DOCUMENT_SCHEMA`, without the deep copies of `InterleavedDocument.row`."""
+    """The document of this number as a row of `DOCUMENT_SCHEMA`, quicker than by `InterleavedDocument.row`."""
     made = document(number)
     values = {name: getattr(made, name) for name in _COLUMNS} | {"signals": signals}
     values["images"] = [image and {"url": image.url} for image in made.images]

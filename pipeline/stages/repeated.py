@@ -50,10 +50,15 @@ def documents_and_reasons(
     run: Run, part: str, columns: list[str] | None = None
 ) -> Iterator[tuple[dict[str, Any], str | None]]:
     """The part's kept documents in order, each with the reason why `deduplicate` drops it, or None."""
-    dropped = {row["row"]: row["reason"] for row in rows_if_there(run, f"duplicates/parts/{part}.parquet")}
+    dropped = reasons_by_row(run, part)
     number = 0
     with run.fs.open(run.full(f"documents/kept/{part}.parquet"), "rb") as file:
         for batch in pq.ParquetFile(file).iter_batches(batch_size=500, columns=columns):
             for row in batch.to_pylist():
                 yield row, dropped.get(number)
                 number += 1
+
+
+def reasons_by_row(run: Run, part: str) -> dict[int, str]:
+    """Why `deduplicate` drops documents of the part, by their row in `documents/kept`."""
+    return {row["row"]: row["reason"] for row in rows_if_there(run, f"duplicates/parts/{part}.parquet")}

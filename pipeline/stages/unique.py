@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.attempt import Attempt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.attempt import Attempt, OutputFile
 from pipeline.dedup.repetition import REPEATED_IN_DOCUMENT, paragraph_keys, url_keys
 from pipeline.executor import Part
-from pipeline.parquet import RowWriter, rows_if_there
+from pipeline.parquet import ROWS, RowWriter, rows_if_there
 from pipeline.recipe import Duplicates, Recipe
 from pipeline.signals.document import measure
-from pipeline.stages.repeated import documents_and_reasons
+from pipeline.stages.repeated import documents_and_reasons, reasons_by_row
 from schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
 
 FREQUENT_URL = "frequent_url"
@@ -24,15 +27,45 @@ FREQUENT_URL = "frequent_url"
 
 def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     """Read `documents/kept`, `duplicates/parts`, `duplicates/repeated`; write `documents/unique`."""
-    run, switches = attempt.run, recipe.duplicates
+    switches = recipe.duplicates
+    with attempt.create(f"documents/unique/{part.name}.parquet") as file:
+        if switches.finds_repetitions or switches.repeated_images:
+            _change(attempt, part.name, switches, file)
+        else:
+            _copy(attempt, part.name, file)
+
+
+def _copy(attempt: Attempt, part: str, file: OutputFile) -> None:
+    """Leave out what `deduplicate` drops and touch nothing else: no document becomes Python objects."""
+    run = attempt.run
+    reasons = reasons_by_row(run, part)
+    start = 0
+    with (
+        run.fs.open(run.full(f"documents/kept/{part}.parquet"), "rb") as source,
+        pq.ParquetWriter(file, DOCUMENT_SCHEMA, compression="zstd") as unique,
+    ):
+        for batch in pq.ParquetFile(source).iter_batches(batch_size=ROWS):
+            of_batch = [reasons.get(row) for row in range(start, start + batch.num_rows)]
+            kept = batch.filter(pa.array([reason is None for reason in of_batch], pa.bool_()))
+            if kept.num_rows:
+                unique.write_batch(kept)
+            file.rows += kept.num_rows
+            start += batch.num_rows
+            for reason in of_batch:
+                _count(attempt, reason)
+
+
+def _count(attempt: Attempt, reason: str | None) -> None:
+    attempt.counters["documents" if reason is None else f"documents_dropped.{reason}"] += 1
+
+
+def _change(attempt: Attempt, part: str, switches: Duplicates, file: OutputFile) -> None:
+    """Leave out, too, what is repeated in the documents that stay."""
     repeated = set()
     if switches.finds_repetitions:
-        repeated = {row["key"] for row in rows_if_there(run, f"duplicates/repeated/{part.name}.parquet")}
-    with (
-        attempt.create(f"documents/unique/{part.name}.parquet") as file,
-        RowWriter(file, DOCUMENT_SCHEMA) as unique,
-    ):
-        for row, reason in documents_and_reasons(run, part.name):
+        repeated = {row["key"] for row in rows_if_there(attempt.run, f"duplicates/repeated/{part}.parquet")}
+    with RowWriter(file, DOCUMENT_SCHEMA) as unique:
+        for row, reason in documents_and_reasons(attempt.run, part):
             kept = row if reason is None else None
             if kept is not None and switches.paragraph_documents is not None:
                 kept = _without_paragraphs(kept, repeated, attempt)
@@ -40,7 +73,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
             if kept is not None:
                 _mark_images(kept, switches, repeated)
                 unique.write(kept)
-            attempt.counters["documents" if reason is None else f"documents_dropped.{reason}"] += 1
+            _count(attempt, reason)
 
 
 def _without_paragraphs(row: dict[str, Any], repeated: set[bytes], attempt: Attempt) -> dict[str, Any] | None:

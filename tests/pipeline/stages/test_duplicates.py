@@ -242,3 +242,13 @@ def test_more_than_so_many_is_more(in_place: Any, most: int) -> None:
     pages = [menu(str(n), "a.example", "Menu") for n in range(3)]
     counters = deduplicated(in_place, {"p": pages}, paragraph_documents=most)
     assert counters.get("text_nodes_dropped.repeated_on_site", 0) == (3 if most == 2 else 0)
+
+
+def test_what_stays_stays_as_it_was(in_place: Any) -> None:
+    parts, _, _ = planted()
+    for switches in ({}, {"repeated_images": True}):
+        deduplicated(in_place, parts, **switches)
+        for part in parts:
+            before = {row["title"]: row for row in in_place.rows(f"documents/kept/{part}.parquet")}
+            after = in_place.rows(f"documents/unique/{part}.parquet")
+            assert after and all(row == before[row["title"]] for row in after)
