@@ -1,4 +1,4 @@
-"""`m3w build` in a process of its own, as a user runs it, with an eye on its workers' memory and a finger on kill -9."""
+"""`m3w build` in a process of its own, as a user runs it: its workers' memory is watched, and it can be killed."""
 
 from __future__ import annotations
 

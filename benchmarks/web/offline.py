@@ -11,7 +11,7 @@ import io
 import math
 import mimetypes
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,9 +115,10 @@ class OfflineWeb(Server):
             headers.append("X-Robots-Tag: noai")
         return await connection.send(200, file.read_bytes(), *headers)
 
-    def pages(self) -> Iterator[tuple[str, bytes]]:
-        """URL and HTML of each page, as they are."""
-        for host, site in SITES.items():
+    def pages(self, hosts: Iterable[str] = tuple(SITES)) -> Iterator[tuple[str, bytes]]:
+        """URL and HTML of each page of `hosts`, as they are."""
+        for host in hosts:
+            site = SITES[host]
             folder = self._root / site.folder
             for file in sorted(folder.glob(site.pages)):
                 yield self.url(host, f"/{quote(str(file.relative_to(folder)))}"), file.read_bytes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,17 @@ Row = dict[str, Any]
 
 
 def build_offline(
-    web: OfflineWeb, folder: Path, *, kill_when: Callable[[], bool] = lambda: False, **fetch: Any
+    web: OfflineWeb,
+    folder: Path,
+    *,
+    hosts: Iterable[str] = tuple(SITES),
+    kill_when: Callable[[], bool] = lambda: False,
+    **fetch: Any,
 ) -> Built:
-    """Build (or go on with) the run `folder/run` over a crawl of the offline web, with the fetch's settings `fetch`."""
+    """Build, or go on with, the run `folder/run` over a crawl of `hosts`, with the fetch's settings `fetch`."""
     crawl = folder / "crawl.warc.gz"
     if not crawl.exists():
-        write_crawl(web.pages(), crawl)
+        write_crawl(web.pages(hosts), crawl)
     section = {
         "source": "web",
         "contact": CONTACT,
