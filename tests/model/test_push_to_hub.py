@@ -73,6 +73,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr(constants, "ENDPOINT", address)
+    template = address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     for client in (hf_api.api, getattr(transformers_hub, "hf_api", lambda: hf_api.api)()):
         monkeypatch.setattr(client, "endpoint", address)
         monkeypatch.setattr(client, "token", "hf_none")
