@@ -11,6 +11,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+LITTLE = 1.25
+"""A smaller ratio is bilinear interpolation's own: by way of the double, pictures would only get softer."""
+
 
 def target_size(width: int, height: int, size: str, pixels: int | None) -> tuple[int, int] | None:
     """The size to bring a picture down to, rounded as img2dataset does; None if it stays as it is.
@@ -32,10 +35,12 @@ def resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     cv2.setNumThreads(1)  # a part is one core's work; cv2 would take all of them for each picture
     mode = "RGBa" if picture.mode == "RGBA" else picture.mode
     pixels = np.asarray(picture if mode == picture.mode else picture.convert(mode))
-    times = max(2, round(min(picture.width / size[0], picture.height / size[1])))
+    ratio = min(picture.width / size[0], picture.height / size[1])
+    times = 1 if ratio < LITTLE else max(2, round(ratio))
     multiple = size[0] * times, size[1] * times
     if multiple != picture.size:
         pixels = cv2.resize(pixels, multiple, interpolation=cv2.INTER_LINEAR)
-    pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    if times > 1:
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     small = Image.frombuffer(mode, size, pixels.tobytes(), "raw", mode, 0, 1)
     return small if mode == picture.mode else small.convert(picture.mode)
