@@ -128,6 +128,26 @@ def test_a_changed_rule_redoes_only_what_follows_it(
     }, "shards of the old rules are gone"
 
 
+def test_a_switch_of_duplicates_redoes_what_follows_and_leaves_nothing_when_it_is_off(
+    recipe: Recipe, unbroken: tuple[Path, Manifest], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(unbroken[0], run)
+    before = {path: path.stat().st_mtime_ns for path in (run / "ledger").rglob("*.json")}
+    switches = recipe.duplicates.model_copy(update={"paragraph_documents": 1, "image_documents": 1})
+    manifest = build(recipe.model_copy(update={"duplicates": switches}), str(run))
+    assert manifest.counts["unique"]["text_nodes_dropped.repeated_on_site"] > 0
+    assert manifest.counts["join"]["image_references_dropped.frequent_image"] > 0
+    redone = {
+        path.parent.name for path in (run / "ledger").rglob("*.json") if before.get(path) != path.stat().st_mtime_ns
+    }
+    assert {"repeated", "unique", "frequent", "join", "assemble"} <= redone
+    assert not {"extract", "filter", "fingerprint", "deduplicate"} & redone
+    build(recipe, str(run))
+    assert hashes(run) == hashes(unbroken[0])
+    assert not (run / "ledger/repeated").exists() and not list((run / "images/frequent").iterdir())
+
+
 def test_a_lost_output_is_made_again(recipe: Recipe, unbroken: tuple[Path, Manifest], tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(unbroken[0], run)

@@ -20,7 +20,7 @@ from pipeline.images.signals import IMAGE_SIGNALS
 from pipeline.images.stored import StoredImage, prepare
 from pipeline.ledger import LedgerEntry
 from pipeline.recipe import Images, Recipe, parse_recipe
-from pipeline.stages import evaluation, fingerprint, frequent, join
+from pipeline.stages import deduplicate, evaluation, fingerprint, frequent, join, unique
 from pipeline.stages.tables import LINK_SCHEMA
 from schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
 
@@ -188,6 +188,23 @@ def test_documents_that_share_a_long_ngram_with_an_evaluation_text_go(in_place: 
     in_place.work(fingerprint.process, "p", in_place.recipe(duplicates=settings))
     found = [row["reason"] for row in in_place.rows("duplicates/fingerprints/p.parquet")]
     assert found == ["evaluation_text", "evaluation_text", None, None, None]
+
+
+def test_a_document_of_the_evaluation_set_takes_no_copy_with_it(in_place: Any, tmp_path: Path) -> None:
+    """Of two near texts the richer one holds the question; it goes as such, and the other stays."""
+    settings = {"near_text": True, "evaluation": {"texts": str(write_texts(tmp_path, "txt"))}}
+    evaluated(in_place, settings)
+    words = " ".join(f"word{n}" for n in range(300))
+    rows = [
+        {**document(n, []).row(), "texts": [f"{words} {end}"], "images": [None]} for n, end in enumerate(("", QUESTION))
+    ]
+    in_place.write("documents/kept/p.parquet", rows, DOCUMENT_SCHEMA)
+    recipe = in_place.recipe(duplicates=settings)
+    prints = [in_place.work(fingerprint.process, "p", recipe)]
+    in_place.gather(deduplicate.grouping("-", recipe.duplicates, ["p"], 2), prints)
+    counters = in_place.work(unique.process, "p", recipe).counters
+    assert counters == {"documents": 1, "documents_dropped.evaluation_text": 1}
+    assert [row["url"] for row in in_place.rows("documents/unique/p.parquet")] == [f"{SITE}/0"]
 
 
 def write_texts(folder: Path, form: str) -> Path:
