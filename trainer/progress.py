@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
 from torch import nn
 
 from trainer.data.lanes import SKIP_REASONS
+from trainer.mixture import INTERLEAVED
 from trainer.ranks import Ranks
 from trainer.update import UpdateReport
 
@@ -50,13 +51,14 @@ class Progress:
     def values(self, model: nn.Module, rate: float, ranks: Ranks) -> dict[str, float]:
         """What the journal says of the updates since the last time; every rank must ask.
 
-        `loss` is the mean over updates, `loader_wait` the share of the time, speeds are of all ranks together.
+        Losses are means over updates: `loss` of the interleaved dataset, `loss/NAME` of each further one. `loader_wait`
+        is the share of the time, speeds are of all ranks together.
         """
         reports = self._reports
         seconds = time.perf_counter() - self._since
         skipped = ranks.sum([self._skipped[reason] for reason in SKIP_REASONS])
         values = {
-            "loss": sum(report.loss for report in reports) / len(reports),
+            **_losses(reports),
             "learning_rate": rate,
             "gradient_norm": reports[-1].gradient_norm,
             "tokens_per_second": sum(report.tokens for report in reports) / seconds,
@@ -71,6 +73,17 @@ class Progress:
             values["memory_gib"] = torch.cuda.max_memory_allocated() / 2**30
         self.restart()
         return values
+
+
+def _losses(reports: Sequence[UpdateReport]) -> dict[str, float]:
+    """The mean over the updates that each source was part of."""
+    found: dict[str, list[float]] = {}
+    for report in reports:
+        for name, loss in report.losses.items():
+            found.setdefault(name, []).append(loss)
+    return {
+        "loss" if name == INTERLEAVED else f"loss/{name}": sum(losses) / len(losses) for name, losses in found.items()
+    }
 
 
 def gate_values(model: nn.Module) -> dict[str, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -123,10 +123,30 @@ class DataRecipe(_Part):
     """Change brightness, contrast and saturation a little."""
     shards_per_block: int = Field(default=16, ge=1)
     """Samples are shuffled within so many shards at a time; a reader goes to so many at once."""
+    weight: float = Field(default=1.0, gt=0)
+    """Lambda, beside those of `pairs`."""
     workers: int = Field(default=2, ge=0)
-    """Loader processes of each rank."""
+    """Loader processes of each rank, for each dataset."""
     check: Literal["sizes", "contents"] = "sizes"
     """What of the shards is compared with `dataset.json` before the start: `contents` reads all of them."""
+
+
+class PairsRecipe(_Part):
+    """Image-text pairs trained on besides: tars as img2dataset, LAION and COYO have them."""
+
+    shards: list[str] = Field(min_length=1)
+    """Paths and globs; fsspec paths."""
+    batch_size: int = Field(ge=1)
+    """Of one update, over all processes."""
+    weight: float = Field(default=0.2, gt=0)
+    """Lambda: the paper's for its pairs (ALIGN and LTIP 0.2 each) beside 1 for the interleaved dataset."""
+    tokens: int = Field(default=32, ge=8)
+    """L: 32 or 64 in the paper."""
+    leading_space: float = Field(default=0.5, ge=0, le=1)
+    """How often a text gets a space before it."""
+    flip: bool = True
+    colour: bool = True
+    shards_per_block: int = Field(default=16, ge=1)
 
 
 class OptimizerRecipe(_Part):
@@ -150,6 +170,8 @@ class TrainingRecipe(_Part):
     """Samples of one update, over all processes: the number of lanes."""
     micro_batch_size: int = Field(default=8, ge=1)
     """The most samples that a process takes through the model at once."""
+    take_turns: bool = False
+    """With further datasets: one a step, round robin. The paper adds up the gradients of all, and found turns worse."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto`: bf16 autocast where a GPU is, else fp32."""
 
@@ -184,6 +206,9 @@ class Recipe(_Part):
     seed: int = 0
     model: ModelRecipe
     data: DataRecipe
+    """The interleaved dataset."""
+    pairs: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], PairsRecipe] = Field(default_factory=dict)
+    """Further datasets by name; their losses are `loss/NAME` in the journal."""
     optimizer: OptimizerRecipe = Field(default_factory=OptimizerRecipe)
     training: TrainingRecipe
     checkpoints: CheckpointRecipe = Field(default_factory=CheckpointRecipe)

@@ -27,17 +27,19 @@ from torch.nn.parallel import DistributedDataParallel
 
 from trainer.build import build_model, make_processor, make_vision_encoder, sample_form
 from trainer.checkpoint import Checkpoints
-from trainer.data.collate import Batch
-from trainer.data.lanes import LaneDataset, SampleForm, load_steps, rank_lanes
+from trainer.data.lanes import LaneDataset, SampleForm
 from trainer.data.order import SampleOrder
+from trainer.data.pairs import PairReader
 from trainer.data.sequences import SequenceReader
 from trainer.export import export_model
 from trainer.held_out import held_out_loss, rank_batches
 from trainer.journal import Journal
+from trainer.mixture import Mixture, Share
 from trainer.optimizer import learning_rate, make_optimizer, set_learning_rate
 from trainer.progress import Progress
 from trainer.ranks import Ranks
 from trainer.recipe import Recipe
+from trainer.sources import make_mixture, open_pairs
 from trainer.update import NonFiniteError, UpdateReport, update
 
 log = logging.getLogger(__name__)
@@ -52,7 +54,7 @@ class Training:
     model: nn.Module
     """As it is called: wrapped for more than one rank."""
     optimizer: torch.optim.Optimizer
-    lanes: LaneDataset
+    mixture: Mixture
     held_out: LaneDataset | None
     checkpoints: Checkpoints
     step: int
@@ -81,7 +83,7 @@ def prepare(recipe: Recipe, ranks: Ranks) -> tuple[Training, Any]:
     output = Path(recipe.output)
     output.mkdir(parents=True, exist_ok=True)
     reader = _open_dataset(recipe, ranks)
-    lanes_of_rank = rank_lanes(recipe.training.batch_size, ranks.rank, ranks.count)
+    pairs = open_pairs(recipe, output / "indexes", ranks)
     processor = make_processor(recipe.model, reader, output / "processor", ranks)
     form = sample_form(processor, recipe.data)
     torch.manual_seed(recipe.seed)
@@ -92,20 +94,13 @@ def prepare(recipe: Recipe, ranks: Ranks) -> tuple[Training, Any]:
     model = build_model(recipe.model, processor, encoder).to(ranks.device)
     torch.manual_seed(recipe.seed + 1 + ranks.rank)
     optimizer = make_optimizer(model, recipe.optimizer)
-    checkpoints = Checkpoints(output, recipe.checkpoints, _identity(recipe, reader), ranks)
+    checkpoints = Checkpoints(output, recipe.checkpoints, _identity(recipe, reader, pairs), ranks)
     training = Training(
         recipe=recipe,
         ranks=ranks,
         model=model,
         optimizer=optimizer,
-        lanes=LaneDataset(
-            reader,
-            SampleOrder(reader.shard_sizes, recipe.seed, recipe.data.shards_per_block),
-            form,
-            batch_size=recipe.training.batch_size,
-            lanes=lanes_of_rank,
-            micro_batch_size=recipe.training.micro_batch_size,
-        ),
+        mixture=make_mixture(recipe, reader, pairs, form, ranks),
         held_out=_held_out(recipe, form),
         checkpoints=checkpoints,
         step=checkpoints.resume(model, optimizer),
@@ -128,9 +123,11 @@ def _open_dataset(recipe: Recipe, ranks: Ranks) -> SequenceReader:
     return reader
 
 
-def _identity(recipe: Recipe, reader: SequenceReader) -> dict[str, Any]:
+def _identity(recipe: Recipe, reader: SequenceReader, pairs: dict[str, PairReader]) -> dict[str, Any]:
     """What a checkpoint must agree in with the training that goes on from it: all that its past depends on."""
+    further = {name: [found.fingerprint, recipe.pairs[name].batch_size] for name, found in pairs.items()}
     return {
+        **({"pairs": further} if further else {}),
         "dataset": reader.fingerprint,
         "seed": recipe.seed,
         "batch_size": recipe.training.batch_size,
@@ -155,14 +152,12 @@ def _run(training: Training, journal: Journal | None, asked: threading.Event) ->
     """Updates from `training.step` to the last; False if some rank was asked to stop on the way."""
     recipe, ranks = training.recipe, training.ranks
     progress = Progress()
-    steps = load_steps(
-        training.lanes, first_step=training.step, last_step=recipe.training.steps, workers=recipe.data.workers
-    )
+    steps = training.mixture.steps(training.step, recipe.training.steps, recipe.data.workers)
     training.model.train()
-    for batches in progress.waiting(steps):
+    for shares in progress.waiting(steps):
         rate = learning_rate(training.step, recipe.training.steps, recipe.optimizer)
         set_learning_rate(training.optimizer, rate)
-        report = _update(training, batches, asked)
+        report = _update(training, shares, asked)
         training.step += 1
         progress.add(report)
         last = training.step == recipe.training.steps
@@ -183,13 +178,13 @@ def _run(training: Training, journal: Journal | None, asked: threading.Event) ->
     return True
 
 
-def _update(training: Training, batches: list[Batch], asked: threading.Event) -> UpdateReport:
+def _update(training: Training, shares: list[Share], asked: threading.Event) -> UpdateReport:
     recipe = training.recipe
     try:
         return update(
             training.model,
             training.optimizer,
-            batches,
+            shares,
             training.ranks,
             precision=recipe.training.precision,
             clip=recipe.optimizer.clip,
@@ -197,7 +192,8 @@ def _update(training: Training, batches: list[Batch], asked: threading.Event) ->
         )
     except NonFiniteError as error:
         path = Path(recipe.output) / f"non-finite-step-{training.step + 1:08d}-rank-{training.ranks.rank:05d}.json"
-        path.write_text(json.dumps([batch.keys for batch in batches], indent=1), encoding="utf-8")
+        keys = {share.name: [batch.keys for batch in share.batches] for share in shares}
+        path.write_text(json.dumps(keys, indent=1), encoding="utf-8")
         raise NonFiniteError(
             f"{error} at step {training.step + 1}; the samples of the batch are in {path}. "
             "Lower optimizer.learning_rate, or look at those samples; the newest checkpoint is from before"

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from trainer.data.collate import Batch
 from trainer.loss import autocast, loss_sum
+from trainer.mixture import Share
 from trainer.ranks import Ranks
 
 
@@ -25,8 +27,8 @@ class NonFiniteError(ArithmeticError):
 class UpdateReport:
     """What one update did, over all ranks."""
 
-    loss: float
-    """Nats per token."""
+    losses: dict[str, float]
+    """Nats per token, by source."""
     gradient_norm: float
     """Before clipping."""
     loss_tokens: int
@@ -41,32 +43,42 @@ class UpdateReport:
     skipped: Counter[str] = field(default_factory=Counter)
     """Of this rank."""
 
+    @property
+    def loss(self) -> float:
+        """Nats per token, of the first source."""
+        return next(iter(self.losses.values()))
+
 
 def update(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    batches: Sequence[Batch],
+    shares: Sequence[Share],
     ranks: Ranks,
     *,
     precision: str,
     clip: float,
     stop: bool = False,
 ) -> UpdateReport:
-    """Adds the gradients of `batches` (this rank's) to those of the other ranks, clips their norm and applies them.
+    """Adds the gradients of all `shares` (this rank's) to those of the other ranks, clips their norm and applies them.
 
-    Raises NonFiniteError, on every rank alike, before a gradient that is not finite is applied.
+    The loss is the sum over sources of weight x mean cross-entropy over the source's tokens of all ranks. Raises
+    NonFiniteError, on every rank alike, before a gradient that is not finite is applied.
     """
-    counted = ranks.sum(_counts(batches, stop))
-    loss_tokens, tokens, places, samples, images, stops = (int(count) for count in counted)
-    # DDP averages over ranks; the loss is the mean over the tokens of all.
-    scale = ranks.count / max(1, loss_tokens)
-    total = torch.zeros((), device=ranks.device)
-    for number, batch in enumerate(batches):
-        with _synchronised(model, number == len(batches) - 1):
-            with autocast(ranks.device, precision):
-                loss = loss_sum(model, batch.to(ranks.device))
-            (loss * scale + _touch(model)).backward()  # type: ignore[no-untyped-call]
-        total += loss.detach()
+    counts = _counted(shares, ranks, stop)
+    last = sum(len(share.batches) for share in shares) - 1
+    number, totals = 0, []
+    for share, count in zip(shares, counts, strict=True):
+        # DDP averages over ranks; the loss is the mean over the tokens of all.
+        scale = share.weight * ranks.count / max(1, count.loss_tokens)
+        total = torch.zeros((), device=ranks.device)
+        for batch in share.batches:
+            with _synchronised(model, number == last):
+                with autocast(ranks.device, precision):
+                    loss = loss_sum(model, batch.to(ranks.device))
+                (loss * scale + _touch(model)).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+            number += 1
+        totals.append(float(total))
     gradients = [p for p in model.parameters() if p.grad is not None]
     norm = float(nn.utils.clip_grad_norm_(gradients, clip))
     if not math.isfinite(norm):
@@ -74,20 +86,43 @@ def update(
         raise NonFiniteError(f"the gradients' norm is {norm}")
     optimizer.step()
     optimizer.zero_grad()
+    sums = ranks.sum(totals)
     return UpdateReport(
-        loss=ranks.sum([float(total)])[0] / max(1, loss_tokens),
+        losses={
+            share.name: total / max(1, count.loss_tokens)
+            for share, total, count in zip(shares, sums, counts, strict=True)
+        },
         gradient_norm=norm,
-        loss_tokens=loss_tokens,
-        tokens=tokens,
-        places=places,
-        samples=samples,
-        images=images,
-        stop=stops > 0,
-        skipped=sum((batch.skipped for batch in batches), Counter[str]()),
+        loss_tokens=sum(count.loss_tokens for count in counts),
+        tokens=sum(count.tokens for count in counts),
+        places=sum(count.places for count in counts),
+        samples=sum(count.samples for count in counts),
+        images=sum(count.images for count in counts),
+        stop=any(count.stops for count in counts),
+        skipped=sum((batch.skipped for share in shares for batch in share.batches), Counter[str]()),
     )
 
 
-def _counts(batches: Sequence[Batch], stop: bool) -> list[float]:
+class _Counts(NamedTuple):
+    """Of one source, over all ranks."""
+
+    loss_tokens: int
+    tokens: int
+    places: int
+    samples: int
+    images: int
+    stops: int
+
+
+def _counted(shares: Sequence[Share], ranks: Ranks, stop: bool) -> list[_Counts]:
+    """One message between the ranks for all sources."""
+    own = [count for share in shares for count in _own_counts(share.batches, stop)]
+    width = len(_Counts._fields)
+    total = [int(count) for count in ranks.sum(own)]
+    return [_Counts(*total[start : start + width]) for start in range(0, len(total), width)]
+
+
+def _own_counts(batches: Sequence[Batch], stop: bool) -> list[float]:
     return [
         sum(batch.loss_tokens for batch in batches),
         sum(batch.text_tokens for batch in batches),

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
+import webdataset
 import yaml
 
 from model import Flamingo, FlamingoProcessor
@@ -98,9 +100,50 @@ def test_a_stop_and_a_resume_give_the_losses_and_weights_of_an_unbroken_run_bit_
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.fixture
+def with_pairs(recipe: Path, tmp_path: Path, make_png) -> Path:
+    """The recipe with two sets of pairs beside its dataset, one of them as img2dataset writes them."""
+    for name in ("laion", "coyo"):
+        with webdataset.TarWriter(str(tmp_path / f"{name}-0.tar")) as writer:
+            for number, (colour, shape) in enumerate(product(("red", "blue", "green"), ("square", "circle"))):
+                text = f"{name}: a {colour} {shape}"
+                writer.write({"__key__": f"{number:05d}", "png": make_png(colour, shape), "txt": text})
+    fields = yaml.safe_load(recipe.read_text())
+    shards = {name: {"shards": [str(tmp_path / f"{name}-*.tar")], "batch_size": 2} for name in ("laion", "coyo")}
+    recipe.write_text(yaml.safe_dump({**fields, "pairs": shards}))
+    return recipe
+
+
+@pytest.mark.parametrize("take_turns", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_training_on_a_mixture_resumes_bit_for_bit(with_pairs, tmp_path, take_turns):
+    turns = f"training.take_turns={take_turns}"
+    assert train(str(with_pairs), [f"output={tmp_path / 'whole'}", turns]) == 0
+    broken = [f"output={tmp_path / 'broken'}", turns]
+    assert train(str(with_pairs), [*broken, "training.steps=5"]) == 0
+    assert train(str(with_pairs), broken) == 0
+    wanted = ("loss", "loss/laion", "loss/coyo", "gradient_norm")
+    whole, other = (
+        [{name: line[name] for name in wanted if name in line} for line in read_metrics(tmp_path / folder)]
+        for folder in ("whole", "broken")
+    )
+    assert whole == other
+    named = [set(line) - {"gradient_norm"} for line in whole]
+    if take_turns:
+        assert named == [{("loss", "loss/coyo", "loss/laion")[step % 3]} for step in range(8)]
+    else:
+        assert named == [{"loss", "loss/laion", "loss/coyo"}] * 8
+
+
+def test_other_pairs_than_the_checkpoints_are_an_error(with_pairs, tmp_path, capsys):
+    assert train(str(with_pairs), ["training.steps=3"]) == 0
+    assert train(str(with_pairs), ["pairs.laion.batch_size=4"]) == 2
+    assert "pairs" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("overrides", "named"),
     [
+        (["pairs.laion.shards=[nowhere/*.tar]", "pairs.laion.batch_size=2"], "no file matches nowhere"),
         (["training.batch_size=999", "training.micro_batch_size=1"], "24 training samples, fewer than a batch of 999"),
         (["data.dataset=nowhere"], "nowhere holds no dataset.json"),
         (["training.stepz=3"], "training.stepz"),
@@ -147,6 +190,16 @@ def test_processes_share_the_work_and_change_no_loss(recipe, tmp_path):
         assert [step for step, _ in together] == [step for step, _ in alone]
         for (_, ours), (_, theirs) in zip(alone, together, strict=True):
             assert theirs == pytest.approx(ours, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_processes_share_a_mixture_and_change_no_loss(with_pairs, tmp_path):
+    for count in (1, 2):
+        sets = [f"output={tmp_path / str(count)}", "model.language_model.config.attention_dropout=0.0"]
+        assert train(str(with_pairs), sets, processes=count) == 0
+    for ours, theirs in zip(*(read_metrics(tmp_path / str(count)) for count in (1, 2)), strict=True):
+        for name in ("loss", "loss/laion", "loss/coyo"):
+            assert theirs[name] == pytest.approx(ours[name], rel=1e-5)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from torch import nn
 from trainer.data.collate import Batch
 from trainer.data.windows import IGNORED
 from trainer.held_out import held_out_loss, shuffle_images
+from trainer.mixture import Share
 from trainer.ranks import Ranks
 from trainer.update import NonFiniteError, update
 
@@ -50,7 +51,7 @@ LONG, SHORT = [9, 1, 2, 3, 4], [9, 5, 0, 0, 0]
 def updated(batches: list[Batch]) -> tuple[float, list[torch.Tensor]]:
     model = Looker()
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    report = update(model, optimizer, batches, ALONE, precision="fp32", clip=1e9)
+    report = update(model, optimizer, [Share("a", 1.0, batches)], ALONE, precision="fp32", clip=1e9)
     return report.loss, [p.detach() for p in model.parameters()]
 
 
@@ -62,11 +63,45 @@ def test_micro_batches_of_unequal_length_add_up_to_the_whole_batch():
         torch.testing.assert_close(one, other)
 
 
+def gradients(shares: list[Share]) -> list[torch.Tensor]:
+    model = Looker()
+    before = [p.detach().clone() for p in model.parameters()]
+    update(model, torch.optim.SGD(model.parameters(), lr=1.0), shares, ALONE, precision="fp32", clip=1e9)
+    return [b - p.detach() for p, b in zip(model.parameters(), before, strict=True)]
+
+
+def test_the_gradients_of_the_sources_add_up_each_by_its_weight_and_its_own_tokens():
+    """However many tokens one of them has."""
+    long, short = Share("a", 1.0, [batch([LONG, LONG], [3, 4])]), Share("b", 0.2, [batch([SHORT], [7])])
+    both = gradients([long, short])
+    alone = gradients([long]), gradients([Share("b", 1.0, short.batches)])
+    for together, first, second in zip(both, *alone, strict=True):
+        torch.testing.assert_close(together, first + 0.2 * second)
+
+
+def test_each_source_has_a_loss_of_its_own():
+    model = Looker()
+    shares = [Share("a", 1.0, [batch([LONG], [3])]), Share("b", 0.2, [batch([SHORT], [7])])]
+    report = update(model, torch.optim.SGD(model.parameters(), lr=0.0), shares, ALONE, precision="fp32", clip=1.0)
+    single = [
+        update(
+            Looker(),
+            torch.optim.SGD(Looker().parameters(), lr=0.0),
+            [Share("x", 1.0, s.batches)],
+            ALONE,
+            precision="fp32",
+            clip=1.0,
+        )
+        for s in shares
+    ]
+    assert report.losses == pytest.approx({"a": single[0].loss, "b": single[1].loss})
+
+
 def test_the_norm_of_the_gradients_is_clipped():
     model = Looker()
     before = [p.detach().clone() for p in model.parameters()]
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    report = update(model, optimizer, [batch([LONG], [3])], ALONE, precision="fp32", clip=0.01)
+    report = update(model, optimizer, [Share("a", 1.0, [batch([LONG], [3])])], ALONE, precision="fp32", clip=0.01)
     moved = sum((p - b).square().sum() for p, b in zip(model.parameters(), before, strict=True)).sqrt()
     assert report.gradient_norm > 0.1
     assert moved.item() == pytest.approx(0.01, rel=1e-3)
@@ -79,7 +114,7 @@ def test_a_gradient_that_is_not_finite_is_never_applied():
     bad = batch([LONG], [3])
     bad.pixel_values[:] = float("inf")
     with pytest.raises(NonFiniteError):
-        update(model, optimizer, [bad], ALONE, precision="fp32", clip=1.0)
+        update(model, optimizer, [Share("a", 1.0, [bad])], ALONE, precision="fp32", clip=1.0)
     assert all(torch.equal(p, b) for p, b in zip(model.parameters(), before, strict=True))
 
 

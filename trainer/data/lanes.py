@@ -13,6 +13,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -20,8 +21,8 @@ from torch.utils.data import DataLoader, Dataset
 from schemas.sequence import Sequence
 from trainer.data.collate import Batch, Sample, collate
 from trainer.data.images import PixelFormat, UndecodableImageError, augment_image, decode_image, to_pixels
-from trainer.data.order import SampleOrder
-from trainer.data.sequences import SequenceReader, UnreadableSampleError
+from trainer.data.order import SampleAddress, SampleOrder
+from trainer.data.sequences import UnreadableSampleError
 from trainer.data.windows import SpecialTokens, draw_window, tokenize_nodes
 
 UNDECODABLE_IMAGE = "undecodable_image"
@@ -46,12 +47,15 @@ class SampleForm:
     images: int = 5
     p_next: float = 0.5
     start_at_image: bool = False
+    leading_space: float = 0.0
+    """How often a space is put before the first text: 0.5 for pairs in the paper, so that both forms are known."""
     flip: bool = False
     colour: bool = False
 
     def sample(self, sequence: Sequence, draw: random.Random) -> Sample:
         """A window of the sequence with its images; raises UndecodableImageError if one of those is broken."""
-        ids = tokenize_nodes(sequence.texts, self.tokenize, self.special)
+        texts = self._spaced(sequence.texts, draw) if self.leading_space else sequence.texts
+        ids = tokenize_nodes(texts, self.tokenize, self.special)
         window = draw_window(
             ids,
             self.special,
@@ -65,6 +69,26 @@ class SampleForm:
         changed = [augment_image(picture, draw, flip=self.flip, colour=self.colour) for picture in pictures]
         return Sample(key=sequence.key, window=window, pixels=[to_pixels(picture, self.pixels) for picture in changed])
 
+    def _spaced(self, texts: list[str | None], draw: random.Random) -> list[str | None]:
+        first = next((place for place, text in enumerate(texts) if text is not None), None)
+        if first is None or draw.random() >= self.leading_space:
+            return texts
+        return [f" {text}" if place == first else text for place, text in enumerate(texts)]
+
+
+class SampleReader(Protocol):
+    """Where samples come from."""
+
+    folder: str
+
+    @property
+    def shard_sizes(self) -> tuple[int, ...]: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def read(self, address: SampleAddress) -> Sequence: ...
+
 
 class LaneDataset(Dataset[Batch]):
     """The micro-batches of the lanes from `first_lane` up to `last_lane`, counted from the training's first step.
@@ -74,7 +98,7 @@ class LaneDataset(Dataset[Batch]):
 
     def __init__(
         self,
-        reader: SequenceReader,
+        reader: SampleReader,
         order: SampleOrder,
         form: SampleForm,
         *,
