@@ -134,7 +134,8 @@ def test_a_switch_of_duplicates_redoes_what_follows_and_leaves_nothing_when_it_i
     run = tmp_path / "run"
     shutil.copytree(unbroken[0], run)
     before = {path: path.stat().st_mtime_ns for path in (run / "ledger").rglob("*.json")}
-    switches = recipe.duplicates.model_copy(update={"paragraph_documents": 1, "image_documents": 1})
+    near = {"paragraph_documents": 1, "image_documents": 1, "image_distance": 8}
+    switches = recipe.duplicates.model_copy(update=near)
     manifest = build(recipe.model_copy(update={"duplicates": switches}), str(run))
     assert manifest.counts["unique"]["text_nodes_dropped.repeated_on_site"] > 0
     assert manifest.counts["join"]["image_references_dropped.frequent_image"] > 0
