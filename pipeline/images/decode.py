@@ -41,7 +41,7 @@ def opened(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
     """
     if not content:
         raise NoImageError("empty")
-    if content.startswith(b"RIFF"):
+    if _is_webp(content):
         _check_webp_size(content, min(max_pixels, WEBP_MAX_PIXELS))
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
@@ -56,6 +56,10 @@ def opened(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
         raise NoImageError(_unidentified(content)) from error
     except Exception as error:  # Pillow raises OSError, ValueError, TypeError, SyntaxError, struct.error, ... on damage
         raise NoImageError("undecodable") from error
+
+
+def _is_webp(content: bytes) -> bool:
+    return content[:4] == b"RIFF" and content[8:12] == b"WEBP"
 
 
 def _check_webp_size(content: bytes, max_pixels: int) -> None:
@@ -79,6 +83,6 @@ def _unidentified(content: bytes) -> str:
         return "unsupported_format"
     if content.startswith((b"BM", b"II*\x00", b"MM\x00*", b"\x00\x00\x01\x00")):
         return "unsupported_format"
-    if content.startswith((b"\xff\xd8", b"\x89PNG", b"GIF8", b"RIFF")):
+    if content.startswith((b"\xff\xd8", b"\x89PNG", b"GIF8")) or _is_webp(content):
         return "undecodable"
     return "not_an_image"

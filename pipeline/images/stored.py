@@ -67,6 +67,7 @@ def prepare(content: bytes, settings: Images, *, max_pixels: int) -> StoredImage
         phash = perceptual_hash(glance)
         if forbidden.has_look(phash):
             raise NoImageError(FORBIDDEN)
+        signals = measure(glance, plan.width, plan.height, len(content))
         stored = plan.stored(picture)
     sha256 = fetched_sha256 if stored.content is content else hashlib.sha256(stored.content).hexdigest()
     if forbidden.has_file(sha256):
@@ -81,7 +82,7 @@ def prepare(content: bytes, settings: Images, *, max_pixels: int) -> StoredImage
         fetched_sha256=fetched_sha256,
         fetched_bytes=len(content),
         fetched_mime=plan.mime,
-        signals=measure(glance, plan.width, plan.height, len(content)),
+        signals=signals,
     )
 
 

@@ -169,6 +169,8 @@ def test_the_bound_on_pixels_is_inclusive() -> None:
         (encoded(ramp(), "JPEG")[:300], "undecodable"),
         (b"\x89PNG\r\n\x1a\n" + b"\x00" * 50, "undecodable"),
         (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "undecodable"),
+        (b"RIFF\xff\xff\xff\x00AVI LIST" + b"\xff" * 50, "not_an_image"),
+        (b"GIF89a\x00\x00\x00\x00\x00\x00\x00,\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00;", "undecodable"),
         (encoded(ramp(), "EPS"), "not_an_image"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
