@@ -63,6 +63,8 @@ class Sequence:
     images: list[ImageReference | None]
     image_bytes: list[bytes]
     """One for each image, in the order of `image_positions`."""
+    last: bool = True
+    """Whether the document ends with it. A sample that does not say so ends its document."""
 
     @property
     def key(self) -> str:
@@ -81,6 +83,7 @@ def encode_sample(sequence: Sequence) -> dict[str, bytes]:
         "document_id": sequence.document_id,
         "url": sequence.url,
         "sequence": sequence.sequence,
+        "last": sequence.last,
         "texts": sequence.texts,
         "images": [None if image is None else _plain(image) for image in sequence.images],
         "image_positions": positions,
@@ -109,6 +112,7 @@ def decode_sample(sample: dict[str, bytes]) -> Sequence:
         texts=fields["texts"],
         images=[None if image is None else _reference(image) for image in fields["images"]],
         image_bytes=[contents[str(number)] for number in range(len(positions))],
+        last=fields.get("last", True),
     )
 
 

@@ -24,8 +24,8 @@ def sequences_of(
         for node in zip(document.texts, document.images, image_bytes, strict=True)
         if node[0] is not None or (node[1] is not None and node[1].status == OK)
     ]
-    runs = [run for run in _runs(nodes, images_per_sequence) if _trains(run)]
-    for number, run in enumerate(runs):
+    runs = list(_runs(nodes, images_per_sequence))
+    for number, run in enumerate(run for run in runs if _trains(run)):
         yield Sequence(
             document_id=document.document_id,
             url=document.url,
@@ -33,6 +33,7 @@ def sequences_of(
             texts=[text for text, _, _ in run],
             images=[image for _, image, _ in run],
             image_bytes=[content for _, _, content in run if content is not None],
+            last=run is runs[-1],
         )
 
 

@@ -22,6 +22,7 @@ def sequence() -> Sequence:
         texts=["before", None, None, "after"],
         images=[None, first, second, None],
         image_bytes=[b"first", b"second"],
+        last=False,
     )
 
 
@@ -30,7 +31,7 @@ def test_a_sample_has_a_json_and_the_images_by_number_and_format() -> None:
     assert set(sample) == {"json", "0.jpg", "1.webp"}
     assert (sample["0.jpg"], sample["1.webp"]) == (b"first", b"second")
     fields = json.loads(sample["json"])
-    assert set(fields) == {"document_id", "url", "sequence", "texts", "images", "image_positions"}
+    assert set(fields) == {"document_id", "url", "sequence", "last", "texts", "images", "image_positions"}
     assert fields["image_positions"] == [1, 2]
     assert fields["texts"] == ["before", None, None, "after"]
     assert [image and image["url"] for image in fields["images"]] == [
@@ -40,6 +41,13 @@ def test_a_sample_has_a_json_and_the_images_by_number_and_format() -> None:
 
 def test_a_sample_comes_back_as_it_was() -> None:
     assert decode_sample(encode_sample(sequence())) == sequence()
+
+
+def test_a_sample_that_does_not_say_whether_its_document_goes_on_ends_it() -> None:
+    sample = encode_sample(sequence())
+    fields = json.loads(sample["json"])
+    del fields["last"]
+    assert decode_sample({**sample, "json": json.dumps(fields).encode()}).last
 
 
 def test_samples_are_named_by_document_and_number_so_that_they_sort() -> None:

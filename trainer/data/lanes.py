@@ -55,7 +55,7 @@ class SampleForm:
     def sample(self, sequence: Sequence, draw: random.Random) -> Sample:
         """A window of the sequence with its images; raises UndecodableImageError if one of those is broken."""
         texts = self._spaced(sequence.texts, draw) if self.leading_space else sequence.texts
-        ids = tokenize_nodes(texts, self.tokenize, self.special)
+        ids = tokenize_nodes(texts, self.tokenize, self.special, ends=sequence.last)
         window = draw_window(
             ids,
             self.special,

@@ -1,11 +1,10 @@
 """A window: the tokens of a sequence that one training step sees, with phi (arXiv 2204.14198, appendix A.3.1).
 
 A sequence becomes tokens so: `<BOS>` (if the tokenizer has one), then its nodes in order, `<|endofchunk|>`
-before every `<image>` tag, and `<|endofchunk|><EOS>` at the end. A window is a run of those tokens.
+before every `<image>` tag, and `<|endofchunk|><EOS>` where its document ends. A window is a run of those tokens.
 
-Deviations. The end of a sequence counts as the end of the document, since a sample on disk doesn't say
-whether its document goes on. A window with more images than it may have ends before the first too many, so
-that image i of a window is the i-th tag of its text, always; the paper keeps the later tags.
+Deviation. A window with more images than it may have ends before the first too many, so that image i of a
+window is the i-th tag of its text, always; the paper keeps the later tags.
 """
 
 from __future__ import annotations
@@ -45,9 +44,9 @@ class Window:
 
 
 def tokenize_nodes(
-    texts: Sequence[str | None], tokenize: Callable[[str], list[int]], special: SpecialTokens
+    texts: Sequence[str | None], tokenize: Callable[[str], list[int]], special: SpecialTokens, *, ends: bool = True
 ) -> list[int]:
-    """Token ids of a sequence whose nodes are `texts`, None where an image stands."""
+    """Token ids of a sequence whose nodes are `texts`, None where an image stands; `ends`: its document ends there."""
     ids = [] if special.beginning_of_text is None else [special.beginning_of_text]
     follows_text = False
     for text in texts:
@@ -56,7 +55,7 @@ def tokenize_nodes(
         else:
             ids += tokenize(BETWEEN_TEXTS + text if follows_text else text)
         follows_text = text is not None
-    return [*ids, special.end_of_chunk, special.end_of_text]
+    return [*ids, special.end_of_chunk, special.end_of_text] if ends else ids
 
 
 def draw_window(

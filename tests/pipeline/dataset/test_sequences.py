@@ -57,6 +57,22 @@ def test_where_a_document_is_cut(nodes: str, images: int, expected: list[str]) -
     assert cut(nodes, images) == expected
 
 
+@pytest.mark.parametrize(
+    ("nodes", "last"),
+    [
+        ("tI", [True]),
+        ("tIttI", [False, True]),
+        ("tItI", [False]),  # the second image has no text, so it is in no sequence
+        ("ItItIt", [False, False, True]),
+        ("ItIttII", [False, False, False]),
+        ("ItI", [False]),
+        ("Itx", [True]),
+    ],
+)
+def test_the_last_sequence_says_that_the_document_ends(nodes: str, last: list[bool]) -> None:
+    assert [sequence.last for sequence in sequences(nodes, 1)] == last
+
+
 @pytest.mark.parametrize("images", [1, 2, 5])
 def test_every_short_document_keeps_its_order_and_its_bytes(images: int) -> None:
     for length in range(1, 8):

@@ -30,6 +30,10 @@ def test_a_tokenizer_with_a_beginning_of_text_puts_it_first():
     assert tokenize_nodes([None, "a"], letters, special) == [BOS, EOC, IMAGE, 97, EOC, EOS]
 
 
+def test_a_sequence_whose_document_goes_on_does_not_end_it():
+    assert tokenize_nodes([None, "a"], letters, SPECIAL, ends=False) == [EOC, IMAGE, 97]
+
+
 def test_two_texts_in_a_row_are_kept_apart_and_a_text_after_an_image_is_as_it_is():
     ids = tokenize_nodes(["a", "b", None, "c"], letters, SPECIAL)
     assert ids == [97, *letters(BETWEEN_TEXTS), 98, EOC, IMAGE, 99, EOC, EOS]
