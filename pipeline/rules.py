@@ -6,12 +6,17 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from pipeline.signals.language_codes import short_code
 from schemas.document import DOCUMENT_SIGNALS, OK
 
 DOCUMENT_RULE_SIGNALS = (*DOCUMENT_SIGNALS, "language_score")
+Language = Annotated[str, Field(pattern="^[a-z]{2,3}$"), AfterValidator(short_code)]
+"""Any code of ISO 639-1, 639-2 or 639-3; kept as that of 639-1 where there is one."""
 _NAME = re.compile(r"\w+", re.ASCII)
 
 
@@ -24,20 +29,56 @@ class Rule(BaseModel):
     """Defaults to the rule's own name."""
     min: float | None = None
     max: float | None = None
+    languages: list[Language] = []
+    """Documents in other languages are not asked; an empty list asks all."""
+    unknown: Literal["drop", "keep"] = "drop"
+    """What becomes of a value that is no number, such as a declared size where a page declares none."""
 
     def holds(self, value: float) -> bool:
-        """A value that is no number fails: what cannot be decided is dropped."""
+        """A value that is no number fails, if the rule does not say otherwise: what cannot be decided is dropped."""
         if math.isnan(value):
-            return False
-        return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
+            return self.unknown == "keep"
+        above = self.min is None or value >= self.min or _same(value, self.min)
+        return above and (self.max is None or value <= self.max or _same(value, self.max))
+
+    def concerns(self, language: str | None) -> bool:
+        return not self.languages or language in self.languages
+
+
+def _same(value: float, bound: float) -> bool:
+    """Whether two numbers are one in single precision, as signals are stored: 0.3 comes back as 0.30000001."""
+    return math.isclose(value, bound, rel_tol=6e-8)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A rule that does not hold, with what broke it."""
+
+    reason: str
+    """The rule's name."""
+    rule: Rule
+    signal: str
+    value: float
+
+
+def broken(rules: Mapping[str, Rule], signals: Mapping[str, float], language: str | None = None) -> Broken | None:
+    """The first rule, in the recipe's order, that the signals of something in `language` break; None if all hold.
+
+    Signals are asked for one by one, so that a mapping may work them out as they are needed.
+    """
+    for name, rule in rules.items():
+        if rule.concerns(language):
+            signal = rule.signal or name
+            value = signals[signal]
+            if not rule.holds(value):
+                return Broken(name, rule, signal, value)
+    return None
 
 
 def first_broken(rules: Mapping[str, Rule], signals: Mapping[str, float]) -> str | None:
     """The name of the first rule, in the recipe's order, that the signals break; None if all hold."""
-    for name, rule in rules.items():
-        if not rule.holds(signals[rule.signal or name]):
-            return name
-    return None
+    found = broken(rules, signals)
+    return found.reason if found else None
 
 
 def check_rules(rules: Mapping[str, Rule], known: Iterable[str], key: str) -> None:

@@ -68,6 +68,13 @@ PLAN = (
         kept="documents",
     ),
     _Plan(
+        stage="filter",
+        unit="text_nodes",
+        entered_as="texts of documents that the rules on nodes saw",
+        kept_as="texts within the rules",
+        kept="text_nodes",
+    ),
+    _Plan(
         stage="unique",
         unit="documents",
         entered_as="documents within the rules",
@@ -89,6 +96,14 @@ PLAN = (
         unit="image_references",
         entered_as="image references on pages",
         kept_as="image references in documents",
+        kept="image_references",
+    ),
+    _Plan(
+        track="images",
+        stage="filter",
+        unit="image_references",
+        entered_as="image references of documents that the rules on nodes saw",
+        kept_as="image references within the rules",
         kept="image_references",
     ),
     _Plan(

@@ -4,10 +4,12 @@ Every field is in `recipes/m3w.yaml` with the paper's figure where it has one. W
 on is said in `STAGE_FIELDS`; nothing else of a recipe can make a stage run again.
 """
 
+from pipeline.recipe.drops import Drops
 from pipeline.recipe.duplicates import Duplicates
 from pipeline.recipe.fetch import Consent, Fetch
 from pipeline.recipe.images import Images
 from pipeline.recipe.load import load_recipe, parse_recipe
+from pipeline.recipe.pii import Pii
 from pipeline.recipe.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, stages_of
 from pipeline.recipe.rules import Rules
 from pipeline.recipe.scores import Scores
@@ -22,11 +24,13 @@ __all__ = [
     "Consent",
     "Crawl",
     "Dataset",
+    "Drops",
     "Duplicates",
     "Execution",
     "Extract",
     "Fetch",
     "Images",
+    "Pii",
     "Recipe",
     "Rules",
     "Scores",

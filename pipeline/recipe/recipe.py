@@ -11,9 +11,11 @@ from pydantic import model_validator
 
 from pipeline.images.signals import IMAGE_SIGNALS
 from pipeline.list_file import by_content
+from pipeline.recipe.drops import Drops
 from pipeline.recipe.duplicates import Duplicates
 from pipeline.recipe.fetch import Consent, Fetch
 from pipeline.recipe.images import Images
+from pipeline.recipe.pii import Pii
 from pipeline.recipe.rules import Rules
 from pipeline.recipe.scores import Scores
 from pipeline.recipe.section import Section
@@ -31,6 +33,8 @@ class Recipe(Section):
     urls: Urls = Urls()
     word_lists: WordListFiles = WordListFiles()
     rules: Rules = Rules()
+    pii: Pii = Pii()
+    drops: Drops = Drops()
     duplicates: Duplicates = Duplicates()
     fetch: Fetch = Fetch()
     consent: Consent = Consent()
@@ -75,7 +79,17 @@ FREQUENT_IMAGES = ("duplicates.image_documents", "duplicates.image_excess", "dup
 
 STAGE_FIELDS: dict[str, tuple[str, ...]] = {
     "extract": ("extract", "word_lists", "fetch.agent", "fetch.max_image_mib"),
-    "filter": ("urls.pages", "consent", "rules.languages", "rules.document"),
+    "filter": (
+        "urls.pages",
+        "consent",
+        "word_lists",
+        "rules.languages",
+        "rules.text",
+        "rules.image_reference",
+        "rules.document",
+        "pii",
+        "drops",
+    ),
     "evaluation": (
         "duplicates.evaluation.images",
         "duplicates.evaluation.image_column",
@@ -128,6 +142,7 @@ RESULT_FIELDS = (
     "urls",
     "word_lists",
     "rules",
+    "pii",
     "duplicates",
     "fetch",
     "consent",

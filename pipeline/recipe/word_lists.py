@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from pipeline.list_file import NamedFile
 from pipeline.recipe.section import Section
-
-Language = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
-"""ISO 639-1, or 639-3 where there is none."""
+from pipeline.rules import Language
 
 
 class WordListFiles(Section):

@@ -1,30 +1,45 @@
-"""Stage `filter`: documents whose signals break a rule are dropped, under the rule's name.
+"""Stage `filter`: blocked pages, other languages and what breaks a rule are dropped, each under its reason.
 
-`documents_dropped.blocked_domain` (or what else `pipeline.blocklist` says) is a page whose URL is blocked,
-`documents_dropped.opted_out` one whose owner does not want it used (section `consent`), `documents_dropped.language` a
-language that the recipe does not list, `documents_dropped.RULE` a rule of `rules.document`. Reads only what `extract`
-stored, so a threshold can be changed without reading the crawl again.
+In this order, and the first reason counts: `documents_dropped.blocked_domain` (or what else `pipeline.blocklist` says)
+is a page whose URL is blocked, `documents_dropped.opted_out` one whose owner does not want it used (section `consent`),
+`documents_dropped.language` a language that the recipe does not list. Then nodes are dropped,
+`text_nodes_dropped.RULE` and `image_references_dropped.RULE`; a document that lost nodes is measured again, and one
+that lost its last image is `documents_dropped.no_image_left`. Last, `documents_dropped.RULE` is a rule of
+`rules.document`. What is kept is masked (section `pii`), `masked.emails` and `masked.ip_addresses`; its signals are
+those of the text before that. Reads only what `extract` stored, so a threshold can be changed without reading the crawl
+again.
 """
 
 from __future__ import annotations
+
+from collections import Counter
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from pipeline.attempt import Attempt
 from pipeline.blocklist import BlockList
+from pipeline.drops import Drop, DropSample
 from pipeline.executor import Part
 from pipeline.images.consent import TDM
 from pipeline.images.opt_out import OPTED_OUT, OptOut
+from pipeline.nodes import TEXT, drop_nodes, drop_of
 from pipeline.parquet import RowWriter
+from pipeline.pii import Masking
 from pipeline.recipe import Consent, Recipe, Rules
-from pipeline.rules import first_broken
+from pipeline.rules import Broken, broken
+from pipeline.signals.document import count_nodes, measure_again
+from pipeline.signals.text import document_text
+from pipeline.signals.word_lists import ListsByLanguage
 from schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
+
+LANGUAGE = "language"
+NO_IMAGE_LEFT = "no_image_left"
 
 
 def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
-    """Read `documents/extracted`, write `documents/kept`."""
-    run, blocked = attempt.run, BlockList.from_recipe(recipe.urls.pages)
-    opt_out = OptOut.from_files(recipe.consent.opt_out)
+    """Read `documents/extracted`, write `documents/kept` and a sample of what is dropped to `drops/filter`."""
+    run, keeper = attempt.run, _Filter(recipe, attempt.counters)
     with (
         run.fs.open(run.full(f"documents/extracted/{part.name}.parquet"), "rb") as source,
         attempt.create(f"documents/kept/{part.name}.parquet") as file,
@@ -32,12 +47,67 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     ):
         for batch in pq.ParquetFile(source).iter_batches(batch_size=1000):
             for row in batch.to_pylist():
-                document = InterleavedDocument.from_row(row)
-                reason = blocked.reason(row["url"]) or refusal(document, recipe.consent, opt_out)
-                reason = reason or broken_rule(document, recipe.rules)
-                if reason is None:
-                    kept.write(row)
-                attempt.counters["documents" if reason is None else f"documents_dropped.{reason}"] += 1
+                found = keeper.kept(row)
+                if found is not None:
+                    kept.write(found)
+    attempt.counters.update({f"masked.{name}": count for name, count in keeper.masked.items()})
+    keeper.sample.write(attempt)
+
+
+class _Filter:
+    """The recipe's rules, with what they look at."""
+
+    def __init__(self, recipe: Recipe, counters: Counter[str]):
+        self._recipe, self._counters = recipe, counters
+        self._blocked = BlockList.from_recipe(recipe.urls.pages)
+        self._opt_out = OptOut.from_files(recipe.consent.opt_out)
+        self._lists = ListsByLanguage(recipe.word_lists)
+        self.masked: Counter[str] = Counter()
+        self._masking = Masking(recipe.pii, self.masked)
+        self.sample = DropSample(recipe.drops.keep_per_reason)
+
+    def kept(self, row: dict[str, Any]) -> dict[str, Any] | None:
+        """The row of a document that stays, without what was taken out of it; None for one that is dropped."""
+        document = InterleavedDocument.from_row(row)
+        nodes = len(document.texts)
+        reason = self._reason(document)
+        if reason is not None:
+            drop = drop_of("document", reason, document, document_text(document), None)
+            self._counters[f"documents_dropped.{drop.reason}"] += 1
+            self.sample.add(drop)
+            return None
+        self._counters["documents"] += 1
+        changed = self._masking.mask_document(document) or len(document.texts) < nodes
+        return document.row() if changed else row
+
+    def _reason(self, document: InterleavedDocument) -> str | Broken | None:
+        rules = self._recipe.rules
+        reason = self._blocked.reason(document.url) or refusal(document, self._recipe.consent, self._opt_out)
+        if reason is not None:
+            return reason
+        if rules.languages and document.language not in rules.languages:
+            return LANGUAGE
+        if rules.text or rules.image_reference:
+            self._drop_nodes(document)
+            if not document.signals["image_nodes"]:
+                return NO_IMAGE_LEFT
+        return broken_rule(document, rules)
+
+    def _drop_nodes(self, document: InterleavedDocument) -> None:
+        drops = drop_nodes(document, self._recipe.rules, self._lists.of(document.language))
+        if any(drop.kind == TEXT for drop in drops):
+            measure_again(document, self._lists)
+        elif drops:
+            document.signals |= count_nodes(document)
+        for drop in drops:
+            self._count(drop)
+        self._counters["text_nodes"] += int(document.signals["text_nodes"])
+        self._counters["image_references"] += int(document.signals["image_nodes"])
+
+    def _count(self, drop: Drop) -> None:
+        unit = "text_nodes" if drop.kind == TEXT else "image_references"
+        self._counters[f"{unit}_dropped.{drop.reason}"] += 1
+        self.sample.add(drop)
 
 
 def refusal(document: InterleavedDocument, consent: Consent, opt_out: OptOut) -> str | None:
@@ -46,10 +116,8 @@ def refusal(document: InterleavedDocument, consent: Consent, opt_out: OptOut) ->
     return OPTED_OUT if refused.intersection(document.opt_out) or opt_out.covers(document.url) else None
 
 
-def broken_rule(document: InterleavedDocument, rules: Rules) -> str | None:
-    """The first reason to drop `document`, in the recipe's order, languages first; None if there is none."""
-    if rules.languages and document.language not in rules.languages:
-        return "language"
+def broken_rule(document: InterleavedDocument, rules: Rules) -> Broken | None:
+    """The first rule on documents that `document` breaks, in the recipe's order; None if there is none."""
     score = document.language_score
     signals = {**document.signals, "language_score": float("nan") if score is None else score}
-    return first_broken(rules.document, signals)
+    return broken(rules.document, signals, document.language)
