@@ -23,7 +23,7 @@ EXAMPLES = 3
 """Faults named for each reason."""
 GROUPINGS = ("deduplicate", "repeated", "requests", "links", "frequent")
 """Stages that bring all parts together; each is one part in the ledger."""
-OF_EACH_FILE = ("extract", "filter", "fingerprint", "unique", "join")
+OF_EACH_FILE = ("extract", "filter", "fingerprint", "unique", "score", "join")
 """Stages with one part for each file of the crawl."""
 
 
@@ -134,7 +134,7 @@ def _total(
     if stage == "extract":
         return _files(recipe)
     if stage in OF_EACH_FILE:
-        before = found[OF_EACH_FILE[OF_EACH_FILE.index(stage) - 1]]
+        before = found[[name for name in OF_EACH_FILE[: OF_EACH_FILE.index(stage)] if name in found][-1]]
         return None if before.left is None else before.done + before.left
     if stage == "fetch":
         requests = [*entries["requests"].values(), *run.entries("redirects").values()]

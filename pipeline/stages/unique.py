@@ -1,9 +1,10 @@
 """Stage `unique`: kept documents without copies, and without what is repeated in the ones that stay.
 
 What stands here goes on to the image fetch, so nothing is fetched for what is left out. `documents` of `filter` =
-`documents` + `documents_dropped.REASON`; `text_nodes` = `text_nodes_kept` + `text_nodes_dropped.repeated_on_site`. A
-document that loses text is measured again; one that loses all is `only_repeated_text`. An image that is not to be
-fetched keeps its place, with the reason as its status: `frequent_url` or `repeated_in_document`.
+`documents` + `documents_dropped.REASON`; of the text nodes of documents that are no copies `text_nodes` stay and
+`text_nodes_dropped.repeated_on_site` go. A document that loses text is measured again; one that loses all is
+`only_repeated_text`. An image that is not to be fetched keeps its place, with the reason as its status: `frequent_url`
+or `repeated_in_document`.
 """
 
 from __future__ import annotations
@@ -81,8 +82,7 @@ def _without_paragraphs(row: dict[str, Any], repeated: set[bytes], attempt: Atte
     keys = paragraph_keys(row)
     gone = [key is not None and key in repeated for key in keys]
     nodes = sum(text is not None for text in row["texts"])
-    attempt.counters["text_nodes"] += nodes
-    attempt.counters["text_nodes_kept"] += nodes - sum(gone)
+    attempt.counters["text_nodes"] += nodes - sum(gone)
     if not any(gone):
         return row
     attempt.counters["text_nodes_dropped.repeated_on_site"] += sum(gone)

@@ -54,6 +54,11 @@ def test_what_is_left_out_as_a_copy_never_reaches_the_join() -> None:
     assert all(step.unaccounted == 0 for step in steps if step.stage != "filter")
 
 
+def test_paragraphs_that_go_are_a_step_of_their_own() -> None:
+    (step,) = funnel({"unique": {"text_nodes": 8, "text_nodes_dropped.repeated_on_site": 2}})
+    assert (step.entered_as, step.entered, step.kept, reasons(step)) == ("text nodes", 10, 8, {"repeated_on_site": 2})
+
+
 def test_what_no_counter_explains_is_unaccounted() -> None:
     steps = funnel({"extract": {"documents": 10}, "filter": {"documents": 6, "documents_dropped.language": 1}})
     assert step_to(steps, "documents within the rules").unaccounted == 3

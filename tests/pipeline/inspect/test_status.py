@@ -79,6 +79,13 @@ def test_a_run_without_a_recipe_has_a_status(tmp_path: Path) -> None:
     assert left(status)["extract"] is None and stage(status, "extract").done == 0
 
 
+def test_stages_that_the_recipe_passes_over_are_not_listed(run: Run, recipe: Recipe) -> None:
+    assert not {"evaluation", "repeated", "frequent"} & set(left(run_status(run)))
+    switches = recipe.duplicates.model_copy(update={"paragraph_documents": 2})
+    run.write("recipe.yaml", recipe.model_copy(update={"duplicates": switches}).to_yaml())
+    assert left(run_status(run))["repeated"] == 1
+
+
 def test_in_the_middle_it_says_done_failed_and_left(run: Run) -> None:
     commit(run, "extract", "a", counters={"pages": 2, "documents": 1}, seconds=2)
     commit(run, "extract", "b", counters={"pages": 3}, seconds=0.5)
