@@ -60,7 +60,8 @@ def datasketch(scheme: str | None, hash_function: Callable[[bytes], int] | None)
     options = {"num_perm": BANDS * ROWS, "scheme": scheme}
     if hash_function is not None:
         options["hashfunc"] = hash_function
-    permutations = MinHash(**options).permutations  # drawn once, not for each text
+    first = MinHash(**options)
+    permutations, options["scheme"] = first.permutations, first.scheme  # drawn once, not for each text
 
     def system(documents: list[str]) -> object:
         found = []
