@@ -81,12 +81,12 @@ def datatrove() -> System:
     step = MinhashDedupSignature.__new__(MinhashDedupSignature)  # its __init__ loads a tokenizer, which is not measured
     step.config = MinhashConfig(n_grams=NGRAM, num_buckets=BANDS, hashes_per_bucket=ROWS)
     step.num_hashes, step._parameters = BANDS * ROWS, None
-    hashed = create_hash_func(step.config.hash_config)
+    hashed = create_hash_func(step.config.hash_config)  # xxhash of 64 bits; xxhash 4 takes bytes only
 
     def system(documents: list[str]) -> object:
         found = []
         for text in documents:
-            shingles = np.fromiter([hashed(ngram.decode()) for ngram in ngrams(text)], np.uint64).reshape(-1, 1)
+            shingles = np.fromiter([hashed(ngram) for ngram in ngrams(text)], np.uint64).reshape(-1, 1)
             found.append(step.get_signature(shingles))
         return found
 
