@@ -18,6 +18,7 @@ from PIL import Image
 from pipeline.images import raster
 from pipeline.images.decode import NoImageError, opened
 from pipeline.images.forbidden import FORBIDDEN, read_forbidden
+from pipeline.images.heap import keep_freed_memory
 from pipeline.images.phash import perceptual_hash
 from pipeline.images.plan import Plan
 from pipeline.images.signals import measure
@@ -56,6 +57,7 @@ def prepare(content: bytes, settings: Images, *, max_pixels: int) -> StoredImage
     An image on one of the recipe's lists, by the SHA-256 of its fetched or stored bytes or by its perceptual hash, is
     `forbidden`.
     """
+    keep_freed_memory()
     forbidden = read_forbidden(settings.forbidden, settings.forbidden_distance)
     fetched_sha256 = hashlib.sha256(content).hexdigest()
     if forbidden.has_file(fetched_sha256):
