@@ -228,9 +228,10 @@ def test_wrong_input_is_refused_before_anything_is_written(tmp_path: Path) -> No
     assert not (tmp_path / "run").exists()
 
 
-def test_the_shipped_recipe_is_the_default(crawl: Path) -> None:
+def test_the_shipped_recipe_is_the_default_but_for_what_it_keeps() -> None:
     shipped = load_recipe("recipes/m3w.yaml")
-    assert shipped == parse_recipe({"crawl": shipped.crawl.model_dump()}, "-")
+    kept = {name: getattr(shipped, name).model_dump() for name in ("crawl", "urls", "rules")}
+    assert shipped == parse_recipe(kept, "-")
 
 
 def test_the_frozen_recipe_builds_the_same_again(unbroken: tuple[Path, Manifest]) -> None:
