@@ -1,11 +1,15 @@
-"""The stages that find copies, over synthetic documents: `python -m benchmarks.dedup_stages N RUN`.
+"""The stages that find copies, over synthetic documents.
 
-Prints one line of JSON: seconds by stage, what was found, and the peak of this process's resident set: the driver's.
+    python -m benchmarks.dedup_stages DOCUMENTS RUN [OBJECT_STORE_MIB]
+
+Prints one line of JSON: seconds by stage, what was found, MiB that Ray spilled to disk, and the peak of this process's
+resident set: the driver's.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 import time
@@ -13,6 +17,7 @@ import time
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
+from ray._private.internal_api import memory_summary
 
 from benchmarks.synthetic_documents import row
 from pipeline import grouping
@@ -54,8 +59,15 @@ def parts(count: int) -> list[Part]:
     ]
 
 
-def main(count: int, path: str) -> None:
+def spilled_mib() -> float:
+    found = re.search(r"Spilled (\d+) MiB", memory_summary(stats_only=True))
+    return float(found[1]) if found else 0.0
+
+
+def main(count: int, path: str, object_store_mib: int | None = None) -> None:
     grouping.IN_ONE_TASK_BYTES = 0
+    if object_store_mib is not None:
+        ray.init(object_store_memory=object_store_mib * 2**20, include_dashboard=False, log_to_driver=False)
     recipe = parse_recipe({"crawl": {"paths": ["-"]}, "duplicates": SWITCHES}, "-")
     executor, switches = Executor(Run.create(path), recipe, Progress()), recipe.duplicates
     kept = executor.work_off(Stage(name="filter", fingerprint="-", process=write), parts(count))
@@ -74,9 +86,10 @@ def main(count: int, path: str) -> None:
     figures["copies"] = copies.counters["copies"]
     figures["keys"] = sum(output.rows for output in keys.outputs)
     figures["driver_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    figures["spilled_mib"] = spilled_mib()
     ray.shutdown()
     print(json.dumps({name: round(value, 2) for name, value in figures.items()}))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:]))
