@@ -1,7 +1,7 @@
 """Memory that is freed stays with the process: a decoder asks for it again for the next picture.
 
-glibc gives memory back to the system whenever some megabytes at the heap's end are free, and takes it anew, page by page,
-for the next picture: 150 page faults a picture, a quarter of the time at 256 pixels (docs/decisions/images.md).
+glibc gives memory back to the system whenever some megabytes at the heap's end are free, and takes it anew, page by
+page, for the next picture: hundreds of page faults a picture.
 """
 
 from __future__ import annotations

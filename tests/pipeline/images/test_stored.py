@@ -252,7 +252,7 @@ def test_preparing_images_loads_neither_torch_nor_img2dataset() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="of glibc")
 def test_memory_is_not_taken_from_the_system_anew_for_each_picture(photo: Any, encoded: Any) -> None:
-    """Without `keep_freed_memory` some 150 pages are, and it costs a quarter of the time."""
+    """Without `keep_freed_memory` some 650 pages are."""
     script = (
         "import resource, sys; from pipeline.recipe import Images; from pipeline.images.stored import prepare\n"
         "content, small = sys.stdin.buffer.read(), Images(size='shortest_side', pixels=256)\n"
