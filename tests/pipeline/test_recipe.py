@@ -78,6 +78,13 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a class without a module": ({"scores": {"scorers": {"a": {"class_path": "B"}}}}, r"class_path = 'B'"),
     "an unknown format": ({"rules": {"formats": ["bmp"]}}, r"rules\.formats\.0 = 'bmp'"),
     "pixels without a size": ({"images": {"pixels": 256}}, "keeps every size, so it would do nothing"),
+    "a distance of nothing": (
+        {"duplicates": {"image_distance": 3}},
+        r"image_distance = 3 has no effect without duplicates\.image_documents",
+    ),
+    "a distance to nothing": ({"duplicates": {"repeated_distance": 3}}, "while duplicates.repeated_images is false"),
+    "no document may hold it": ({"duplicates": {"paragraph_documents": 0}}, r"duplicates\.paragraph_documents = 0"),
+    "no bands": ({"duplicates": {"minhash": {"bands": 0}}}, r"duplicates\.minhash\.bands = 0"),
     "bound in quotes": ({"rules": {"document": {"words": {"min": "5"}}}}, r"words\.min = '5'"),
 }
 
