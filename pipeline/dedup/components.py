@@ -70,10 +70,8 @@ def small_star(group: pa.Table) -> pa.Table:
     np.minimum.at(smallest, node, other)
     to = smallest[node]
     rest = other != to
-    larger = np.concatenate([node, other[rest]])
-    return edge_table(
-        nodes, larger, np.concatenate([to, to[rest]]), np.concatenate([changed | rest, np.ones(rest.sum(), np.bool_)])
-    )
+    larger, hung = np.concatenate([node, other[rest]]), np.concatenate([to, to[rest]])
+    return edge_table(nodes, larger, hung, np.concatenate([changed, np.ones(rest.sum(), np.bool_)]))
 
 
 def _both_ways(edges: pa.Table, bucket: Callable[[Bytes], Ints]) -> pa.Table:
