@@ -18,7 +18,8 @@ UNSPACED = re.compile(
     "\uff66-\uff9f\U00020000-\U0003ffff]"
 )
 """A character of a script without spaces between words."""
-_SENTENCE_END = re.compile(r"[.!?…؟।۔][\"'”’»)\]]*\s+(?=\S)|[。！？][”’」』）]*\s*(?=\S)|\n+(?=.)")
+_SENTENCE_END = re.compile(r"[.!?…؟।۔。！？\n](?:(?<=\n)\s*|(?<=[。！？])[”’」』）]*\s*|[\"'”’»)\]]*\s+)(?=\S)")
+"""Starts with one class of characters, which `re` looks for quickly."""
 
 
 def document_text(document: InterleavedDocument) -> str:

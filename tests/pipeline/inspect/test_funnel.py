@@ -82,3 +82,26 @@ def test_faults_are_summed_over_stages() -> None:
 
 def test_no_counters_no_funnel(write_dataset: Callable[..., Path]) -> None:
     assert statistics(str(write_dataset(counts={}))).funnel == []
+
+
+def test_rules_on_nodes_are_steps_of_their_own_and_reasons_are_the_rules_names() -> None:
+    counts = {
+        "extract": {"documents": 3},
+        "filter": {
+            "documents": 1,
+            "documents_dropped.blocked_domain": 1,
+            "documents_dropped.no_image_left": 1,
+            "text_nodes": 5,
+            "text_nodes_dropped.too_short": 2,
+            "image_references": 1,
+            "image_references_dropped.declared_too_small": 4,
+            "masked.emails": 7,
+        },
+    }
+    steps = {step.kept_as: step for step in funnel(counts) if step.stage == "filter"}
+    assert {name: (step.entered, step.kept, step.unaccounted) for name, step in steps.items()} == {
+        "documents within the rules": (3, 1, 0),
+        "texts within the rules": (7, 5, 0),
+        "image references within the rules": (5, 1, 0),
+    }
+    assert [exit.reason for exit in steps["image references within the rules"].exits] == ["declared_too_small"]

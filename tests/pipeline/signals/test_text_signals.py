@@ -65,6 +65,7 @@ def test_words_stand_between_white_space_or_are_characters_of_scripts_without_it
         ("Version 1.2.3 is out.", 1),
         ("一。二！三", 3),
         ("a\n\nb.\nc", 3),
+        ("a\n \nb", 2),
     ],
 )
 def test_sentences_end_with_a_mark_before_white_space_or_with_the_line(text: str, sentences: int) -> None:
