@@ -1,4 +1,4 @@
-"""ISO 639 codes of three letters to those of two where there is one: the identifier says `de`, a recipe may say `deu`."""
+"""ISO 639 codes of three letters to those of two, where there is one: the identifier says `de`, a recipe may: `deu`."""
 
 from __future__ import annotations
 
