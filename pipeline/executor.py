@@ -82,7 +82,6 @@ class Executor:
     def start_ray(self) -> None:
         """Connect to the cluster at the address (or in RAY_ADDRESS), or start Ray on this machine. Twice is once."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # img2dataset's import would ask the network
         if not ray.is_initialized():
             ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
 
