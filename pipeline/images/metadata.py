@@ -34,6 +34,8 @@ def without_metadata(content: bytes, form: str) -> bytes:
 
 # JPEG (ITU-T T.81): segments FF marker length payload; behind a start of scan, entropy-coded data up to a marker
 
+START_OF_SCAN = b"\xff\xda"
+"""In a JPEG at least as often as it has scans."""
 _SOI, _EOI, _SOS, _COM = 0xD8, 0xD9, 0xDA, 0xFE
 _STANDALONE = (0x01, *range(0xD0, 0xD8))
 _APPS = range(0xE0, 0xF0)

@@ -10,13 +10,16 @@ from PIL import Image
 
 from pipeline.images import raster
 from pipeline.images.decode import MIME_OF_FORMAT, NoImageError
-from pipeline.images.metadata import StructureError, TooManyScansError, without_metadata
+from pipeline.images.metadata import MAX_SCANS, START_OF_SCAN, StructureError, TooManyScansError, without_metadata
 from pipeline.images.resize import resized, target_size
 from pipeline.recipe.images import Images
 
 ENCODED_PIXELS = 16_000_000
 """A larger picture that has to be encoded whole is first brought down by 2, 4 or 8, so that memory stays bounded; of
 CMYK a quarter, since a progressive JPEG of it takes 8 bytes a pixel before the first is decoded."""
+LEFT = 1.5
+"""Times the wanted sides that a picture which is resized has, at least, once it is decoded small. 2 would cost a fifth
+more of all the time that is spent on a picture (docs/decisions/images.md)."""
 JPEG_MAX_SIDE = 65_500
 """Of libjpeg."""
 PROFILE_SPACES = {"RGB": b"RGB ", "RGBA": b"RGB ", "L": b"GRAY"}
@@ -59,8 +62,11 @@ class Plan:
         orientation = raster.orientation_of(image)
         width, height = image.size if orientation < 5 else image.size[::-1]
         target = target_size(width, height, settings.size, settings.pixels)
-        clean = _without_metadata(content, image.format or "")
-        kept = clean if target is None and orientation == 1 else None
+        kept = None
+        if target is None and orientation == 1:
+            kept = _without_metadata(content, image.format or "")
+        elif content.count(START_OF_SCAN) > MAX_SCANS:
+            _without_metadata(content, image.format or "")  # for the check alone
         glance = raster.glance_factor(width, height)
         at_once = ENCODED_PIXELS // 4 if image.mode == "CMYK" else ENCODED_PIXELS
         factor = glance if kept is not None else min(glance, _encoding_factor(width, height, target, at_once))
@@ -106,7 +112,8 @@ def _without_metadata(content: bytes, form: str) -> bytes | None:
 
 
 def _encoding_factor(width: int, height: int, target: tuple[int, int] | None, max_pixels: int) -> int:
-    """The largest that leaves twice the target's sides; without a target the smallest within `max_pixels`."""
+    """The largest that leaves `LEFT` times the target's sides; without a target the smallest within `max_pixels`."""
     if target is None:
         return next((f for f in (1, 2, 4) if width * height <= max_pixels * f * f), 8)
-    return next(f for f in raster.FACTORS if f == 1 or min(width // target[0], height // target[1]) >= 2 * f)
+    ratio = min(width / target[0], height / target[1])
+    return next(f for f in raster.FACTORS if f == 1 or ratio >= LEFT * f)

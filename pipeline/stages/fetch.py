@@ -31,8 +31,6 @@ from pipeline.stages.tables import INDEX_SCHEMA
 from schemas.document import OK
 
 MIB = 2**20
-THREADS = 2
-"""That decode, at least: of one core's work a thread gets less than a core, as the event loop asks for the GIL, too."""
 Row = dict[str, Any]
 
 
@@ -179,7 +177,7 @@ def _from_web(requests: list[Row], recipe: Recipe, index: _Index) -> None:
         recipe.consent,
         look=index.look,
         emit=emit,
-        threads=max(THREADS, int(recipe.execution.cpus_per_part)),
+        threads=max(1, int(recipe.execution.cpus_per_part)),
     )
 
 
