@@ -79,8 +79,8 @@ def _worker_peak_mib(process: int) -> float:
     return max((int(kib) / 1024 for kib in re.findall(r"VmHWM:\s*(\d+) kB", status)), default=0.0)
 
 
-def _wait_for(processes: set[int], seconds: float = 60.0) -> None:
-    """Ray's processes end by themselves once their driver is gone."""
+def _wait_for(processes: set[int], seconds: float = 10.0) -> None:
+    """Ray's workers end by themselves once their driver is gone; its agents are in no hurry."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and any(_lives(process) for process in processes):
         time.sleep(LOOK_S)

@@ -7,6 +7,7 @@ The waves of redirects to other hosts are worked off one after the other here, w
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
@@ -22,9 +23,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
 from pipeline.attempt import Attempt
 from pipeline.executor import Part
+from pipeline.images.stored import prepare
 from pipeline.recipe import parse_recipe
 from pipeline.run import Run
 from pipeline.stages import fetch
@@ -102,10 +105,19 @@ def _work(name: str) -> dict[str, Any]:
     }
 
 
+def _warm_up(sections: dict[str, Any]) -> None:
+    """Loads what the first picture of a process loads (Pillow's formats, cv2): part of the process's start."""
+    file = io.BytesIO()
+    Image.effect_noise((1000, 1000), 50).convert("RGB").save(file, "JPEG")
+    recipe = parse_recipe({"crawl": {"paths": ["-"]}, **sections}, "-")
+    prepare(file.getvalue(), recipe.images, max_pixels=10**7)
+
+
 def main() -> None:
     job = json.load(sys.stdin)
     if job["cpu"] is not None:
         os.sched_setaffinity(0, {job["cpu"]})
+    _warm_up(job["sections"])
     seconds, counters = work(job["urls"], job["folder"], job["sections"])
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"seconds": seconds, "peak_mib": peak_mib, "counters": counters}))
