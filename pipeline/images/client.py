@@ -43,6 +43,8 @@ class FetchError(NoImageError):
         """Another day may tell otherwise."""
         self.again = again
         """Another try in a moment may do better."""
+        self.seconds = 0.0
+        """That the request took until it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Answer:
     status: int
     headers: CIMultiDictProxy[str]
     content: bytes
+    seconds: float
+    """From the connection to the last byte."""
 
 
 class Client:
@@ -104,17 +108,26 @@ class Client:
         `places` keeps a long body's place among the large ones: close it once the body is done with. `sent` is called
         when the request has left. The body of an answer that is not 2xx is not given.
         """
+        started = time.perf_counter()
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._answer(url, max_bytes, accept, sent, places)
-        except FetchError:
-            raise
+            async with asyncio.timeout(self._timeout_s) as deadline:
+                response, content = await self._answer(url, max_bytes, accept, sent, places, deadline)
         except Exception as error:
-            raise _failure(error) from error
+            failure = error if isinstance(error, FetchError) else _failure(error)
+            failure.seconds = time.perf_counter() - started
+            raise failure from error
+        seconds = time.perf_counter() - started
+        return Answer(url=url, status=response.status, headers=response.headers, content=content, seconds=seconds)
 
     async def _answer(
-        self, url: str, max_bytes: int, accept: str, sent: Callable[[], None], places: AsyncExitStack
-    ) -> Answer:
+        self,
+        url: str,
+        max_bytes: int,
+        accept: str,
+        sent: Callable[[], None],
+        places: AsyncExitStack,
+        deadline: asyncio.Timeout,
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
         context = SimpleNamespace(sent=sent)
         headers = {"Accept": accept}
         async with self._session.get(
@@ -122,14 +135,16 @@ class Client:
         ) as response:
             content = b""
             if 200 <= response.status < 300:
-                content = await self._body(response, max_bytes, places)
+                content = await self._body(response, max_bytes, places, deadline)
             elif response.content_length is not None and response.content_length <= CHUNK:
                 await response.read()  # so that the connection can be used again
             else:
                 response.close()  # its body may have no end
-            return Answer(url=url, status=response.status, headers=response.headers, content=content)
+            return response, content
 
-    async def _body(self, response: aiohttp.ClientResponse, max_bytes: int, places: AsyncExitStack) -> bytes:
+    async def _body(
+        self, response: aiohttp.ClientResponse, max_bytes: int, places: AsyncExitStack, deadline: asyncio.Timeout
+    ) -> bytes:
         if (response.content_length or 0) > max_bytes:
             response.close()
             raise FetchError("too_large", http_status=response.status)
@@ -141,9 +156,16 @@ class Client:
                 response.close()
                 raise FetchError("too_large", http_status=response.status)
             if len(body) > LARGE and not large:
-                await places.enter_async_context(self._large)
+                await self._large_place(places, deadline)
                 large = True
         return bytes(body)
+
+    async def _large_place(self, places: AsyncExitStack, deadline: asyncio.Timeout) -> None:
+        """Wait for one; it is we who are slow then, not the server."""
+        left = (deadline.when() or 0.0) - asyncio.get_running_loop().time()
+        deadline.reschedule(None)
+        await places.enter_async_context(self._large)
+        deadline.reschedule(asyncio.get_running_loop().time() + left)
 
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -113,9 +112,8 @@ class HostFetch:
                     return replace(trail, status=REDIRECTED)
                 trail = replace(trail, consent=await self._permission(trail.final_url))
                 async with AsyncExitStack() as places:
-                    started = time.perf_counter()
                     answer = await self._answer(trail.final_url, places)
-                    trail = replace(trail, http_status=answer.status, seconds=time.perf_counter() - started)
+                    trail = replace(trail, http_status=answer.status, seconds=answer.seconds)
                     if answer.status not in REDIRECTS or "Location" not in answer.headers:
                         return replace(trail, status=OK, image=await self._image(answer))
                 trail = replace(trail, final_url=target(answer), hops=trail.hops + 1)
@@ -172,7 +170,9 @@ class HostFetch:
             pause = pause_of(answer.headers)
             self._gate.pause(BACK_OFF_S if pause is None else pause, status)
         passing = answer.status in PASSING_STATUSES
-        raise FetchError(status, http_status=answer.status, transient=passing, again=passing)
+        failure = FetchError(status, http_status=answer.status, transient=passing, again=passing)
+        failure.seconds = answer.seconds
+        raise failure
 
     async def _image(self, answer: Answer) -> StoredImage:
         if answer.status != 200:
@@ -196,7 +196,8 @@ class HostFetch:
             trail = replace(trail, consent=error.basis)
         if isinstance(error, FetchError):
             known = error.http_status or trail.http_status
-            trail = replace(trail, transient=error.transient, again=error.again, http_status=known)
+            seconds = error.seconds or trail.seconds
+            trail = replace(trail, transient=error.transient, again=error.again, http_status=known, seconds=seconds)
         return replace(trail, status=str(error))
 
 

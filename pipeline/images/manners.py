@@ -68,6 +68,7 @@ class HostGate:
         """Keep at least `delay_s` between requests from now on, as a Crawl-delay asks; too much of it gives up."""
         if delay_s > self._max_pause_s:
             self.given_up = "crawl_delay_too_long"
+        self._next = max(self._next, self._next + delay_s - self._delay_s)  # the one that told us counts, too
         self._delay_s = max(self._delay_s, delay_s)
 
     def pause(self, seconds: float, status: str) -> None:

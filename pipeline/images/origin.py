@@ -32,7 +32,7 @@ class Origin:
     basis: str
     """What they rest on."""
     failure: FetchError | None
-    """Why nothing may be asked for: robots.txt could not be had (RFC 9309, section 2.3.1.4)."""
+    """Why nothing may be asked for: robots.txt (RFC 9309, section 2.3.1.4) or tdmrep.json could not be had."""
     asked_at: float
     """By the event loop's clock; the rules hold for a day."""
 
@@ -45,26 +45,27 @@ async def ask_origin(root: str, client: Client, gate: HostGate, fetch: Fetch, wa
         found = await _file(f"{root}robots.txt", client, gate, robots.MAX_BYTES)
         if isinstance(found, FetchError):
             why = f"robots.txt {found}"
-            return Origin(rules, tdm, why, _as_status(found), now())
+            return Origin(rules, tdm, why, _as_status(found, "robots_unreachable"), now())
         rules = robots.robots_of(fetch.agent, found.status, found.content)
         basis.append(rules.basis)
         gate.slow_down(rules.delay_s)
     tdm_file = f"{root.rstrip('/')}{consent.TDM_FILE}"
     if wanted.tdm and rules.allows(tdm_file):
         found = await _file(tdm_file, client, gate, consent.MAX_TDM_BYTES)
-        tdm = consent.UNCLEAR_TDM_RULES
-        if isinstance(found, Answer):
-            tdm = consent.tdm_rules(found.status, found.content)
-        basis.append(f"tdmrep.json {found.status if isinstance(found, Answer) else found}")
+        if isinstance(found, FetchError):
+            why = f"tdmrep.json {found}"
+            return Origin(rules, tdm, ", ".join([*basis, why]), _as_status(found, "tdm_unreachable"), now())
+        tdm = consent.tdm_rules(found.status, found.content)
+        basis.append(f"tdmrep.json {found.status}")
     return Origin(rules, tdm, ", ".join(basis), None, now())
 
 
-def _as_status(failure: FetchError) -> FetchError:
-    """What the origin's images get for a robots.txt that could not be had: what is wrong with the host, if that is
-    known, else `robots_unreachable`."""
+def _as_status(failure: FetchError, status: str) -> FetchError:
+    """What the origin's images get for a file that could not be had: what is wrong with the host, if that is known,
+    else `status`."""
     if str(failure) in HOST_FAILURES:
         return FetchError(str(failure), transient=failure.transient)
-    return FetchError("robots_unreachable", transient=True)
+    return FetchError(status, transient=True)
 
 
 async def _file(url: str, client: Client, gate: HostGate, max_bytes: int) -> Answer | FetchError:

@@ -86,6 +86,18 @@ def test_a_crawl_delay_slows_and_never_hastens() -> None:
     assert gate.given_up is None
 
 
+def test_the_request_that_brought_the_crawl_delay_counts() -> None:
+    async def main() -> float:
+        gate = HostGate(2, 0.2, max_pause_s=60)
+        async with gate.request():
+            pass
+        gate.slow_down(3)
+        async with gate.request():
+            return now()
+
+    assert run(main()) == pytest.approx(3)
+
+
 def test_too_long_a_delay_or_pause_gives_the_host_up() -> None:
     gate = HostGate(2, 0.2, max_pause_s=60)
     gate.slow_down(61)

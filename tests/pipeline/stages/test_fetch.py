@@ -86,7 +86,7 @@ class Web:
         self.groups = 4
 
     def recipe(self) -> Recipe:
-        hosts = ("a.test", "b.test", "c.test")
+        hosts = ("a.test", "b.test", "c.test", "d.test")
         fetch = {
             "source": "web",
             "contact": "tests@example.org",
@@ -177,6 +177,8 @@ def test_every_url_is_asked_for_once_and_ends_with_a_status(web: Web, site: Site
         ("b.test", "/.well-known/tdmrep.json"): (200, {}, b'[{"location": "/reserved/", "tdm-reservation": 1}]'),
         ("c.test", "/1.png"): ok(7),
         ("c.test", "/robots.txt"): (503, {"Retry-After": "0"}, b""),
+        ("d.test", "/1.png"): ok(8),
+        ("d.test", "/.well-known/tdmrep.json"): (500, {}, b""),
     }
     expected = {
         "a.test/1.png": "ok",
@@ -191,6 +193,7 @@ def test_every_url_is_asked_for_once_and_ends_with_a_status(web: Web, site: Site
         "b.test/reserved/1.png": "opted_out",
         "b.test/free.png": "ok",
         "c.test/1.png": "robots_unreachable",
+        "d.test/1.png": "tdm_unreachable",
     }
     urls = {
         site.url(*name.split("/", 1)).replace(f":{site.port}", f":{site.port}/"): status
@@ -198,14 +201,17 @@ def test_every_url_is_asked_for_once_and_ends_with_a_status(web: Web, site: Site
     }
     found = web.build(list(urls))
     assert {url: row["status"] for url, row in found.items()} == urls
-    asked = {path for path, status in expected.items() if status != "robots_unreachable"}
+    asked = {path for path, status in expected.items() if not status.endswith("_unreachable")}
     asked -= {"a.test/private/1.png", "b.test/reserved/1.png"}
     assert site.images_asked() == dict.fromkeys(asked, 1)
+    passing = {url.split("/")[2].partition(":")[0] for url, row in found.items() if row["transient"]}
+    assert passing == {"c.test", "d.test"}, "another day their files may be there"
+    assert all((row["seconds"] or 0) > 0 for row in found.values() if row["http_status"])
     assert found[site.url("a.test", "/noai.png")]["consent"] == "X-Robots-Tag: noai"
     assert found[site.url("b.test", "/reserved/1.png")]["consent"] == "/.well-known/tdmrep.json of the host"
     counters = web.counters()
     dropped = sum(count for name, count in counters.items() if name.startswith("image_urls_dropped."))
-    assert (counters["image_urls"], counters["images"], dropped) == (12, 2, 10)
+    assert (counters["image_urls"], counters["images"], dropped) == (13, 2, 11)
 
 
 def test_a_redirect_to_another_host_is_asked_on_by_the_owner_of_that_host(web: Web, site: Site) -> None:
