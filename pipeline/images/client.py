@@ -25,9 +25,9 @@ from pipeline.images.decode import NoImageError
 from pipeline.images.guard import BlockedAddressError, Guard
 
 CHUNK = 64 * 2**10
-LARGE = 2 * 2**20
+LARGE = 2**20
 """Bytes; a longer body waits for one of few places, so that many of them at once do not fill the memory."""
-LARGE_AT_ONCE = 8
+LARGE_AT_ONCE = 4
 LEGAL_URL = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Za-z_~\[\]]+")
 """What extraction writes; a redirect's location may be anything."""
 MAX_HEADER_BYTES, MAX_HEADERS = 8190, 128
