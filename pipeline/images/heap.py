@@ -15,8 +15,8 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 64 * 2**20
 """What stays with the process at most."""
 IN_HEAP_BYTES = 4 * 2**20
-"""A larger piece, such as the body of an answer, is taken from the system and given back at once: in the heap such pieces
-leave holes, and a worker that met many of them held twice the memory. Pillow takes pictures in pieces of 1 MiB."""
+"""A larger piece, such as the body of an answer, is taken from the system and given back at once: in the heap it would
+leave a hole. Pillow takes pictures in pieces of 1 MiB."""
 
 
 @functools.cache
