@@ -1,0 +1,30 @@
+"""The training recipe: one YAML file that says everything about a training.
+
+Unknown keys and wrong types are errors that name the key. Defaults are the paper's (arXiv 2204.14198,
+appendix B.1.2) wherever it gives one.
+"""
+
+from trainer.recipe.data import DataRecipe, PairsRecipe
+from trainer.recipe.load import load_recipe
+from trainer.recipe.model import Architecture, Backbone, ModelRecipe, PretrainingRecipe, TokenizerSource
+from trainer.recipe.recipe import Recipe
+from trainer.recipe.section import RecipeError
+from trainer.recipe.training import CheckpointRecipe, LogRecipe, OptimizerRecipe, TrainingRecipe, ValidationRecipe
+
+__all__ = [
+    "Architecture",
+    "Backbone",
+    "CheckpointRecipe",
+    "DataRecipe",
+    "LogRecipe",
+    "ModelRecipe",
+    "OptimizerRecipe",
+    "PairsRecipe",
+    "PretrainingRecipe",
+    "Recipe",
+    "RecipeError",
+    "TokenizerSource",
+    "TrainingRecipe",
+    "ValidationRecipe",
+    "load_recipe",
+]

@@ -1,0 +1,54 @@
+"""What is read."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from trainer.recipe.section import Section
+
+
+class DataRecipe(Section):
+    """What is read, and how a sequence becomes a window (appendix A.3.1)."""
+
+    dataset: str
+    """Folder with a `dataset.json`; an fsspec path."""
+    tokens: int = Field(default=256, ge=8)
+    """L: the length of a window."""
+    images: int = Field(default=5, ge=1)
+    """N: the most images of a window."""
+    p_next: float = Field(default=0.5, ge=0, le=1)
+    """How often the text of a page attends to the next image and not to the previous one."""
+    start_at_image: bool = False
+    """Windows start at an image drawn evenly, not at any token: with a small `tokens`, what pairs would be."""
+    flip: bool = True
+    """Mirror half of the images, left to right. Turn it off where texts say left and right."""
+    colour: bool = True
+    """Change brightness, contrast and saturation a little."""
+    shards_per_block: int = Field(default=16, ge=1)
+    """Samples are shuffled within so many shards at a time; a reader goes to so many at once."""
+    weight: float = Field(default=1.0, gt=0)
+    """Lambda, beside those of `pairs`."""
+    workers: int = Field(default=2, ge=0)
+    """Loader processes of each rank, for each dataset."""
+    check: Literal["sizes", "contents"] = "sizes"
+    """What of the shards is compared with `dataset.json` before the start: `contents` reads all of them."""
+
+
+class PairsRecipe(Section):
+    """Image-text pairs trained on besides: tars as img2dataset, LAION and COYO have them."""
+
+    shards: list[str] = Field(min_length=1)
+    """Paths and globs; fsspec paths."""
+    batch_size: int = Field(ge=1)
+    """Of one update, over all processes."""
+    weight: float = Field(default=0.2, gt=0)
+    """Lambda: the paper's for its pairs (ALIGN and LTIP 0.2 each) beside 1 for the interleaved dataset."""
+    tokens: int = Field(default=32, ge=8)
+    """L: 32 or 64 in the paper."""
+    leading_space: float = Field(default=0.5, ge=0, le=1)
+    """How often a text gets a space before it."""
+    flip: bool = True
+    colour: bool = True
+    shards_per_block: int = Field(default=16, ge=1)
