@@ -14,6 +14,7 @@ from trainer.data.images import PixelFormat
 from trainer.data.lanes import SampleForm
 from trainer.data.sequences import SequenceReader
 from trainer.data.windows import SpecialTokens
+from trainer.language_pretraining import pretrain_language_model, token_rows
 from trainer.pretraining import named_pictures, pretrain_vision_encoder
 from trainer.ranks import Ranks
 from trainer.recipe import Backbone, DataRecipe, ModelRecipe, TokenizerSource
@@ -81,12 +82,42 @@ def make_vision_encoder(
     return AutoModel.from_pretrained(folder)
 
 
-def build_model(recipe: ModelRecipe, processor: FlamingoProcessor, vision_encoder: PreTrainedModel | str) -> Flamingo:
+def pretrained_language_model(
+    recipe: ModelRecipe,
+    reader: SequenceReader,
+    form: SampleForm,
+    processor: FlamingoProcessor,
+    folder: Path,
+    ranks: Ranks,
+) -> PreTrainedModel | None:
+    """The recipe's language model from scratch, pretrained by the first rank, once, and kept in `folder`; None if the
+    recipe has no `language_pretraining`."""
+    pretraining = recipe.language_pretraining
+    if pretraining is None:
+        return None
+    if ranks.first and not folder.exists():
+        model = AutoModelForCausalLM.from_config(_language_config(recipe.language_model, processor))
+        rows = token_rows(reader, form, form.tokens)
+        for step, loss in pretrain_language_model(model, rows, pretraining):
+            log.info("pretraining of the language model, step %d of %d: loss %.4g", step, pretraining.steps, loss)
+        partial = folder.with_name(f".partial-{folder.name}")
+        model.save_pretrained(partial)
+        partial.rename(folder)
+    ranks.wait()
+    return AutoModelForCausalLM.from_pretrained(folder)
+
+
+def build_model(
+    recipe: ModelRecipe,
+    processor: FlamingoProcessor,
+    vision_encoder: PreTrainedModel | str,
+    language_model: PreTrainedModel | None = None,
+) -> Flamingo:
     """The Flamingo of the recipe: its new parts, and a language model from scratch, drawn from torch's generator."""
     architecture = {name: value for name, value in recipe.architecture.model_dump().items() if value is not None}
     special = special_tokens(processor)
     model = Flamingo.from_backbones(
-        language_model=_language_model(recipe.language_model, processor),
+        language_model=language_model or _language_model(recipe.language_model, processor),
         vision_encoder=vision_encoder,
         freeze_language_model=recipe.language_model.frozen,
         freeze_vision_encoder=recipe.vision_encoder.frozen,
@@ -103,6 +134,10 @@ def _language_model(backbone: Backbone, processor: FlamingoProcessor) -> Any:
     """The name of a trained one, or a new one whose vocabulary is the tokenizer's unless the recipe says otherwise."""
     if backbone.pretrained is not None:
         return backbone.pretrained
+    return AutoModelForCausalLM.from_config(_language_config(backbone, processor))
+
+
+def _language_config(backbone: Backbone, processor: FlamingoProcessor) -> Any:
     tokenizer = processor.tokenizer
     known = {
         "vocab_size": len(tokenizer),
@@ -110,7 +145,7 @@ def _language_model(backbone: Backbone, processor: FlamingoProcessor) -> Any:
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
     }
-    return AutoModelForCausalLM.from_config(_config({**known, **(backbone.config or {})}))
+    return _config({**known, **(backbone.config or {})})
 
 
 def _config(fields: dict[str, Any]) -> Any:

@@ -21,8 +21,7 @@ from transformers import PreTrainedModel
 from schemas.sequence import Sequence
 from trainer.data.images import UndecodableImageError, decode_image, to_pixels
 from trainer.data.lanes import SampleForm
-from trainer.data.order import SampleAddress
-from trainer.data.sequences import SequenceReader, UnreadableSampleError
+from trainer.data.sequences import SequenceReader, UnreadableSampleError, addresses
 from trainer.recipe import PretrainingRecipe
 
 PIXEL_BYTES = 2**30
@@ -99,7 +98,7 @@ def named_pictures(reader: SequenceReader, form: SampleForm, vocabulary: int) ->
     """
     most = PIXEL_BYTES // (12 * form.pixels.size**2)
     found: list[tuple[Tensor, str]] = []
-    for address in _addresses(reader):
+    for address in addresses(reader):
         try:
             found += _beside(reader.read(address), form)
         except (UnreadableSampleError, UndecodableImageError):
@@ -114,10 +113,6 @@ def named_pictures(reader: SequenceReader, form: SampleForm, vocabulary: int) ->
     for row, (_, text) in enumerate(found):
         tokens[row, form.tokenize(text)] = 1
     return NamedPictures(torch.stack([pixels for pixels, _ in found]), tokens)
-
-
-def _addresses(reader: SequenceReader) -> Iterator[SampleAddress]:
-    return (SampleAddress(shard, row) for shard, size in enumerate(reader.shard_sizes) for row in range(size))
 
 
 def _beside(sequence: Sequence, form: SampleForm) -> list[tuple[Tensor, str]]:

@@ -9,8 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from trainer.data.order import SampleAddress
-from trainer.data.sequences import SequenceReader, UnreadableSampleError
+from trainer.data.sequences import SequenceReader, UnreadableSampleError, addresses
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -35,8 +34,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
 
 def dataset_texts(reader: SequenceReader, samples: int = SAMPLES) -> Iterator[str]:
     """The text nodes of the first sequences of a dataset; unreadable ones are left to the loader to count."""
-    addresses = (SampleAddress(shard, row) for shard, size in enumerate(reader.shard_sizes) for row in range(size))
-    for _, address in zip(range(samples), addresses, strict=False):
+    for _, address in zip(range(samples), addresses(reader), strict=False):
         try:
             yield from (text for text in reader.read(address).texts if text)
         except UnreadableSampleError:

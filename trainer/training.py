@@ -25,7 +25,7 @@ import yaml
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from trainer.build import build_model, make_processor, make_vision_encoder, sample_form
+from trainer.build import build_model, make_processor, make_vision_encoder, pretrained_language_model, sample_form
 from trainer.checkpoint import Checkpoints
 from trainer.data.lanes import LaneDataset, SampleForm
 from trainer.data.order import SampleOrder
@@ -91,7 +91,9 @@ def prepare(recipe: Recipe, ranks: Ranks) -> tuple[Training, Any]:
         recipe.model, reader, form, len(processor.tokenizer), output / "vision_encoder", ranks
     )
     torch.manual_seed(recipe.seed)
-    model = build_model(recipe.model, processor, encoder).to(ranks.device)
+    language_model = pretrained_language_model(recipe.model, reader, form, processor, output / "language_model", ranks)
+    torch.manual_seed(recipe.seed)
+    model = build_model(recipe.model, processor, encoder, language_model).to(ranks.device)
     torch.manual_seed(recipe.seed + 1 + ranks.rank)
     optimizer = make_optimizer(model, recipe.optimizer)
     checkpoints = Checkpoints(output, recipe.checkpoints, _identity(recipe, reader, pairs), ranks)

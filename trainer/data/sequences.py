@@ -7,6 +7,7 @@ where each member's bytes start. Only the indexes of shards in use are in memory
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -122,6 +123,11 @@ class SequenceReader:
                 f"{path} indexes {table.num_rows} samples, dataset.json says {entry.samples}; copy the index again"
             )
         return table
+
+
+def addresses(reader: SequenceReader) -> Iterator[SampleAddress]:
+    """Every sample's, in the order of the shards."""
+    return (SampleAddress(shard, row) for shard, size in enumerate(reader.shard_sizes) for row in range(size))
 
 
 def _split_members(row: dict[str, Any], content: bytes) -> dict[str, bytes]:

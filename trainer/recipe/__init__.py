@@ -6,7 +6,14 @@ appendix B.1.2) wherever it gives one.
 
 from trainer.recipe.data import DataRecipe, PairsRecipe
 from trainer.recipe.load import load_recipe
-from trainer.recipe.model import Architecture, Backbone, ModelRecipe, PretrainingRecipe, TokenizerSource
+from trainer.recipe.model import (
+    Architecture,
+    Backbone,
+    LanguagePretrainingRecipe,
+    ModelRecipe,
+    PretrainingRecipe,
+    TokenizerSource,
+)
 from trainer.recipe.recipe import Recipe
 from trainer.recipe.section import RecipeError
 from trainer.recipe.training import CheckpointRecipe, LogRecipe, OptimizerRecipe, TrainingRecipe, ValidationRecipe
@@ -16,6 +23,7 @@ __all__ = [
     "Backbone",
     "CheckpointRecipe",
     "DataRecipe",
+    "LanguagePretrainingRecipe",
     "LogRecipe",
     "ModelRecipe",
     "OptimizerRecipe",

@@ -71,10 +71,21 @@ class PretrainingRecipe(Section):
     learning_rate: float = Field(default=2e-3, gt=0)
 
 
+class LanguagePretrainingRecipe(Section):
+    """What a language model from scratch learns before the first step: see trainer/language_pretraining.py."""
+
+    steps: int = Field(ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    """Rows of `data.tokens` tokens."""
+    learning_rate: float = Field(default=2e-3, gt=0)
+
+
 class ModelRecipe(Section):
     language_model: Backbone
     vision_encoder: Backbone
     pretraining: PretrainingRecipe | None = None
+    """Of the vision encoder."""
+    language_pretraining: LanguagePretrainingRecipe | None = None
     tokenizer: TokenizerSource
     architecture: Architecture = Field(default_factory=Architecture)
     open_gates: float = 0.0
@@ -87,4 +98,8 @@ class ModelRecipe(Section):
     def _pretraining_has_a_use(self) -> ModelRecipe:
         if self.pretraining is not None and self.vision_encoder.config is None:
             raise ValueError("`pretraining` is for a vision encoder from scratch, this one is trained; leave it out")
+        if self.language_pretraining is not None and self.language_model.config is None:
+            raise ValueError(
+                "`language_pretraining` is for a language model from scratch, this one is trained; leave it out"
+            )
         return self
