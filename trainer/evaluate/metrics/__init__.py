@@ -1,0 +1,1 @@
+"""What answers are scored by, each from its source and held to published numbers."""
