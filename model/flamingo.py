@@ -92,6 +92,9 @@ class Flamingo(FlamingoCheckpoint, FlamingoFreezing, FlamingoGeneration, PreTrai
         self.language_model = language_model
         self._reached = False
         """Whether a call has shown that the language model hands its blocks what to attend to."""
+        self.blank_size: int | None = None
+        """Pixels of a side. Where parameters are sharded, every process gathers the vision encoder or one waits for
+        ever: a call without an image then runs it on a blank of this size, and drops what it gives."""
         self._keep_initial_values()
         self.generation_config = generation_defaults(language_model, config.end_of_chunk_token_id)
         self.post_init()
@@ -178,14 +181,18 @@ class Flamingo(FlamingoCheckpoint, FlamingoFreezing, FlamingoGeneration, PreTrai
         """latents_NRM of pixel_values [N, T, 3, H, W]; of none, an empty tensor. A frozen encoder gets no gradient."""
         if pixel_values is not None:
             check_pixels(pixel_values)
-        if pixel_values is None or (len(pixel_values) == 0 and self.config.freeze_vision_encoder):
-            frames = 1 if pixel_values is None else pixel_values.shape[1]
-            features = torch.zeros(0, frames, 1, self.config.vision_width, device=self.vision_encoder.device)
+        images = 0 if pixel_values is None else len(pixel_values)
+        if images == 0 and self.blank_size is not None:
+            pixel_values = torch.zeros(1, 1, 3, self.blank_size, self.blank_size, device=self.vision_encoder.device)
+        elif images == 0 and self.config.freeze_vision_encoder:
+            pixel_values = None
+        if pixel_values is None:
+            features = torch.zeros(0, 1, 1, self.config.vision_width, device=self.vision_encoder.device)
         else:
             pixels_MCHW = pixel_values.flatten(0, 1).to(self.vision_encoder.dtype)
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_vision_encoder):
                 features_MSV = frame_features(self.vision_encoder, pixels_MCHW)
-            features = features_MSV.view(*pixel_values.shape[:2], *features_MSV.shape[1:])
+            features = features_MSV.view(*pixel_values.shape[:2], *features_MSV.shape[1:])[:images]
         latents_NRM: Tensor = self.latent_projection(self.resampler(features))
         return latents_NRM
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import nn
 
 from trainer.data.collate import Batch
+from trainer.gradients import clip as clip_gradients
+from trainer.gradients import fill_missing, synchronised, touch
 from trainer.loss import autocast, loss_sum
 from trainer.mixture import Share
 from trainer.ranks import Ranks
@@ -31,6 +31,8 @@ class UpdateReport:
     """Nats per token, by source."""
     gradient_norm: float
     """Before clipping."""
+    gradient_norms: dict[str, float]
+    """The same of each part of the model that is trained."""
     loss_tokens: int
     tokens: int
     """Without padding."""
@@ -58,6 +60,7 @@ def update(
     precision: str,
     clip: float,
     stop: bool = False,
+    reduce_every_micro_batch: bool = False,
 ) -> UpdateReport:
     """Adds the gradients of all `shares` (this rank's) to those of the other ranks, clips their norm and applies them.
 
@@ -72,15 +75,16 @@ def update(
         scale = share.weight * ranks.count / max(1, count.loss_tokens)
         total = torch.zeros((), device=ranks.device)
         for batch in share.batches:
-            with _synchronised(model, number == last):
+            with synchronised(model, last=number == last, every=reduce_every_micro_batch):
                 with autocast(ranks.device, precision):
                     loss = loss_sum(model, batch.to(ranks.device))
-                (loss * scale + _touch(model)).backward()  # type: ignore[no-untyped-call]
+                (loss * scale + touch(model)).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
             number += 1
         totals.append(float(total))
-    gradients = [p for p in model.parameters() if p.grad is not None]
-    norm = float(nn.utils.clip_grad_norm_(gradients, clip))
+    fill_missing(model)
+    norms = clip_gradients(model, clip)
+    norm = math.hypot(*norms.values())
     if not math.isfinite(norm):
         optimizer.zero_grad()
         raise NonFiniteError(f"the gradients' norm is {norm}")
@@ -93,6 +97,7 @@ def update(
             for share, total, count in zip(shares, sums, counts, strict=True)
         },
         gradient_norm=norm,
+        gradient_norms=norms,
         loss_tokens=sum(count.loss_tokens for count in counts),
         tokens=sum(count.tokens for count in counts),
         places=sum(count.places for count in counts),
@@ -131,19 +136,3 @@ def _own_counts(batches: Sequence[Batch], stop: bool) -> list[float]:
         sum(len(batch.pixel_values) for batch in batches),
         stop,
     ]
-
-
-def _synchronised(model: nn.Module, last: bool) -> AbstractContextManager[None]:
-    """Gradients are sent with the last micro-batch only; before, they are added up where they are."""
-    if isinstance(model, DistributedDataParallel) and not last:
-        return model.no_sync()
-    return nullcontext()
-
-
-def _touch(model: nn.Module) -> Tensor:
-    """Zero, by way of every trained parameter, so that each has a gradient after every update.
-
-    A batch without an image would leave the resampler's out: DDP would wait for them for ever, and AdamW would
-    pass those parameters over in one process where it doesn't in two.
-    """
-    return 0.0 * torch.stack([p.flatten()[0] for p in model.parameters() if p.requires_grad]).sum()

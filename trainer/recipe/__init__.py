@@ -14,6 +14,7 @@ from trainer.recipe.model import (
     PretrainingRecipe,
     TokenizerSource,
 )
+from trainer.recipe.parallel import ParallelRecipe
 from trainer.recipe.recipe import Recipe
 from trainer.recipe.section import RecipeError
 from trainer.recipe.training import CheckpointRecipe, LogRecipe, OptimizerRecipe, TrainingRecipe, ValidationRecipe
@@ -28,6 +29,7 @@ __all__ = [
     "ModelRecipe",
     "OptimizerRecipe",
     "PairsRecipe",
+    "ParallelRecipe",
     "PretrainingRecipe",
     "Recipe",
     "RecipeError",

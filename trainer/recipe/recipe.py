@@ -8,6 +8,7 @@ from pydantic import Field
 
 from trainer.recipe.data import DataRecipe, PairsRecipe
 from trainer.recipe.model import ModelRecipe
+from trainer.recipe.parallel import ParallelRecipe
 from trainer.recipe.section import Section
 from trainer.recipe.training import CheckpointRecipe, LogRecipe, OptimizerRecipe, TrainingRecipe, ValidationRecipe
 
@@ -25,6 +26,7 @@ class Recipe(Section):
     """Further datasets by name; their losses are `loss/NAME` in the journal."""
     optimizer: OptimizerRecipe = Field(default_factory=OptimizerRecipe)
     training: TrainingRecipe
+    parallel: ParallelRecipe = Field(default_factory=ParallelRecipe)
     checkpoints: CheckpointRecipe = Field(default_factory=CheckpointRecipe)
     validation: ValidationRecipe = Field(default_factory=ValidationRecipe)
     log: LogRecipe = Field(default_factory=LogRecipe)
