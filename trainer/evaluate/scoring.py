@@ -1,0 +1,128 @@
+"""Predictions to scores: every metric by its name, in the unit that papers print (CIDEr 0.6 as 60)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer.evaluate.example import EvaluationError, Example
+from trainer.evaluate.metrics.bleu import bleu
+from trainer.evaluate.metrics.cider import cider
+from trainer.evaluate.metrics.exact import agreement, exact_match
+from trainer.evaluate.metrics.meteor import meteor, why_no_meteor
+from trainer.evaluate.metrics.ptb import tokenise
+from trainer.evaluate.metrics.ranked import mean_weighted_average_precision, ndcg, roc_auc
+from trainer.evaluate.metrics.rouge import rouge_l
+from trainer.evaluate.metrics.vqa import vqa_accuracy
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model said of one query."""
+
+    key: str
+    answer: str
+    """Generated, or the choice of the highest score."""
+    scores: tuple[float, ...] = ()
+    """Log-likelihood of each choice, nats, in the order of the example's choices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    value: float
+    """In hundredths: 60 is what a metric of 0 to 1 gives as 0.6."""
+    each: tuple[float, ...] | None = None
+    """Of each query, if the value is their mean."""
+
+
+Pairs = Sequence[tuple[Example, Prediction]]
+
+
+def _mean(each: Sequence[float]) -> Score:
+    hundredths = tuple(100.0 * value for value in each)
+    return Score(float(np.mean(hundredths)) if hundredths else math.nan, hundredths)
+
+
+def _captions(pairs: Pairs) -> tuple[list[str], list[list[str]]]:
+    return (
+        [tokenise(prediction.answer) for _, prediction in pairs],
+        [[tokenise(reference) for reference in example.references] for example, _ in pairs],
+    )
+
+
+def _cider(pairs: Pairs) -> Score:
+    return _mean(cider(*_captions(pairs))[1])
+
+
+def _rouge(pairs: Pairs) -> Score:
+    return _mean(rouge_l(*_captions(pairs))[1])
+
+
+def _bleu_4(pairs: Pairs) -> Score:
+    return Score(100.0 * bleu(*_captions(pairs))[3])
+
+
+def _meteor(pairs: Pairs) -> Score:
+    return Score(100.0 * meteor(*_captions(pairs)))
+
+
+def _by_answer(rule: Callable[[str, Sequence[str]], float]) -> Callable[[Pairs], Score]:
+    return lambda pairs: _mean([rule(prediction.answer, example.references) for example, prediction in pairs])
+
+
+def _accuracy(pairs: Pairs) -> Score:
+    return _mean([float(prediction.answer in example.references) for example, prediction in pairs])
+
+
+def _roc_auc(pairs: Pairs) -> Score:
+    """By log-likelihood of "yes" less that of "no", which orders as the probability of "yes" does."""
+    scores, positive = [], []
+    for example, prediction in pairs:
+        if "yes" not in example.choices or "no" not in example.choices:
+            raise EvaluationError(f"{example.key} has the choices {list(example.choices)}; roc_auc asks for yes and no")
+        by_choice = dict(zip(example.choices, prediction.scores, strict=True))
+        scores.append(by_choice["yes"] - by_choice["no"])
+        positive.append("yes" in example.references)
+    return Score(100.0 * roc_auc(scores, positive))
+
+
+def _ndcg(pairs: Pairs) -> Score:
+    if any(len(example.relevance) != len(example.choices) for example, _ in pairs):
+        raise EvaluationError("ndcg asks for the relevance of every choice; give the dense annotations")
+    return _mean([ndcg(prediction.scores, example.relevance) for example, prediction in pairs])
+
+
+def _mwap(pairs: Pairs) -> Score:
+    actions = [(example.columns["verb"], example.columns["noun"]) for example, _ in pairs]
+    named = list(dict.fromkeys(actions))
+    columns = [pairs[0][0].choices.index(" ".join(action)) for action in named]
+    scores = np.array([prediction.scores for _, prediction in pairs], dtype=np.float64)[:, columns]
+    videos = [example.columns["video_id"] for example, _ in pairs]
+    annotations = [int(example.columns["annotation"]) for example, _ in pairs]
+    return Score(100.0 * mean_weighted_average_precision(scores, videos, actions, annotations))
+
+
+METRICS: dict[str, Callable[[Pairs], Score]] = {
+    "cider": _cider,
+    "bleu_4": _bleu_4,
+    "rouge_l": _rouge,
+    "meteor": _meteor,
+    "vqa_accuracy": _by_answer(vqa_accuracy),
+    "exact_match": _by_answer(exact_match),
+    "ivqa_accuracy": _by_answer(agreement),
+    "accuracy": _accuracy,
+    "roc_auc": _roc_auc,
+    "ndcg": _ndcg,
+    "mwap": _mwap,
+}
+RANKED = ("accuracy", "roc_auc", "ndcg", "mwap")
+"""Metrics of close-ended tasks."""
+
+
+def possible_metrics(metrics: Sequence[str]) -> tuple[list[str], str | None]:
+    """The metrics that can be computed here, and why one cannot."""
+    missing = why_no_meteor() if "meteor" in metrics else None
+    return [name for name in metrics if name != "meteor" or missing is None], missing

@@ -1,0 +1,1 @@
+"""Benchmarks as data: a YAML file a task, a class a published file format."""

@@ -1,0 +1,112 @@
+"""A task of one's own: a table in CSV, JSON lines or Parquet, a row an example."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trainer.evaluate.example import EvaluationError, Example, Media
+from trainer.evaluate.tasks.reading import (
+    Source,
+    columns,
+    located,
+    most_given,
+    need,
+    need_list,
+    read_csv,
+    read_json_lines,
+    unique_keys,
+)
+
+
+class TableSource(Source):
+    """Rows of a `.csv`, `.jsonl` or `.parquet` file; every column can be used in the prompt."""
+
+    table: str
+    images: str = "."
+    """Folder that the image column's paths start from."""
+    image: str = "image"
+    """Column of the picture or video: a path, or in Parquet its bytes, alone or as {bytes, path} (Hugging Face's)."""
+    answers: str = "answer"
+    """Column of the right answer or answers: a list, or in CSV text, several divided by `separator`."""
+    choices: str | list[str] | None = None
+    """Column of the answers to rank, or the answers themselves if all rows have the same."""
+    separator: str = "|"
+    key: str | None = None
+    """Column that names the row; without it rows are numbered."""
+    start: str | None = None
+    end: str | None = None
+    """Columns of a video's seconds."""
+
+    def examples(self, root: str) -> list[Example]:
+        path = located(root, self.table)
+        rows = need_list(_rows(path), path)
+        return unique_keys([self._example(row, number, root, path) for number, row in enumerate(rows)], path)
+
+    def _example(self, row: dict[str, Any], number: int, root: str, path: str) -> Example:
+        references = self._several(need(row, self.answers, path), path, self.answers)
+        extra = columns(row)
+        return Example(
+            key=str(number) if self.key is None else str(need(row, self.key, path)),
+            media=self._media(row, number, root, path),
+            fields=extra,
+            references=references,
+            answer=most_given(references),
+            choices=self._choices(row, path),
+            columns=extra,
+        )
+
+    def _media(self, row: dict[str, Any], number: int, root: str, path: str) -> Media:
+        value = need(row, self.image, path)
+        if isinstance(value, dict):
+            value = value["bytes"] if value.get("bytes") else need(value, "path", path)
+        if isinstance(value, bytes):
+            return Media(path=f"{path}#{number}", content=value)
+        seconds = [None if name is None else float(need(row, name, path)) for name in (self.start, self.end)]
+        return Media(path=located(root, self.images, str(value)), start=seconds[0], end=seconds[1])
+
+    def _choices(self, row: dict[str, Any], path: str) -> tuple[str, ...]:
+        if self.choices is None:
+            return ()
+        if isinstance(self.choices, list):
+            return tuple(self.choices)
+        return self._several(need(row, self.choices, path), path, self.choices)
+
+    def _several(self, value: Any, path: str, column: str) -> tuple[str, ...]:
+        found = value if isinstance(value, list) else str(value).split(self.separator)
+        found = [str(one).strip() for one in found if str(one).strip()]
+        if not found:
+            raise EvaluationError(
+                f"{path} has a row with nothing in {column!r}, so it has no answer; fill or remove it"
+            )
+        return tuple(found)
+
+
+def _rows(path: str) -> list[dict[str, Any]]:
+    suffix = path.rpartition(".")[2].lower()
+    if suffix == "csv":
+        return list(read_csv(path))
+    if suffix in ("jsonl", "json", "ndjson"):
+        return read_json_lines(path)
+    if suffix == "parquet":
+        return _parquet(path)
+    raise EvaluationError(f"{path} ends in .{suffix}, which no reader here takes; give a .csv, .jsonl or .parquet file")
+
+
+def _parquet(path: str) -> list[dict[str, Any]]:
+    try:
+        with fsspec.open(path, "rb") as file:
+            rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+    except FileNotFoundError as error:
+        raise EvaluationError(f"{path} is not there, so the task has no examples; set `root` or `table`") from error
+    except pa.ArrowInvalid as error:
+        raise EvaluationError(f"{path} is not Parquet ({error}), so it cannot be read; write it again") from error
+    return rows
+
+
+def table_columns(path: str, key: str) -> dict[str, dict[str, str]]:
+    """The rows of a table by their `key` column: what a report groups by."""
+    return {str(need(row, key, path)): columns(row) for row in need_list(_rows(path), path)}
