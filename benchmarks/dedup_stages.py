@@ -22,10 +22,11 @@ from ray._private.internal_api import memory_summary
 from benchmarks.synthetic_documents import row
 from pipeline import grouping
 from pipeline.attempt import Attempt
-from pipeline.executor import Executor, Part, Stage
+from pipeline.executor import Executor
 from pipeline.progress import Progress
 from pipeline.recipe import Recipe, parse_recipe
 from pipeline.run import Run
+from pipeline.stage import Part, Stage
 from pipeline.stages import deduplicate, fingerprint, repeated
 from schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS
 

@@ -11,6 +11,7 @@ STATUS_OF_ERROR = {
     ("pipeline.errors", "InputError"): WRONG_INPUT,
     ("schemas.manifest", "ManifestError"): WRONG_INPUT,
     ("pipeline.executor", "StageFailed"): FAILED,
+    ("pipeline.run", "ClaimLost"): FAILED,
 }
 """By name, so that no module is imported for an error that nobody raised."""
 

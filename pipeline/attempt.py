@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import IO, Any
 
 from pipeline.crawl.warc_record import Fault
@@ -14,11 +15,21 @@ from pipeline.ledger import FAULTS_IN_LEDGER, FaultEntry, LedgerEntry, Output
 from pipeline.run import Run
 
 
+class Care(StrEnum):
+    """How a stage handles input that may end the process that reads it; see `pipeline.isolation`."""
+
+    NONE = "none"
+    WATCHED = "watched"
+    """In this process, which a limit on time ends, and which knows a lack of memory."""
+    APART = "apart"
+    """In a process of its own, since an attempt's process was ended before."""
+
+
 class Attempt:
     """Outputs are written under the run's `tmp/`; nobody sees them before `commit`."""
 
-    def __init__(self, run: Run, stage: str, part: str, number: int = 1):
-        self.run, self.stage, self.part, self.number = run, stage, part, number
+    def __init__(self, run: Run, stage: str, part: str, number: int = 1, care: Care = Care.NONE):
+        self.run, self.stage, self.part, self.number, self.care = run, stage, part, number, care
         self.counters: Counter[str] = Counter()
         self.faults: list[Fault] = []
         self.facts: dict[str, Any] = {}
@@ -53,7 +64,11 @@ class Attempt:
         self._published.append(output)
 
     def commit(self, fingerprint: str, inputs: list[str], seconds: float) -> LedgerEntry:
-        """Publish the outputs, then the ledger entry that makes them count."""
+        """Publish the outputs, then the ledger entry that makes them count.
+
+        Raises `pipeline.run.ClaimLost`, and publishes nothing, if the run is another driver's by now.
+        """
+        self.run.check_claim()
         outputs = self.publish()
         entry = LedgerEntry(
             stage=self.stage,

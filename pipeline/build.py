@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from pipeline.blocklist import BlockList
+from pipeline.claim import claimed
 from pipeline.crawl.paths import archive_files
 from pipeline.dataset.publish import publish, sum_counters
 from pipeline.dedup.evaluation_files import evaluation_inputs
-from pipeline.executor import Executor, Part, Pool, Stage, StageFailed
+from pipeline.executor import Executor, StageFailed
 from pipeline.grouping import ALL, Grouping, work_off
 from pipeline.images.forbidden import read_forbidden
 from pipeline.ledger import LedgerEntry, Output
@@ -20,6 +21,7 @@ from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, stages_of
 from pipeline.run import Run
 from pipeline.scorers.scorer import check_scorers
 from pipeline.signals.word_lists import ListsByLanguage
+from pipeline.stage import Part, Pool, Stage
 from pipeline.stages import (
     assemble,
     deduplicate,
@@ -47,15 +49,18 @@ STAGE_VERSIONS = {**dict.fromkeys(STAGE_FIELDS, 1), "extract": 2, "fetch": 2, "d
 def build(recipe: Recipe, path: str, *, address: str | None = None, progress: Progress | None = None) -> Manifest:
     """Bring the run in the folder `path` to a finished dataset.
 
-    Raises `InputError` before anything is written, `StageFailed` where a stage ends with too many failed parts.
+    Raises `InputError` before anything is written, also where another build is at work on the run (`RunInUse`),
+    `StageFailed` where a stage ends with too many failed parts, `ClaimLost` where another build took the run over.
     """
     files = archive_files(recipe.crawl.paths, prefix=recipe.crawl.prefix)
     check_lists(recipe)
     evaluated = evaluation_inputs(recipe.duplicates.evaluation)
-    run = Run.create(path)
-    run.write_if_changed("recipe.yaml", recipe.to_yaml())
-    manifest = _Build(recipe, Executor(run, recipe, progress or Progress(), address)).work(files, evaluated)
-    run.remove("tmp")
+    run, progress = Run.create(path), progress or Progress()
+    with claimed(run, recipe.execution.driver_timeout_s, progress.standing, progress.note) as claim:
+        run.write_if_changed("recipe.yaml", recipe.to_yaml())
+        executor = Executor(run, recipe, progress, address, claim.check)
+        manifest = _Build(recipe, executor).work(files, evaluated)
+        run.remove("tmp")
     return manifest
 
 

@@ -2,70 +2,35 @@
 
 A stage is a function over parts. Committed parts are passed over, the rest are submitted a bounded number at a time;
 a part that fails is tried again and, after its last attempt, set aside with its traceback while the others go on.
+An attempt that raised and one whose process or machine died under it are counted apart: the second may be no fault of
+the part, so it has more tries, and is handled with more care from then on (`Care.APART`).
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import RayError
 
-from pipeline.attempt import Attempt
+from pipeline.attempt import Care
 from pipeline.errors import InputError
 from pipeline.ledger import FailedPart, LedgerEntry
 from pipeline.progress import Progress
 from pipeline.recipe import Recipe
-from pipeline.run import Run
+from pipeline.retrying import may_pass
+from pipeline.run import ClaimLost, Run
+from pipeline.stage import Part, Stage
 from pipeline.waiting import Waiting
+from pipeline.workers import Actors, Tasks, Workers, cause_of, failed_part, is_death
 
-COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-"""Ray colours its tracebacks."""
-TASKS_PER_SLOT = 2
-"""Submitted parts for each that can run: one at work, one that waits, so that no worker idles between two."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One unit of a stage's work."""
-
-    name: str
-    inputs: list[str]
-    """What it reads, for the ledger; a part whose inputs changed is redone."""
-    work: dict[str, Any] = field(default_factory=dict)
-    """What the stage's function needs to know besides; a function of the inputs."""
-    owner: str | None = None
-    """Of the parts of one owner at most one runs at a time: what they own, a group of hosts, has one task at a time."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pool:
-    """Processes that stay up from part to part, for a stage whose start is dear: models are loaded once."""
-
-    actors: int
-    gpus: float
-    """Of each actor."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """A step of a run."""
-
-    name: str
-    fingerprint: str
-    """Changes whenever the stage's results could: see `pipeline.recipe.STAGE_FIELDS`."""
-    process: Callable[[Attempt, Part, Recipe], None]
-    """Reads the part's inputs, writes and counts on the attempt. A pure function, but for `fetch`."""
-    keeps: bool = False
-    """What an earlier recipe or input made stays until `Executor.forget`: the new parts take over from it."""
-    pool: Pool | None = None
-    """Parts go to the actors of this pool; None for a task each."""
+SECONDS_BETWEEN_LOOKS = 5.0
+"""At whether the run is still this driver's, and at what waits for its next attempt."""
 
 
 class StageFailed(RuntimeError):
@@ -75,9 +40,17 @@ class StageFailed(RuntimeError):
 class Executor:
     """Works off the stages of one run. Ray is started, or connected to, by the first part that needs it."""
 
-    def __init__(self, run: Run, recipe: Recipe, progress: Progress, address: str | None = None):
+    def __init__(
+        self,
+        run: Run,
+        recipe: Recipe,
+        progress: Progress,
+        address: str | None = None,
+        check: Callable[[], None] = lambda: None,
+    ):
+        """`check` is called while parts are worked off; what it raises ends the run."""
         self.run, self.recipe, self.progress = run, recipe, progress
-        self._address = address
+        self._address, self._check = address, check
 
     def start_ray(self) -> None:
         """Connect to the cluster at the address (or in RAY_ADDRESS), or start Ray on this machine. Twice is once."""
@@ -163,121 +136,95 @@ class Executor:
         """Each part's ledger entry or `FailedPart`, as they come."""
         if not parts:
             return
-        waiting = Waiting(parts)
         self.start_ray()
-        hands = _Tasks(self.recipe) if stage.pool is None else _Actors(self.recipe, stage.pool)
-        running: dict[Any, tuple[Part, int]] = {}
-        try:
-            while True:
-                while len(running) < hands.at_once and (taken := waiting.take()):
-                    running[hands.submit(self.run.path, stage, *taken)] = taken
-                if not running:
-                    return
-                (done, *_), _ = ray.wait(list(running), num_returns=1)
-                hands.free(done)
-                part, number = running.pop(done)
-                try:
-                    entry = ray.get(done)
-                except RayError as error:
-                    if number < self.recipe.execution.attempts:
-                        waiting.again(part, number + 1)
-                        continue
-                    entry = _failed(stage, part, number, error)
-                waiting.done(part)
-                yield entry
-        finally:
-            hands.close()
-
-
-class _Tasks:
-    """A Ray task for each attempt."""
-
-    def __init__(self, recipe: Recipe):
-        self._recipe = recipe
-        slots = int(ray.cluster_resources().get("CPU", 1) / recipe.execution.cpus_per_part)
-        self.at_once = TASKS_PER_SLOT * max(1, slots)
-
-    def submit(self, run_path: str, stage: Stage, part: Part, number: int) -> Any:
-        task = _attempt_as_task.options(
-            name=f"{stage.name}/{part.name}",
-            num_cpus=self._recipe.execution.cpus_per_part,
-            memory=self._recipe.execution.memory_mib_per_part * 2**20,
-            max_retries=0,  # attempts are counted by the executor, a worker's death among them
+        self._check_needs(stage.name)
+        workers: Workers = (
+            Tasks(self.recipe, stage.name) if stage.pool is None else Actors(self.recipe, stage.name, stage.pool)
         )
-        return task.remote(run_path, stage, part, self._recipe, number)
-
-    def free(self, reference: Any) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
-class _Actors:
-    """A pool of actors, each of which has one attempt at a time; a dead one is replaced."""
-
-    def __init__(self, recipe: Recipe, pool: Pool):
-        self._recipe, self.at_once = recipe, pool.actors
-        self._options = {"num_cpus": recipe.execution.cpus_per_part, "num_gpus": pool.gpus}
-        self._idle = [self._started() for _ in range(pool.actors)]
-        self._busy: dict[Any, Any] = {}
-
-    def submit(self, run_path: str, stage: Stage, part: Part, number: int) -> Any:
-        actor = self._idle.pop()
-        reference = actor.attempt.remote(run_path, stage, part, self._recipe, number)
-        self._busy[reference] = actor
-        return reference
-
-    def free(self, reference: Any) -> None:
-        """The attempt is over; the next one would die with an actor that did, so another is started in its place."""
-        actor = self._busy.pop(reference)
         try:
-            ray.get(reference)
-        except RayActorError:
-            actor = self._started()
-        except RayError:
-            pass  # the attempt failed, its process lives
-        self._idle.append(actor)
+            yield from _Attempts(stage, parts, workers, self).results()
+        finally:
+            workers.close()
 
-    def _started(self) -> Any:
-        return _Worker.options(**self._options).remote()  # type: ignore[attr-defined]
+    def _check_needs(self, stage: str) -> None:
+        """Ray would wait for ever for a machine that has what a part asks for. A cluster may still get one."""
+        needs = self.recipe.execution.of(stage)
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if any(m.get("CPU", 0) >= needs.cpus and m.get("memory", 0) >= needs.memory_bytes for m in machines):
+            return
+        asked = f"a part of {stage} asks for {needs.cpus:g} CPUs and {needs.memory_bytes >> 20:,} MiB"
+        if self._address or os.environ.get("RAY_ADDRESS"):
+            self.progress.note(f"{asked}, and no machine of the cluster has that yet; waiting for one")
+            return
+        raise InputError(
+            f"{asked}, and this machine has {machines[0].get('CPU', 0):g} CPUs and "
+            f"{int(machines[0].get('memory', 0)) >> 20:,} MiB for Ray, so none could start; lower "
+            f"execution.stages.{stage} or execution.cpus_per_part and memory_mib_per_part"
+        )
 
-    def close(self) -> None:
-        for actor in (*self._idle, *self._busy.values()):
-            ray.kill(actor)
-
-
-@ray.remote
-class _Worker:
-    """An actor of a pool; what the stage's function loads stays loaded in its process."""
-
-    def attempt(self, run_path: str, stage: Stage, part: Part, recipe: Recipe, number: int) -> LedgerEntry:
-        return _attempt(run_path, stage, part, recipe, number)
-
-
-@ray.remote  # type: ignore[untyped-decorator]
-def _attempt_as_task(run_path: str, stage: Stage, part: Part, recipe: Recipe, number: int) -> LedgerEntry:
-    return _attempt(run_path, stage, part, recipe, number)
+    def check(self) -> None:
+        """Raises what ends the run."""
+        self._check()
 
 
-def _attempt(run_path: str, stage: Stage, part: Part, recipe: Recipe, number: int) -> LedgerEntry:
-    started = time.perf_counter()
-    attempt = Attempt(Run(run_path), stage.name, part.name, number)
-    try:
-        stage.process(attempt, part, recipe)
-        return attempt.commit(stage.fingerprint, part.inputs, time.perf_counter() - started)
-    except BaseException:
-        attempt.discard()
-        raise
+class _Attempts:
+    """The parts of one stage on their way to an end each."""
 
+    def __init__(self, stage: Stage, parts: list[Part], workers: Workers, executor: Executor):
+        self._stage, self._workers, self._executor = stage, workers, executor
+        self._settings = executor.recipe.execution
+        self._waiting = Waiting(parts)
+        self._running: dict[Any, tuple[Part, int]] = {}
+        self._deaths: Counter[str] = Counter()
+        self._careful: set[str] = set()
 
-def _failed(stage: Stage, part: Part, attempts: int, error: RayError) -> FailedPart:
-    cause = getattr(error, "cause", None) or error
-    return FailedPart(
-        stage=stage.name,
-        part=part.name,
-        inputs=part.inputs,
-        attempts=attempts,
-        error=f"{type(cause).__name__}: {' '.join(str(cause).split())[:500]}",
-        traceback=COLOURS.sub("", str(error))[-20_000:],
-    )
+    def results(self) -> Iterator[LedgerEntry | FailedPart]:
+        while True:
+            self._submit()
+            self._executor.progress.at_work([part.name for part, _ in self._running.values()])
+            pause = self._waiting.seconds_to_next
+            if not self._running and pause is None:
+                return
+            longest = SECONDS_BETWEEN_LOOKS if pause is None else min(pause, SECONDS_BETWEEN_LOOKS)
+            for reference in self._ended(longest):
+                self._workers.free(reference)
+                part, number = self._running.pop(reference)
+                if (result := self._result(reference, part, number)) is not None:
+                    self._waiting.done(part)
+                    yield result
+            self._executor.check()
+
+    def _submit(self) -> None:
+        while len(self._running) < self._workers.at_once and (taken := self._waiting.take()):
+            part, number = taken
+            care = Care.APART if part.name in self._careful else Care.WATCHED
+            self._running[self._workers.submit(self._executor.run, self._stage, part, number, care)] = taken
+
+    def _ended(self, timeout_s: float) -> list[Any]:
+        if not self._running:
+            time.sleep(timeout_s)
+            return []
+        ended: list[Any] = ray.wait(list(self._running), num_returns=1, timeout=timeout_s)[0]
+        return ended
+
+    def _result(self, reference: Any, part: Part, number: int) -> LedgerEntry | FailedPart | None:
+        """The attempt's ledger entry, or what sets its part aside; None if the part waits for another attempt."""
+        try:
+            entry: LedgerEntry = ray.get(reference)
+            return entry
+        except RayError as error:
+            cause = cause_of(error)
+            if isinstance(cause, ClaimLost):
+                raise cause from error
+            died = is_death(error)
+            self._deaths[part.name] += died
+            if died or isinstance(cause, MemoryError):
+                self._careful.add(part.name)
+            deaths = self._deaths[part.name]
+            failures = number - deaths
+            if deaths >= self._settings.deaths or failures >= self._settings.attempts:
+                return failed_part(self._stage.name, part, number, error)
+            pause = self._settings.pause_s * 4 ** (failures - 1) if not died and may_pass(cause) else 0.0
+            self._waiting.again(part, number + 1, pause_s=pause)
+            self._executor.progress.tried_again(part.name, cause)
+            return None

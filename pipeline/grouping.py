@@ -14,12 +14,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
+from ray.exceptions import RayError, UserCodeException
 
 from pipeline.attempt import Attempt
-from pipeline.executor import Executor
+from pipeline.executor import Executor, StageFailed
 from pipeline.ledger import LedgerEntry, Output
-from pipeline.run import Run
+from pipeline.run import Run, RunReference
 from pipeline.shuffle import InMemory, OnRayData, Rows
+from pipeline.stage import Part
+from pipeline.workers import failed_part
 
 ALL = "all"
 """The one part that most groupings have in the ledger."""
@@ -68,13 +71,29 @@ def work_off(executor: Executor, grouping: Grouping, entries: Iterable[LedgerEnt
     started = time.perf_counter()
     attempt = Attempt(run, grouping.name, grouping.part)
     executor.start_ray()
-    for output, counters in _groups(executor, grouping, entries):
+    for output, counters in _groups_or_failed(executor, grouping, entries):
         attempt.add_published(output)
         attempt.counters.update(counters)
     entry = attempt.commit(grouping.fingerprint, inputs, time.perf_counter() - started)
+    run.remove(f"ledger/{grouping.name}/failed/{grouping.part}.json")
     executor.progress.advance(entry)
     executor.progress.end(grouping.name)
     return entry
+
+
+def _groups_or_failed(
+    executor: Executor, grouping: Grouping, entries: list[LedgerEntry]
+) -> list[tuple[Output, dict[str, int]]]:
+    """As `_groups`. Nothing can go on without a grouping, so one that fails ends the build, with its traceback kept."""
+    try:
+        return _groups(executor, grouping, entries)
+    except (RayError, UserCodeException) as error:
+        part = Part(name=grouping.part, inputs=[f"{len(entries)} parts"])
+        failed = failed_part(grouping.name, part, 1, error)
+        executor.run.set_aside(failed)
+        raise StageFailed(
+            f"{grouping.name} failed: {failed.error}; see m3w status {executor.run.path}, mend the cause, build again"
+        ) from error
 
 
 def _groups(executor: Executor, grouping: Grouping, entries: list[LedgerEntry]) -> list[tuple[Output, dict[str, int]]]:
@@ -83,24 +102,26 @@ def _groups(executor: Executor, grouping: Grouping, entries: list[LedgerEntry]) 
         return []
     items = [{"entry": _slim(entry).model_dump_json()} for entry in entries]
     if sum(output.bytes for entry in entries for output in entry.outputs) <= IN_ONE_TASK_BYTES:
-        execution = executor.recipe.execution
+        needs = executor.recipe.execution.of(grouping.name)
         task = _in_one_task.options(
-            num_cpus=execution.cpus_per_part,
-            memory=execution.memory_mib_per_part * 2**20,
-            max_retries=execution.attempts - 1,
+            name=f"{grouping.name}/{grouping.part}",
+            num_cpus=needs.cpus,
+            memory=needs.memory_bytes,
+            max_retries=executor.recipe.execution.deaths,
+            retry_exceptions=[OSError],
         )
-        results = ray.get(task.remote(executor.run.path, grouping, items))
+        results = ray.get(task.remote(executor.run.reference, grouping, items))
     else:
-        read, write = _read_and_write(executor.run.path, grouping)
-        rows = OnRayData.of(items, read, items_a_task=PARTS_A_TASK)
+        read, write = _read_and_write(executor.run.reference, grouping)
+        rows = OnRayData.of(items, read, items_a_task=PARTS_A_TASK, needs=executor.recipe.execution.of(grouping.name))
         results = grouping.steps(rows).by_group(write).table()
     found = [(Output.model_validate_json(row["output"]), dict(row["counters"])) for row in results.to_pylist()]
     return sorted(found, key=lambda result: result[0].path)
 
 
 @ray.remote  # type: ignore[untyped-decorator]
-def _in_one_task(path: str, grouping: Grouping, items: list[dict[str, str]]) -> pa.Table:
-    read, write = _read_and_write(path, grouping)
+def _in_one_task(run: RunReference, grouping: Grouping, items: list[dict[str, str]]) -> pa.Table:
+    read, write = _read_and_write(run, grouping)
     results = grouping.steps(InMemory(read(pa.Table.from_pylist(items)))).by_group(write).table()
     return results if results.num_rows else _RESULT.empty_table()
 
@@ -109,19 +130,19 @@ _RESULT = pa.schema([("output", pa.string()), ("counters", pa.map_(pa.string(), 
 
 
 def _read_and_write(
-    path: str, grouping: Grouping
+    run: RunReference, grouping: Grouping
 ) -> tuple[Callable[[pa.Table], pa.Table], Callable[[pa.Table], pa.Table]]:
     """Ledger entries to rows, and a group's rows to published files."""
     rows, gather, pieces, folder = grouping.rows, grouping.gather, grouping.pieces, grouping.folder
 
     def read(batch: pa.Table) -> pa.Table:
         parts = [LedgerEntry.model_validate_json(text) for text in batch["entry"].to_pylist()]
-        return pa.concat_tables(rows(Run(path), part) for part in parts)
+        return pa.concat_tables(rows(Run(*run), part) for part in parts)
 
     def write(group: pa.Table) -> pa.Table:
         table, counters = gather(group)
         name = f"{folder}/{group['group'][0].as_py()}"
-        outputs = [_write(Run(path), f"{name}{suffix}.parquet", piece) for suffix, piece in pieces(table)]
+        outputs = [_write(Run(*run), f"{name}{suffix}.parquet", piece) for suffix, piece in pieces(table)]
         counts = [list(counters.items()), *([] for _ in outputs[1:])]
         return pa.table({"output": [o.model_dump_json() for o in outputs], "counters": counts}, schema=_RESULT)
 

@@ -2,7 +2,8 @@
 
 Commit is one step. An attempt writes its outputs under `tmp/`, moves each to its final name, and last writes the
 part's ledger entry, itself moved into place. What has no ledger entry is not there: readers go by the ledger alone.
-Because a part is a pure function, a second attempt at it moves the same bytes over the first one's.
+Because a part is a pure function, a second attempt at it moves the same bytes over the first one's. Every operation
+here may be done twice without harm, and is tried again where the store had a moment's trouble.
 
 Costs: one listing of the ledger and one read of its entries a stage; nothing is read for each document.
 """
@@ -10,6 +11,7 @@ Costs: one listing of the ledger and one read of its entries a stage; nothing is
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import posixpath
 import uuid
@@ -20,17 +22,29 @@ from fsspec.core import url_to_fs
 
 from pipeline.errors import InputError
 from pipeline.ledger import FailedPart, LedgerEntry
+from pipeline.retrying import retried
 
 Entry = TypeVar("Entry", LedgerEntry, FailedPart)
+RunReference = tuple[str, str | None]
+"""What another process opens the same run by: `Run(*reference)`."""
 RUN_FORMAT = 1
 """Raised when an older run's outputs can no longer be taken for this version's."""
+DRIVERS = "drivers"
+"""The folder of the claims of drivers, see `pipeline.claim`."""
+
+
+class ClaimLost(RuntimeError):
+    """Another driver has taken the run over, since this one gave no sign of life."""
 
 
 class Run:
-    """The folder of a run, on any fsspec path."""
+    """The folder of a run, on any fsspec path.
 
-    def __init__(self, path: str):
-        self.path = path.rstrip("/") or path
+    `claim` is the driver that works on the run; without it nothing is asked before a commit.
+    """
+
+    def __init__(self, path: str, claim: str | None = None):
+        self.path, self.claim = path.rstrip("/") or path, claim
         # other processes write to the run, so a listing that was held back here would be out of date
         self.fs, self._root = url_to_fs(self.path, use_listings_cache=False)
 
@@ -38,9 +52,9 @@ class Run:
     def create(cls, path: str) -> Self:
         """The run at `path`, made if there is none. Raises `InputError` for a folder that is something else."""
         run = cls(path)
-        if run.fs.exists(run.full("run.json")):
+        if run.exists("run.json"):
             return cls.open(path)
-        if run.fs.exists(run._root) and run.fs.ls(run._root):
+        if run._holds_something_else():
             raise InputError(f"{path} holds files but no run.json, so it is not a run; give an empty or a new folder")
         run.write("run.json", json.dumps({"format": RUN_FORMAT}) + "\n")
         return run
@@ -50,7 +64,7 @@ class Run:
         """The run at `path`. Raises `InputError` if there is none or it is of another version."""
         run = cls(path)
         try:
-            version = json.loads(run.fs.cat_file(run.full("run.json"))).get("format")
+            version = json.loads(run.read("run.json")).get("format")
         except FileNotFoundError as error:
             raise InputError(f"{path} is not a run (it has no run.json); give the folder of an m3w build") from error
         except (ValueError, AttributeError) as error:
@@ -62,6 +76,26 @@ class Run:
             )
         return run
 
+    @retried
+    def _holds_something_else(self) -> bool:
+        """Whether there is more than what a build leaves that was killed before it wrote `run.json`."""
+        if not self.fs.exists(self._root):
+            return False
+        names = {posixpath.basename(name.rstrip("/")) for name in self.fs.ls(self._root, detail=False)}
+        return bool(names - {"tmp", DRIVERS})
+
+    @property
+    def reference(self) -> RunReference:
+        return self.path, self.claim
+
+    def check_claim(self) -> None:
+        """Raises `ClaimLost` if another driver has taken the run over from the one that this process works for."""
+        if self.claim is not None and self.exists(f"{DRIVERS}/{self.claim}.taken"):
+            raise ClaimLost(
+                f"another build has taken over {self.path}, since this one gave no sign of life for longer than "
+                "execution.driver_timeout_s; this one stops, the other goes on"
+            )
+
     def full(self, name: str) -> str:
         """The path of `name` in the run, as its filesystem takes it."""
         return posixpath.join(self._root, name)
@@ -70,10 +104,16 @@ class Run:
         """The path of `name` in the run, as anything that takes fsspec paths takes it."""
         return posixpath.join(self.path, name)
 
+    @retried
+    def exists(self, name: str) -> bool:
+        return bool(self.fs.exists(self.full(name)))
+
+    @retried
     def read(self, name: str) -> bytes:
         content: bytes = self.fs.cat_file(self.full(name))
         return content
 
+    @retried
     def write(self, name: str, content: str | bytes) -> None:
         """Put a small file in place in one step."""
         temporary = f"tmp/{uuid.uuid4().hex}"
@@ -83,16 +123,26 @@ class Run:
 
     def write_if_changed(self, name: str, content: str) -> None:
         """Put a small file in place, unless it stands there already."""
-        if not self.fs.exists(self.full(name)) or self.read(name) != content.encode():
+        if not self.exists(name) or self.read(name) != content.encode():
             self.write(name, content)
 
     def publish(self, temporary: str, name: str) -> None:
-        self.fs.makedirs(posixpath.dirname(self.full(name)), exist_ok=True)
-        self.fs.mv(self.full(temporary), self.full(name))
+        """Move a file to its final name, over what is there."""
+        tries = itertools.count()
 
+        @retried
+        def move() -> None:
+            if next(tries) and not self.fs.exists(self.full(temporary)) and self.fs.exists(self.full(name)):
+                return  # the store moved it and then failed to say so
+            self.fs.makedirs(posixpath.dirname(self.full(name)), exist_ok=True)
+            self.fs.mv(self.full(temporary), self.full(name))
+
+        move()
+
+    @retried
     def remove(self, name: str) -> None:
         """Remove a file or folder of the run, if it is there."""
-        if self.fs.exists(self.full(name)):
+        with contextlib.suppress(FileNotFoundError):  # gone, by another attempt or by a try that failed to say so
             self.fs.rm(self.full(name), recursive=True)
 
     def entries(self, stage: str) -> dict[str, LedgerEntry]:
@@ -112,6 +162,7 @@ class Run:
         """What lies in a folder of the run, as paths in the run."""
         return sorted(self._sizes(folder))
 
+    @retried
     def _sizes(self, folder: str) -> dict[str, int]:
         path = self.full(folder)
         if not self.fs.isdir(path):
@@ -122,6 +173,7 @@ class Run:
         """The parts of a stage that were set aside."""
         return dict(_readable(self._ledger_files(f"{stage}/failed"), FailedPart))
 
+    @retried
     def _ledger_files(self, folder: str) -> list[tuple[str, bytes]]:
         path = self.full(f"ledger/{folder}")
         if not self.fs.isdir(path):

@@ -1,9 +1,12 @@
-"""Parts that wait for their turn: in order, but of one owner only one at a time."""
+"""Parts that wait for their turn: in order, of one owner only one at a time, and after a pause where they failed."""
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
 
@@ -18,13 +21,18 @@ T = TypeVar("T", bound=_Owned)
 class Waiting(Generic[T]):
     """Gives parts with the number of their attempt; each is given and given back in constant time."""
 
-    def __init__(self, parts: Iterable[T]):
+    def __init__(self, parts: Iterable[T], clock: Callable[[], float] = time.monotonic):
         self._free = deque((part, 1) for part in parts)
+        self._later: list[tuple[float, int, T, int]] = []
+        """A heap of when a part may be tried again; numbered, so that parts are not compared."""
+        self._clock, self._numbers = clock, itertools.count()
         self._behind: dict[str, deque[tuple[T, int]]] = {}
         """For each owner that has a part at work: the parts that wait for it."""
 
     def take(self) -> tuple[T, int] | None:
-        """The next part that may run now; None if there is none, for good or until one is given back."""
+        """The next part that may run now; None if there is none, for good or until one is given back or due."""
+        while self._later and self._later[0][0] <= self._clock():
+            self._free.append(heapq.heappop(self._later)[2:])
         while self._free:
             part, number = self._free.popleft()
             if part.owner is None:
@@ -40,7 +48,15 @@ class Waiting(Generic[T]):
         if part.owner is not None:
             self._free.extendleft(reversed(self._behind.pop(part.owner)))
 
-    def again(self, part: T, number: int) -> None:
-        """`part` failed: it waits for attempt `number`."""
+    def again(self, part: T, number: int, *, pause_s: float = 0.0) -> None:
+        """`part` failed: it waits for attempt `number`, which is not to begin before the pause is over."""
         self.done(part)
-        self._free.append((part, number))
+        if pause_s:
+            heapq.heappush(self._later, (self._clock() + pause_s, next(self._numbers), part, number))
+        else:
+            self._free.append((part, number))
+
+    @property
+    def seconds_to_next(self) -> float | None:
+        """Until a part's pause is over; None if none waits for that."""
+        return max(0.0, self._later[0][0] - self._clock()) if self._later else None

@@ -6,10 +6,11 @@ import itertools
 from datetime import UTC, datetime
 
 from pipeline.dataset.publish import sum_counters
-from pipeline.executor import Executor, Part, Stage
+from pipeline.executor import Executor
 from pipeline.grouping import work_off
 from pipeline.ledger import LedgerEntry
 from pipeline.recipe import Fetch
+from pipeline.stage import Part, Stage
 from pipeline.stages import fetch, fetch_plan
 
 Entries = dict[str, LedgerEntry]

@@ -25,10 +25,10 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipeline.attempt import Attempt
-from pipeline.executor import Part
 from pipeline.images.stored import prepare
 from pipeline.recipe import parse_recipe
 from pipeline.run import Run
+from pipeline.stage import Part
 from pipeline.stages import fetch
 from pipeline.stages.tables import REQUEST_SCHEMA
 

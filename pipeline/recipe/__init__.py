@@ -6,6 +6,7 @@ on is said in `STAGE_FIELDS`; nothing else of a recipe can make a stage run agai
 
 from pipeline.recipe.drops import Drops
 from pipeline.recipe.duplicates import Duplicates
+from pipeline.recipe.execution import Execution
 from pipeline.recipe.fetch import Consent, Fetch
 from pipeline.recipe.images import Images
 from pipeline.recipe.load import load_recipe, parse_recipe
@@ -13,7 +14,7 @@ from pipeline.recipe.pii import Pii
 from pipeline.recipe.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, stages_of
 from pipeline.recipe.rules import Rules
 from pipeline.recipe.scores import Scores
-from pipeline.recipe.sections import Crawl, Dataset, Execution, Extract
+from pipeline.recipe.sections import Crawl, Dataset, Extract
 from pipeline.recipe.urls import BlockedUrls, Urls
 from pipeline.recipe.word_lists import WordListFiles
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import fsspec
 import yaml
@@ -52,10 +52,13 @@ def _problem(detail: Any) -> str:
 def _siblings(location: tuple[str | int, ...]) -> list[str]:
     model: Any = Recipe
     for part in location[:-1]:
-        field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
-        if field is None:
+        fields = getattr(model, "model_fields", None)
+        if fields is None:
+            model = next(iter(get_args(model)[1:]), Rule)  # of names, such as those of rules
+        elif part in fields:
+            model = fields[part].annotation
+        else:
             return sorted(Rule.model_fields)
-        model = field.annotation
     return list(getattr(model, "model_fields", Rule.model_fields))
 
 

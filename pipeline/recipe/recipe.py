@@ -13,13 +13,14 @@ from pipeline.images.signals import IMAGE_SIGNALS
 from pipeline.list_file import by_content
 from pipeline.recipe.drops import Drops
 from pipeline.recipe.duplicates import Duplicates
+from pipeline.recipe.execution import Execution
 from pipeline.recipe.fetch import Consent, Fetch
 from pipeline.recipe.images import Images
 from pipeline.recipe.pii import Pii
 from pipeline.recipe.rules import Rules
 from pipeline.recipe.scores import Scores
 from pipeline.recipe.section import Section
-from pipeline.recipe.sections import Crawl, Dataset, Execution, Extract
+from pipeline.recipe.sections import Crawl, Dataset, Extract
 from pipeline.recipe.urls import Urls
 from pipeline.recipe.word_lists import WordListFiles
 from pipeline.rules import check_rules
@@ -46,6 +47,12 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _known_image_signals(self) -> Self:
         check_rules(self.rules.image, (*IMAGE_SIGNALS, *self.scores.signals), "rules.image")
+        return self
+
+    @model_validator(mode="after")
+    def _known_stages(self) -> Self:
+        for name in self.execution.stages.keys() - STAGE_FIELDS.keys():
+            raise ValueError(f"execution.stages.{name} is no stage; stages are {', '.join(STAGE_FIELDS)}")
         return self
 
     def to_yaml(self) -> str:

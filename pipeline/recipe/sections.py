@@ -26,6 +26,10 @@ class Extract(Section):
     """Keep videos as nodes of their own: image references of status `video`, which nothing fetches."""
     max_page_mib: int = Field(10, ge=1)
     """A larger page is dropped as `page_too_large`."""
+    page_seconds: float = Field(30.0, gt=0)
+    """Of processor time; a page that takes longer is dropped as `parser_timeout`. Real ones take up to a second."""
+    page_memory_mib: int = Field(1024, ge=64)
+    """Beyond what the process has; a page that takes more is dropped as `parser_memory`."""
 
 
 class Dataset(Section):
@@ -37,14 +41,3 @@ class Dataset(Section):
     """N of the paper."""
     validation_fraction: float = Field(0.05, ge=0, lt=1)
     """Share of hosts whose pages go to `validation`, by a hash of the host's name."""
-
-
-class Execution(Section):
-    """How a run is worked off; nothing here changes its result."""
-
-    cpus_per_part: float = Field(1.0, gt=0)
-    memory_mib_per_part: int = Field(1024, ge=64)
-    attempts: int = Field(3, ge=1)
-    """A part that failed this often is set aside."""
-    max_failed_parts: int = Field(0, ge=0)
-    """A stage with more set aside ends the run with status 1; with no more, the next stage goes on without them."""

@@ -16,12 +16,12 @@ from pipeline.attempt import Attempt
 from pipeline.dataset.sequence_shard import SequenceShardWriter, write_index
 from pipeline.dataset.sequences import sequences_of
 from pipeline.dataset.split import SPLITS
-from pipeline.executor import Part
 from pipeline.images.store import StoreReader
 from pipeline.ledger import LedgerEntry
 from pipeline.parquet import RowWriter
 from pipeline.recipe import Recipe
 from pipeline.run import Run
+from pipeline.stage import Part
 from pipeline.stages.join import joined_name
 from schemas.document import DATASET_SCHEMA, ROW_GROUP_BYTES, InterleavedDocument
 from schemas.sequence import INDEX_SUFFIX

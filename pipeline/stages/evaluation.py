@@ -15,10 +15,10 @@ from pipeline.dedup.evaluation import IMAGES, TEXTS
 from pipeline.dedup.evaluation_files import images, texts
 from pipeline.dedup.ngrams import U64, ngram_hashes, words
 from pipeline.errors import InputError
-from pipeline.executor import Part
 from pipeline.images.decode import NoImageError
 from pipeline.images.stored import prepare
 from pipeline.recipe import Recipe
+from pipeline.stage import Part
 
 TEXTS_AT_ONCE = 1000
 

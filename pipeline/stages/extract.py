@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 from pipeline.attempt import Attempt
 from pipeline.crawl.http_body import BodyError, response_body
 from pipeline.crawl.warc import read_archive
 from pipeline.crawl.warc_record import Fault, WarcRecord
-from pipeline.executor import Part
 from pipeline.extract import extract_page
 from pipeline.images.consent import page_marks
 from pipeline.parquet import RowWriter
 from pipeline.recipe import Extract, Recipe
 from pipeline.signals.document import measure
 from pipeline.signals.word_lists import ListsByLanguage
+from pipeline.stage import Part
+from pipeline.stages.pages import PageResult, Pages, pages, parser
 from pipeline.stages.tables import ARCHIVE_SCHEMA, FAULT_SCHEMA
 from schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
 
@@ -34,6 +36,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     lists = ListsByLanguage(recipe.word_lists)
     limit = max(recipe.extract.max_page_mib, recipe.fetch.max_image_mib) * MIB
     with (
+        closing(pages(attempt.care, lambda record: read_page(record, recipe, lists), recipe)) as reader,
         attempt.create(f"documents/extracted/{part.name}.parquet") as documents_file,
         attempt.create(f"images/archive/{part.name}.parquet") as archive_file,
         RowWriter(documents_file, DOCUMENT_SCHEMA) as documents,
@@ -50,7 +53,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
             attempt.counters["responses"] += 1
             if (row := _image_row(item)) is not None:
                 archive.write(row)
-            document = _document(attempt, item, recipe, lists)
+            document = _document(attempt, item, reader)
             if document is not None:
                 documents.write(document.row())
     _write_quarantine(attempt, part)
@@ -81,33 +84,40 @@ def _image_row(record: WarcRecord) -> dict[str, object] | None:
     }
 
 
-def _document(
-    attempt: Attempt, record: WarcRecord, recipe: Recipe, lists: ListsByLanguage
-) -> InterleavedDocument | None:
+def _document(attempt: Attempt, record: WarcRecord, reader: Pages) -> InterleavedDocument | None:
     """The record's document if it is a page that has one with an image; each way not to be is counted."""
     reason = not_a_page(record)
     if reason is not None:
         attempt.counters[reason] += 1
         return None
     attempt.counters["pages"] += 1
+    result = reader.read(record)
+    found = result.found
+    if isinstance(found, str):
+        attempt.counters[f"pages_dropped.{found}"] += 1
+        if result.fault is not None:
+            _note(attempt, _fault(record, found, result.fault))
+        return None
+    attempt.counters["documents"] += 1
+    attempt.counters["image_references"] += int(found.signals["image_nodes"])
+    attempt.counters.update({f"image_references_dropped.{name}": count for name, count in result.dropped.items()})
+    return found
+
+
+def read_page(record: WarcRecord, recipe: Recipe, lists: ListsByLanguage) -> PageResult:
+    """A page's document, or why it has none. Raises MemoryError, of which this process may not recover."""
     dropped: Counter[str] = Counter()
     try:
         found = page_document(record, recipe.extract, dropped, agent=recipe.fetch.agent, lists=lists)
     except BodyError as error:
-        found = str(error)
-        _note(attempt, _fault(record, found, ""))
+        return PageResult(found=str(error), fault="")
+    except MemoryError:
+        raise
     except Exception as error:  # the extractor met a page it was not written for: that page, and only it, is lost
-        found = "extractor_error"
-        _note(attempt, _fault(record, found, f"{type(error).__name__}: {error}"[:500]))
+        return PageResult(found="extractor_error", fault=f"{type(error).__name__}: {error}"[:500])
     if isinstance(found, InterleavedDocument) and not found.signals["image_nodes"]:
         found = "no_image"
-    if isinstance(found, str):
-        attempt.counters[f"pages_dropped.{found}"] += 1
-        return None
-    attempt.counters["documents"] += 1
-    attempt.counters["image_references"] += int(found.signals["image_nodes"])
-    attempt.counters.update({f"image_references_dropped.{name}": count for name, count in dropped.items()})
-    return found
+    return PageResult(found=found, dropped=dropped)
 
 
 def _fault(record: WarcRecord, reason: str, detail: str) -> Fault:
@@ -150,7 +160,7 @@ def page_document(
         return "page_too_large"
     assert record.url is not None
     html = response_body(record, max_bytes=limit)
-    found = extract_page(
+    found = parser(extract_page)(
         html, record.url, record.content_type, content=settings.content, videos=settings.videos, counters=dropped
     )
     if isinstance(found, str):

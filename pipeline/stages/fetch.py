@@ -17,7 +17,6 @@ import fsspec
 import pyarrow.parquet as pq
 
 from pipeline.attempt import Attempt
-from pipeline.executor import Part
 from pipeline.images.archive import decode_data_url, read_image
 from pipeline.images.decode import NoImageError
 from pipeline.images.fetcher import fetch_all
@@ -27,6 +26,7 @@ from pipeline.images.stored import StoredImage, prepare
 from pipeline.parquet import RowWriter
 from pipeline.recipe import Recipe
 from pipeline.run import Run
+from pipeline.stage import Part
 from pipeline.stages.tables import INDEX_SCHEMA
 from schemas.document import OK
 

@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.executor import Part
 from pipeline.grouping import Grouping
 from pipeline.images.host import REDIRECTED
 from pipeline.ledger import LedgerEntry, Output
 from pipeline.recipe import Fetch
 from pipeline.run import Run
+from pipeline.stage import Part
 from pipeline.stages.requests import group_of, in_turns
 from pipeline.stages.tables import INDEX_SCHEMA, REQUEST_SCHEMA
 

@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 from pipeline.attempt import Attempt
 from pipeline.blocklist import BlockList
 from pipeline.drops import Drop, DropSample
-from pipeline.executor import Part
 from pipeline.images.consent import TDM
 from pipeline.images.opt_out import OPTED_OUT, OptOut
 from pipeline.nodes import TEXT, drop_nodes, drop_of
@@ -31,6 +30,7 @@ from pipeline.rules import Broken, broken
 from pipeline.signals.document import count_nodes, measure_again
 from pipeline.signals.text import document_text
 from pipeline.signals.word_lists import ListsByLanguage
+from pipeline.stage import Part
 from schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
 
 LANGUAGE = "language"

@@ -16,8 +16,8 @@ from pipeline.attempt import Attempt
 from pipeline.dedup.evaluation import EvaluationTexts
 from pipeline.dedup.keys import KEY_BYTES, images_key, page_key, text_key
 from pipeline.dedup.minhash import band_keys, signatures
-from pipeline.executor import Part
 from pipeline.recipe import Duplicates, Recipe
+from pipeline.stage import Part
 from schemas.document import TIME, VIDEO
 
 ROWS = 500

@@ -19,12 +19,12 @@ import pyarrow.parquet as pq
 from pipeline.attempt import Attempt
 from pipeline.dataset.split import SPLITS, split_of
 from pipeline.dedup.image_copies import ImageCopies
-from pipeline.executor import Part
 from pipeline.images.opt_out import OPTED_OUT, OptOut
 from pipeline.parquet import RowWriter, rows_if_there
 from pipeline.recipe import Recipe
 from pipeline.rules import first_broken
 from pipeline.run import Run
+from pipeline.stage import Part
 from pipeline.stages.tables import JOINED_SCHEMA
 from pipeline.urls import without_fragment
 from schemas.document import OK, VIDEO

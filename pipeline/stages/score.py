@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipeline.attempt import Attempt
-from pipeline.executor import Part
 from pipeline.images import raster
 from pipeline.images.decode import NoImageError, opened
 from pipeline.images.resize import resized, target_size
@@ -26,6 +25,7 @@ from pipeline.recipe import Recipe
 from pipeline.recipe.scores import Scores
 from pipeline.run import Run
 from pipeline.scorers.scorer import ImageInContext, Scorer, finite_or_none, load_scorer
+from pipeline.stage import Part
 from pipeline.stages.tables import SCORE_SCHEMA
 from pipeline.urls import without_fragment
 from schemas.document import OK

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 
 from pipeline.attempt import Attempt, OutputFile
 from pipeline.dedup.repetition import REPEATED_IN_DOCUMENT, paragraph_keys, url_keys
-from pipeline.executor import Part
 from pipeline.parquet import ROWS, RowWriter, rows_if_there
 from pipeline.recipe import Duplicates, Recipe
 from pipeline.signals.document import measure
+from pipeline.stage import Part
 from pipeline.stages.repeated import documents_and_reasons, reasons_by_row
 from schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
 

@@ -12,6 +12,7 @@ import ray
 from pipeline.dedup.bytestrings import to_array
 from pipeline.dedup.copies import by_part, keep_first, near_copies
 from pipeline.dedup.order import RICHEST_BYTES
+from pipeline.recipe.execution import Needs
 from pipeline.shuffle import InMemory, OnRayData, Rows
 
 pytestmark = pytest.mark.ray
@@ -46,7 +47,8 @@ def in_memory(make: Callable[[int], pa.Table]) -> Rows:
 
 
 def on_ray(make: Callable[[int], pa.Table]) -> Rows:
-    return OnRayData.of([{"part": 1}, {"part": 0}], lambda table: make(table["part"][0].as_py()), items_a_task=1)
+    items, needs = [{"part": 1}, {"part": 0}], Needs(cpus=1, memory_bytes=64 * 2**20)
+    return OnRayData.of(items, lambda table: make(table["part"][0].as_py()), items_a_task=1, needs=needs)
 
 
 def dropped(rows: Rows) -> list[tuple[str, int, str]]:

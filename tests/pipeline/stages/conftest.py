@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.attempt import Attempt
-from pipeline.executor import Part
 from pipeline.grouping import Grouping
 from pipeline.ledger import LedgerEntry
 from pipeline.recipe import Recipe, parse_recipe
 from pipeline.run import Run
 from pipeline.shuffle import InMemory
+from pipeline.stage import Part
 from pipeline.stages import fetch, fetch_plan
 
 
