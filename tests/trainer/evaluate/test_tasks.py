@@ -296,7 +296,7 @@ def test_wrong_files_are_errors_that_say_what_to_do(
 def test_answers_of_another_split_are_noticed(tmp_path: Path) -> None:
     files = dict(FILES["okvqa"])
     files["mscoco_val2014_annotations.json"] = files["mscoco_train2014_annotations.json"]
-    with pytest.raises(EvaluationError, match="question 1 of .* has no answer"):
+    with pytest.raises(EvaluationError, match=r"question 1 of .* has no answer"):
         load_task("okvqa").examples("queries", written(tmp_path, files))
 
 
@@ -304,7 +304,7 @@ def test_answers_of_another_split_are_noticed(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"queries": {"annotation": "x"}}, "queries.annotation is no key of the reader karpathy"),
-        ({"reader": "cocoo"}, "reader 'cocoo' is none"),
+        ({"reader": "cocoo"}, "reader 'cocoo' is not known"),
     ],
 )
 def test_a_task_that_cannot_be_read_says_which_key(change: dict[str, Any], message: str, tmp_path: Path) -> None:

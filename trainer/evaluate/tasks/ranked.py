@@ -90,7 +90,7 @@ def _turn(
 
 
 class HatefulMemesSource(Source):
-    """`train.jsonl`, `dev_seen.jsonl`, `test_seen.jsonl` (Kiela et al., arXiv 2005.04790): hateful or not, text given."""
+    """`train.jsonl`, `dev_seen.jsonl`, `test_seen.jsonl` (Kiela et al., arXiv 2005.04790): hateful or not."""
 
     annotations: str
     images: str = "."

@@ -75,7 +75,7 @@ def need(record: Any, name: str, path: str) -> Any:
         return record[name]
     has = ", ".join(map(str, record)) if isinstance(record, Mapping) else type(record).__name__
     raise EvaluationError(
-        f"{path} has an entry without {name!r} (it has {has or 'nothing'}), so it is not the file that this task reads; "
+        f"{path} has an entry without {name!r} (it has {has or 'nothing'}), so it is not the file of this task; "
         "give the published one, or name its columns"
     )
 
@@ -93,8 +93,8 @@ def named(pattern: str, record: Mapping[str, Any], path: str) -> str:
         return pattern.format(**record)
     except (KeyError, IndexError, ValueError) as error:
         raise EvaluationError(
-            f"the file name {pattern!r} cannot be made of an entry of {path} ({type(error).__name__}: {error}); its fields "
-            f"are {', '.join(map(str, record))}"
+            f"the file name {pattern!r} cannot be made of an entry of {path} ({type(error).__name__}: {error}); "
+            f"its fields are {', '.join(map(str, record))}"
         ) from error
 
 
