@@ -65,21 +65,37 @@ def extract(
 
 def stats(
     dataset: Annotated[str, typer.Argument(help="The folder of a dataset or of a run.")],
+    other: Annotated[str | None, typer.Argument(help="A second one, to lay beside the first.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write a report to this file.")] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Count tokens, too: a tokenizer.json, or a folder with one.")
+    ] = None,
+    tokenized: Annotated[int, typer.Option(help="Documents whose tokens are counted; 0: all.", min=0)] = 20_000,
 ) -> None:
-    """Show a dataset's funnel and distributions.
+    """Show a dataset's funnel and distributions, or those of two side by side.
 
     Example: m3w stats runs/first --html report.html
     """
     from rich.console import Console
 
-    from pipeline.inspect import print_statistics, statistics, write_report
+    from pipeline.inspect import (
+        Comparison,
+        comparison_section,
+        print_comparison,
+        print_statistics,
+        statistics,
+        write_report,
+    )
 
-    found = statistics(dataset)
+    first, *others = (
+        statistics(each, tokenizer=tokenizer, tokenized=tokenized) for each in (dataset, other) if each is not None
+    )
     if html is not None:
-        write_report(found, html)
+        write_report(first, html, sections=[comparison_section(first, second) for second in others])
     if as_json:
-        typer.echo(found.to_json())
+        typer.echo((Comparison(datasets=[first, *others]) if others else first).to_json())
+    elif others:
+        print_comparison(first, others[0], Console())
     else:
-        print_statistics(found, Console())
+        print_statistics(first, Console())

@@ -1,12 +1,11 @@
 """Numbers and values gathered batch by batch, so that memory stays flat whatever the dataset's size.
 
-A number costs its bin and a count of its first three digits (about 900 for each power of ten, from which the
-percentiles come, within half a percent). Values such as hosts are counted in a table of bounded size.
+A number costs its bin and a count of its first three digits (900 for each power of ten, from which the percentiles
+come, within half a percent). Values such as hosts are counted in a table of bounded size.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.inspect.figures import Bin, Distribution, Frequencies, Value
-from pipeline.inspect.funnel import share
+from pipeline.inspect.figures import Bin, Distribution
 
 PERCENTILES = (5, 25, 50, 75, 95)
 
@@ -25,6 +23,9 @@ FEW = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 30, 50, 100)
 MANY = (0, 10, 25, 50, 75, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000, 30_000)
 PIXELS = (0, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 BYTES = (0, *(1024 * 2**power for power in range(15)))
+SHARES = (0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+TENTHS = tuple(round(place / 10, 1) for place in range(10))
+CHARACTERS = (0, 1, 50, 100, 200, 300, 400, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000, 30_000)
 RATIOS = (1, 1.05, 1.25, 1.5, 1.75, 2, 2.5, 3)
 
 
@@ -43,10 +44,12 @@ class Numbers:
     _lowest: float | None = None
     _highest: float | None = None
     _bins: NDArray[np.int64] = field(init=False)
-    _rounded: Counter[float] = field(default_factory=Counter)
+    _rounded: NDArray[np.int64] = field(init=False)
+    """How many values have each sign, power of ten and three digits."""
 
     def __post_init__(self) -> None:
         self._bins = np.zeros(len(self.edges), dtype=np.int64)
+        self._rounded = np.zeros(2 * _ROUNDED + 1, dtype=np.int64)
 
     def add(self, values: pa.Array) -> None:
         """Take in an array; nulls and what is no number count as missing."""
@@ -61,8 +64,7 @@ class Numbers:
         self._highest = max(float(numbers.max()), self._highest if self._highest is not None else -np.inf)
         places = np.searchsorted(np.asarray(self.edges), numbers, side="right") - 1
         self._bins += np.bincount(np.maximum(places, 0), minlength=len(self.edges))
-        values_rounded, counts = np.unique(_three_digits(numbers), return_counts=True)
-        self._rounded.update(dict(zip(values_rounded.tolist(), counts.tolist(), strict=True)))
+        self._rounded += np.bincount(_places(numbers), minlength=len(self._rounded))
 
     def close(self) -> Distribution:
         highs = [*self.edges[1:], None]
@@ -86,65 +88,33 @@ class Numbers:
         """The smallest value that at least so many percent of all values do not exceed."""
         if not self._count:
             return {}
-        values = np.array(sorted(self._rounded))
-        below = np.cumsum([self._rounded[value] for value in values.tolist()])
+        below = np.cumsum(self._rounded)
         places = [int(np.searchsorted(below, self._count * percent / 100)) for percent in PERCENTILES]
-        return {str(percent): float(values[place]) for percent, place in zip(PERCENTILES, places, strict=True)}
+        return {str(percent): _value(place) for percent, place in zip(PERCENTILES, places, strict=True)}
 
 
-def _three_digits(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rounded to three significant digits; whole numbers below 1000 stay what they are."""
-    sizes = np.where(numbers == 0, 1.0, np.abs(numbers))
-    scale = 10.0 ** (2 - np.floor(np.log10(sizes)))
-    rounded: NDArray[np.float64] = np.round(numbers * scale) / scale
-    return rounded
+_LEAST, _MOST = -9, 15
+"""Powers of ten that are told apart; below it a number counts as 0."""
+_ROUNDED = (_MOST - _LEAST + 1) * 900
 
 
-HELD = 500_000
-"""Values counted at a time (about 100 MB of hosts); when there are more, the rarer half is forgotten by name."""
+def _places(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Where each number is counted: negative ones, 0 in the middle, positive ones; larger numbers further on."""
+    size = np.abs(numbers)
+    known = size >= 10.0**_LEAST
+    power = np.floor(np.log10(size, out=np.zeros_like(size), where=known))
+    digits = np.rint(size * 10.0 ** (2 - power))  # 100 to 1000, and 1000 is 100 of the next power
+    place = np.clip((power - _LEAST) * 900 + digits - 99, 1, _ROUNDED).astype(np.int64)
+    return np.where(known, _ROUNDED + np.where(numbers < 0, -place, place), _ROUNDED)
 
 
-@dataclass
-class Values:
-    """How often each value of a column stands in the dataset."""
-
-    title: str
-    unit: str
-    held: int = HELD
-    _counts: Counter[str] = field(default_factory=Counter)
-    _forgotten: int = 0
-    _most_held: int = 0
-
-    def add(self, values: pa.Array) -> None:
-        """Take in an array; a null is the value `unknown`."""
-        for found in pc.value_counts(pc.cast(values, pa.string())).to_pylist():
-            self._counts[found["values"] if found["values"] is not None else "unknown"] += found["counts"]
-        if len(self._counts) > self.held:
-            self._forget()
-
-    def _forget(self) -> None:
-        kept = dict(_ordered(self._counts)[: self.held // 2])
-        self._forgotten += sum(self._counts.values()) - sum(kept.values())
-        self._most_held = max(self._most_held, len(self._counts))
-        self._counts = Counter(kept)
-
-    def close(self, *, listed: int = 20) -> Frequencies:
-        """The figures, with the `listed` most frequent values by name."""
-        total = sum(self._counts.values()) + self._forgotten
-        most = _ordered(self._counts)[:listed]
-        return Frequencies(
-            title=self.title,
-            unit=self.unit,
-            total=total,
-            distinct=max(self._most_held, len(self._counts)),
-            exact=not self._forgotten,
-            values=[Value(value=value, count=count, share=share(count, total)) for value, count in most],
-            others=total - sum(count for _, count in most),
-        )
-
-
-def _ordered(counts: Counter[str]) -> list[tuple[str, int]]:
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+def _value(place: int) -> float:
+    """The number that is counted there, with its three digits."""
+    if place == _ROUNDED:
+        return 0.0
+    power, digits = divmod(abs(place - _ROUNDED) - 1, 900)
+    value = float(f"{digits + 100}e{power + _LEAST - 2}")
+    return value if place > _ROUNDED else -value
 
 
 def hosts(urls: pa.Array) -> pa.Array:

@@ -10,6 +10,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.inspect.causes import Cause
+
 SCHEMA_VERSION = 1
 """Raised when a name or a meaning in the JSON changes; a new name alone does not raise it."""
 
@@ -24,6 +26,8 @@ class Exit(_Figure):
     reason: str
     kind: Literal["dropped", "passed"]
     """`dropped`: lost to the dataset. `passed`: not what the step looks for, such as a request among the records."""
+    cause: Cause | None = None
+    """What kind of thing took it; None for what passed."""
     count: int
     share: float
     """Of what entered the step."""
@@ -97,6 +101,36 @@ class Frequencies(_Figure):
     """What lies behind the values listed."""
 
 
+class Tokens(_Figure):
+    """Tokens of the text nodes, by a tokenizer of the user's choice, without special tokens."""
+
+    tokenizer: str
+    """Its path, as given."""
+    vocabulary: int
+    documents: int
+    """Documents that were tokenized: at even distances over each shard."""
+    counted: int
+    """Tokens in them."""
+    characters: int
+    """Characters in them."""
+    estimated: int
+    """Tokens of the whole dataset: its characters at the same tokens for a character. All counted: `counted`."""
+    exact: bool
+    """All documents were tokenized."""
+    per_document: Distribution
+
+
+class Repetition(_Figure):
+    """How many of the dataset's images are one and the same picture, byte for byte."""
+
+    images: int
+    distinct: int
+    exact: bool
+    """False where `distinct` is an estimate from a sample of the hashes, within about half a percent."""
+    share: float
+    """Of images that an earlier one repeats."""
+
+
 class SplitTotals(_Figure):
     documents: int
     images: int
@@ -123,6 +157,12 @@ class Statistics(_Figure):
     """What in the crawl could not be read, by reason; what lies around a fault was read."""
     distributions: dict[str, Distribution]
     frequencies: dict[str, Frequencies]
+    signals: dict[str, Distribution] = Field(default_factory=dict)
+    """By the name of the signal, as `schemas.document.DOCUMENT_SIGNALS` has it, and `language_score`."""
+    repetition: Repetition | None = None
+    """None for a dataset without images."""
+    tokens: Tokens | None = None
+    """None where no tokenizer was given."""
 
     def to_json(self) -> str:
         return json.dumps(self.model_dump(), indent=1, ensure_ascii=False) + "\n"
@@ -130,3 +170,13 @@ class Statistics(_Figure):
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
         return cls.model_validate_json(text)
+
+
+class Comparison(_Figure):
+    """All that `m3w stats A B` says: the figures of both, in the order given."""
+
+    schema_version: int = SCHEMA_VERSION
+    datasets: list[Statistics]
+
+    def to_json(self) -> str:
+        return json.dumps(self.model_dump(), indent=1, ensure_ascii=False) + "\n"

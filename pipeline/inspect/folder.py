@@ -24,7 +24,7 @@ class DatasetFolder:
         self.path, self.manifest = path, manifest
         self._fs, self._root = fs, root
 
-    def columns(self, name: str, columns: Sequence[str], *, rows: int = 4096) -> Iterator[pa.RecordBatch]:
+    def columns(self, name: str, columns: Sequence[str], *, rows: int = 8192) -> Iterator[pa.RecordBatch]:
         """The given columns alone of one of the dataset's Parquet files, at most `rows` rows at a time.
 
         Raises `InputError` for a file that the manifest names and that is not there or cannot be read.

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.inspect.causes import cause_of
 from pipeline.inspect.figures import Exit, Step
 
 Counts = Mapping[str, Mapping[str, int]]
@@ -154,6 +155,9 @@ def faults(counts: Counts) -> dict[str, int]:
 
 def _step(plan: _Plan, counts: Counts) -> Step:
     counters = counts[plan.stage]
+    statuses = frozenset(
+        name.partition(".")[2] for name in counts.get("fetch", {}) if name.startswith("image_urls_dropped.")
+    )
     kept = counters.get(plan.kept, 0)
     exits = list(_exits(plan, counters))
     left = sum(count for _, _, count in exits)
@@ -172,7 +176,13 @@ def _step(plan: _Plan, counts: Counts) -> Step:
         kept=kept,
         share=share(kept, entered),
         exits=[
-            Exit(reason=reason, kind=kind, count=count, share=share(count, entered))
+            Exit(
+                reason=reason,
+                kind=kind,
+                cause=cause_of(plan.stage, reason, statuses) if kind == "dropped" else None,
+                count=count,
+                share=share(count, entered),
+            )
             for reason, kind, count in sorted(exits, key=lambda found: (-found[2], found[0]))
         ],
         unaccounted=entered - kept - left,

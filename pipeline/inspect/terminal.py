@@ -16,9 +16,12 @@ from pipeline.inspect.wording import (
     number,
     percent,
     plain,
+    repetition_summary,
+    short,
     shown_bins,
     size,
     summary,
+    tokens_summary,
 )
 
 WIDTH = 80
@@ -48,6 +51,25 @@ def print_statistics(statistics: Statistics, console: Console) -> None:
         if frequencies.total:
             _heading(console, frequencies.title, kinds(frequencies))
             console.print(_frequencies(frequencies))
+    if (repetition := statistics.repetition) is not None:
+        _heading(console, "Repeated images", repetition_summary(repetition))
+    if (tokens := statistics.tokens) is not None:
+        _heading(console, "Tokens", tokens_summary(tokens))
+    if any(each.count for each in statistics.signals.values()):
+        _heading(console, "Signals of documents", "what the rules look at: docs/filtering.md says what each is")
+        console.print(_signals(statistics))
+
+
+def _signals(statistics: Statistics) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", width=WIDTH)
+    table.add_column("signal", width=LABEL, no_wrap=True, overflow="ellipsis")
+    for name in ("lowest", "5 %", "median", "95 %", "highest"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, each in statistics.signals.items():
+        if each.lowest is not None and each.highest is not None:
+            middle = (each.percentiles[percentile] for percentile in ("5", "50", "95"))
+            table.add_row(name, *map(short, (each.lowest, *middle, each.highest)))
+    return table
 
 
 def _heading(console: Console, title: str, beside: str = "") -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.inspect.figures import Bin, Distribution, Frequencies
+from pipeline.inspect.figures import Bin, Distribution, Frequencies, Repetition, Tokens
 
 KIB = 1024
 
@@ -10,6 +10,13 @@ KIB = 1024
 def number(value: float) -> str:
     """`12,345`; a fraction keeps two digits."""
     return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:,.2f}".rstrip("0")
+
+
+def short(value: float) -> str:
+    """At most seven characters: `0.0123`, `412`, `12,345`, `1.2e+06`."""
+    if abs(value) >= 100_000:
+        return f"{value:.2g}"
+    return number(value) if float(value).is_integer() or abs(value) >= 1000 else f"{value:.3g}"
 
 
 def percent(share: float) -> str:
@@ -84,6 +91,25 @@ def kinds(frequencies: Frequencies) -> str:
     """`265 documents, 24 values`."""
     about = "" if frequencies.exact else "at least "
     return f"{number(frequencies.total)} {frequencies.unit}, {about}{counted(frequencies.distinct, 'value')}"
+
+
+def repetition_summary(repetition: Repetition) -> str:
+    """`2,031 images, 1,980 different ones; 2.5 % repeat another byte for byte`."""
+    about = "" if repetition.exact else "about "
+    return (
+        f"{counted(repetition.images, 'image')}, {about}{number(repetition.distinct)} different; "
+        f"{percent(repetition.share)} repeat another byte for byte"
+    )
+
+
+def tokens_summary(tokens: Tokens) -> str:
+    """`about 1,234,567 tokens by gpt2 (4.41 characters a token, from 20,000 documents)`."""
+    about = "" if tokens.exact else "about "
+    ratio = tokens.characters / tokens.counted if tokens.counted else 0
+    return (
+        f"{about}{number(tokens.estimated)} tokens by {plain(tokens.tokenizer)} ({ratio:.2f} characters a token, from "
+        f"{counted(tokens.documents, 'document')}); a document: {summary(tokens.per_document)}"
+    )
 
 
 def plain(text: str) -> str:

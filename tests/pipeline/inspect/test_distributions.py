@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pyarrow as pa
 
-from pipeline.inspect.distributions import Numbers, Values, hosts, longer_by_shorter
+from pipeline.inspect.distinct import Distinct
+from pipeline.inspect.distributions import Numbers, hosts, longer_by_shorter
+from pipeline.inspect.values import Values
 
 
 def test_percentiles_over_batches_are_within_half_a_percent() -> None:
@@ -21,8 +25,15 @@ def test_percentiles_over_batches_are_within_half_a_percent() -> None:
 
 def test_memory_does_not_grow_with_the_number_of_values() -> None:
     numbers = Numbers("size", "bytes", (0,))
+    held = numbers._rounded.nbytes
     numbers.add(pa.array(range(1, 1_000_000)))
-    assert len(numbers._rounded) < 5 * 900 + 1000
+    assert numbers._rounded.nbytes == held < 2**20
+
+
+def test_percentiles_of_negative_and_tiny_and_huge_numbers() -> None:
+    numbers = Numbers("score", "", (0,), whole=False)
+    numbers.add(pa.array([-1234.0, -0.5, 0.0, 1e-30, 0.000123, 999.9, 3e20]))
+    assert numbers.close().percentiles == {"5": -1230.0, "25": -0.5, "50": 0.0, "75": 1000.0, "95": 9.99e15}
 
 
 def test_a_value_on_an_edge_lies_in_the_bin_that_begins_there() -> None:
@@ -54,7 +65,28 @@ def test_too_many_values_keep_the_frequent_ones_and_the_total() -> None:
     assert (closed.values[0].value, closed.values[0].count) == ("often", 40)
     assert closed.total == 1040 and not closed.exact
     assert 100 < closed.distinct <= 1001
-    assert len(values._counts) <= 100
+    assert values._counts.num_rows <= 100
+
+
+def test_the_long_tail_is_a_distribution_of_its_own() -> None:
+    values = Values("hosts", "documents")
+    values.add(pa.array(["a", "a", "a", "b", "c"]))
+    tail = values.per_value("Documents per host", "documents", (0, 1, 2, 3))
+    assert [each.count for each in tail.bins] == [0, 2, 0, 1]
+
+
+def test_distinct_hashes_are_exact_until_they_are_too_many() -> None:
+    def hashes(numbers: range) -> pa.Array:
+        return pa.array([hashlib.sha256(str(number).encode()).hexdigest() for number in numbers])
+
+    distinct = Distinct(held=1000)
+    distinct.add(hashes(range(400)))
+    distinct.add(hashes(range(200, 600)))
+    distinct.add(pa.array([None, "no hash", "ü" * 64]))
+    assert (distinct.total, distinct.count, distinct.exact) == (800, 600, True)
+    distinct.add(hashes(range(20_000)))
+    assert not distinct.exact
+    assert abs(distinct.count / 20_000 - 1) < 0.1
 
 
 def test_host_of_a_url() -> None:

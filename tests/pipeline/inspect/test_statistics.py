@@ -10,11 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import fsspec
+import jsonschema
 import pyarrow.parquet as pq
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from pipeline.errors import InputError
 from pipeline.inspect import Statistics, statistics
+from pipeline.inspect.json_schema import json_schema
+from schemas.document import DOCUMENT_SIGNALS
+from tests.pipeline.inspect.conftest import document, image
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -117,7 +122,76 @@ def test_names_in_the_json_are_held() -> None:
         "faults",
         "distributions",
         "frequencies",
+        "signals",
+        "repetition",
+        "tokens",
     ]
+
+
+def test_the_documented_json_schema_is_the_one_that_holds(run_folder: Path) -> None:
+    """`python -m pipeline.inspect.json_schema > docs/statistics.schema.json` writes it."""
+    documented = (Path(__file__).parents[3] / "docs/statistics.schema.json").read_text(encoding="utf-8")
+    assert documented == json_schema()
+    jsonschema.validate(json.loads(statistics(str(run_folder)).to_json()), json.loads(documented))
+
+
+def test_text_between_images_and_their_positions(run_folder: Path) -> None:
+    """In the first document "four" stands between two images, nodes 2 and 4 of 4; the second ends with its image."""
+    found = statistics(str(run_folder))
+    between, position = found.distributions["characters_between_images"], found.distributions["image_position"]
+    assert (between.count, between.lowest, between.highest) == (1, 4, 4)
+    assert position.count == 3 and bins(found, "image_position") == {0.3: 1, 0.9: 2}
+
+
+def test_signals_are_described_by_their_names(run_folder: Path) -> None:
+    found = statistics(str(run_folder)).signals
+    assert set(found) == {*DOCUMENT_SIGNALS, "language_score"}
+    assert found["words"].highest == 4 and found["language_score"].missing == 3
+
+
+def test_images_of_equal_bytes_are_repetitions(write_dataset: Callable[..., Path]) -> None:
+    same = image(50, 50, sha256="ab" * 32)
+    found = statistics(
+        str(write_dataset([document("http://a.example", ["word", same, same, image(9, 9, sha256="cd" * 32)])]))
+    )
+    assert found.repetition is not None
+    assert (found.repetition.images, found.repetition.distinct, found.repetition.exact) == (3, 2, True)
+
+
+def test_sequences_by_their_images(run_folder: Path) -> None:
+    assert values(statistics(str(run_folder)), "sequences_by_images") == {"1": 1, "2": 1}
+
+
+@pytest.fixture
+def word_tokenizer(tmp_path: Path) -> str:
+    """One token for each word, and `<image>` as a special one."""
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "<image>": 1}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    return str(tmp_path)
+
+
+def test_tokens_by_a_tokenizer_of_choice(run_folder: Path, word_tokenizer: str) -> None:
+    tokens = statistics(str(run_folder), tokenizer=word_tokenizer).tokens
+    assert tokens is not None
+    assert (tokens.counted, tokens.estimated, tokens.documents, tokens.exact) == (7, 7, 3, True)
+    assert tokens.characters == len("one two threefourfive sixseven")
+    assert tokens.per_document.highest == 4
+
+
+def test_tokens_of_some_documents_stand_for_all(run_folder: Path, word_tokenizer: str) -> None:
+    tokens = statistics(str(run_folder), tokenizer=word_tokenizer, tokenized=1).tokens
+    assert tokens is not None
+    assert (tokens.counted, tokens.documents, tokens.exact) == (4, 1, False)
+    assert tokens.estimated == round(4 / 17 * 30)
+
+
+def test_what_is_no_tokenizer_is_one_line(run_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"tokenizer\.json cannot be read"):
+        statistics(str(run_folder), tokenizer=str(tmp_path / "nowhere"))
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(InputError, match="is no tokenizer"):
+        statistics(str(run_folder), tokenizer=str(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,111 @@
+"""Two datasets side by side: the same figures of each, as rows of tables that the terminal and the report show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from pipeline.inspect.figures import Distribution, Frequencies, Statistics, Step
+from pipeline.inspect.sections import Section, Table
+from pipeline.inspect.wording import number, percent, plain, size
+
+LISTED = 8
+"""Values of a column that are laid side by side."""
+NONE = "–"
+Row = tuple[str, str, str]
+Figure = TypeVar("Figure")
+
+
+def comparison(left: Statistics, right: Statistics) -> list[Table]:
+    """Totals, funnel, distributions and frequencies of both; what only one of them has is a dash in the other."""
+    first, second = names_of(left, right)
+    shares = {
+        (one or other or _EMPTY).title: list(_rows(_listed(one), _listed(other), str))
+        for _, one, other in _side_by_side(left.frequencies, right.frequencies)
+    }
+    tables = {
+        "Totals": list(_rows(_totals(left), _totals(right), str)),
+        "Kept, of what entered the step": list(_rows(_steps(left), _steps(right), _kept)),
+        "Dropped, of what entered the step": list(_rows(_drops(left), _drops(right), str)),
+        "Median (5 to 95 percent)": list(_rows(_numbers(left), _numbers(right), _middle)),
+        **shares,
+        "Signals: median (5 to 95 percent)": list(_rows(left.signals, right.signals, _middle)),
+    }
+    return [Table(title=title, header=("", first, second), rows=rows) for title, rows in tables.items() if rows]
+
+
+def comparison_section(left: Statistics, right: Statistics) -> Section:
+    return Section(title="Side by side", items=comparison(left, right))
+
+
+def names_of(left: Statistics, right: Statistics) -> tuple[str, str]:
+    """The two paths without what they have in common at their ends and beginnings, so that they fit a column."""
+    first, second = (plain(each.dataset).split("/") for each in (left, right))
+    while len(first) > 1 and len(second) > 1 and first[-1] == second[-1]:
+        first, second = first[:-1], second[:-1]
+    while len(first) > 1 and len(second) > 1 and first[0] == second[0]:
+        first, second = first[1:], second[1:]
+    return "/".join(first), "/".join(second)
+
+
+def _totals(statistics: Statistics) -> dict[str, str]:
+    found = {}
+    for field in ("documents", "images", "sequences", "document_bytes", "sequence_bytes"):
+        said = size if field.endswith("bytes") else number
+        found[field.replace("_", " ")] = said(sum(getattr(split, field) for split in statistics.splits.values()))
+    if statistics.repetition:
+        found["images that repeat another"] = percent(statistics.repetition.share)
+    if statistics.tokens:
+        found["tokens"] = number(statistics.tokens.estimated)
+    return found
+
+
+def _steps(statistics: Statistics) -> dict[str, Step]:
+    return {step.kept_as: step for step in statistics.funnel}
+
+
+def _kept(step: Step) -> str:
+    return f"{number(step.kept)} ({percent(step.share)})"
+
+
+def _drops(statistics: Statistics) -> dict[str, str]:
+    return {
+        f"{plain(each.reason)} ({step.kept_as})": f"{number(each.count)} ({percent(each.share)})"
+        for step in statistics.funnel
+        for each in step.exits
+        if each.kind == "dropped"
+    }
+
+
+def _numbers(statistics: Statistics) -> dict[str, Distribution]:
+    return {each.title: each for each in statistics.distributions.values()}
+
+
+def _middle(distribution: Distribution) -> str:
+    if not distribution.count:
+        return NONE
+    said = size if distribution.unit == "bytes" else number
+    low, middle, high = (said(distribution.percentiles[percentile]) for percentile in ("5", "50", "95"))
+    return f"{middle} ({low}–{high})"
+
+
+_EMPTY = Frequencies(title="", unit="", total=0, distinct=0, values=[])
+
+
+def _listed(frequencies: Frequencies | None) -> dict[str, str]:
+    return {plain(each.value): percent(each.share) for each in (frequencies or _EMPTY).values[:LISTED]}
+
+
+def _rows(left: Mapping[str, Figure], right: Mapping[str, Figure], said: Callable[[Figure], str]) -> Iterator[Row]:
+    for name, one, other in _side_by_side(left, right):
+        cells = (NONE if one is None else said(one), NONE if other is None else said(other))
+        if cells != (NONE, NONE):
+            yield name, *cells
+
+
+def _side_by_side(
+    left: Mapping[str, Figure], right: Mapping[str, Figure]
+) -> Iterator[tuple[str, Figure | None, Figure | None]]:
+    """By name, in the order of the first, then what only the second has."""
+    for name in dict.fromkeys([*left, *right]):
+        yield name, left.get(name), right.get(name)

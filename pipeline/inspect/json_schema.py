@@ -1,0 +1,18 @@
+"""The JSON Schema of `m3w stats --json`.
+
+`python -m pipeline.inspect.json_schema` prints docs/statistics.schema.json.
+"""
+
+from __future__ import annotations
+
+import json
+
+from pipeline.inspect.figures import Statistics
+
+
+def json_schema() -> str:
+    return json.dumps(Statistics.model_json_schema(mode="serialization"), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    print(json_schema(), end="")
