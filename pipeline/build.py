@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from pipeline.blocklist import BlockList
 from pipeline.claim import claimed
-from pipeline.crawl.paths import archive_files
+from pipeline.crawl.parts import archive_parts
 from pipeline.dataset.publish import publish, sum_counters
 from pipeline.dedup.evaluation_files import evaluation_inputs
 from pipeline.executor import Executor, StageFailed
@@ -52,14 +52,14 @@ def build(recipe: Recipe, path: str, *, address: str | None = None, progress: Pr
     Raises `InputError` before anything is written, also where another build is at work on the run (`RunInUse`),
     `StageFailed` where a stage ends with too many failed parts, `ClaimLost` where another build took the run over.
     """
-    files = archive_files(recipe.crawl.paths, prefix=recipe.crawl.prefix)
+    parts = [Part(name=part.name, inputs=[part.input], work=part.work) for part in archive_parts(recipe.crawl)]
     check_lists(recipe)
     evaluated = evaluation_inputs(recipe.duplicates.evaluation)
     run, progress = Run.create(path), progress or Progress()
     with claimed(run, recipe.execution.driver_timeout_s, progress.standing, progress.note) as claim:
         run.write_if_changed("recipe.yaml", recipe.to_yaml())
         executor = Executor(run, recipe, progress, address, claim.check)
-        manifest = _Build(recipe, executor).work(files, evaluated)
+        manifest = _Build(recipe, executor).work(parts, evaluated)
         run.remove("tmp")
     return manifest
 
@@ -80,11 +80,11 @@ class _Build:
     executor: Executor
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
 
-    def work(self, files: dict[str, int | None], evaluated: list[str]) -> Manifest:
+    def work(self, parts: list[Part], evaluated: list[str]) -> Manifest:
         """The stages in order. Each takes what the one before has committed, named by its content's hash."""
         if self.recipe.scores.scorers:
             self.executor.check_gpus(self.recipe.scores.gpus, "scores.gpus")
-        extracted = self._stage("extract", extract.process, [_archive_part(*file) for file in files.items()])
+        extracted = self._stage("extract", extract.process, parts)
         kept = self._stage("filter", filter.process, _following(extracted))
         self._forget_what_is_off()
         known = self._evaluation(evaluated)
@@ -171,13 +171,6 @@ class _Build:
 
     def _count(self, stage: str, name: str) -> int:
         return self.counts[stage].get(name, 0)
-
-
-def _archive_part(path: str, size: int | None) -> Part:
-    """A part named after the file, and by a hash of its whole path, so that other files do not change its name."""
-    stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in PurePath(path).name.partition(".")[0])
-    name = f"{stem[:40]}-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
-    return Part(name=name, inputs=[path if size is None else f"{path} of {size} bytes"], work={"path": path})
 
 
 def _following(entries: Entries, *groupings: Entries, known: Entries | None = None) -> list[Part]:

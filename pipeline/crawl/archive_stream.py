@@ -113,13 +113,34 @@ class GzipMember:
 
 def _holds_no_start(compressed: bytes) -> bool:
     """Whether a gzip member begins here that begins no record."""
-    if not compressed.startswith(GZIP_MAGIC):
-        return False
-    try:
-        start = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(compressed, START_BYTES)
-    except zlib.error:
-        return False
+    start = _member_start(compressed)
     return bool(start) and not begins_record(start.lstrip(b"\r\n"))
+
+
+def _member_start(compressed: bytes) -> bytes:
+    """The first bytes of the gzip member that begins with `compressed`; empty if none begins."""
+    if not compressed.startswith(GZIP_MAGIC):
+        return b""
+    try:
+        return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(compressed, START_BYTES)
+    except zlib.error:
+        return b""
+
+
+def begins_record_member(compressed: bytes) -> bool:
+    """Whether a gzip member that begins a record begins with `compressed`, of which `START_BYTES` are enough."""
+    return begins_record(_member_start(compressed).lstrip(b"\r\n"))
+
+
+def next_record_member(source: Source, at: int) -> int | None:
+    """Move `source` to the first gzip member at or behind `at` that begins a record, and give its offset."""
+    found = _find(source, at, _GZIP)
+    while found is not None:
+        source.seek(found)
+        if begins_record_member(source.peek(START_BYTES)):
+            return found
+        found = _find(source, found + 1, _GZIP)
+    return None
 
 
 def next_gzip_member(source: Source, after: int) -> bool:

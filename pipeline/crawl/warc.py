@@ -11,31 +11,45 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
-import fsspec
-
 from pipeline.crawl.archive_stream import (
     GZIP_MAGIC,
     START_BYTES,
     DamagedMember,
     GzipMember,
     Source,
+    begins_record_member,
     next_gzip_member,
+    next_record_member,
     next_record_start,
 )
+from pipeline.crawl.storage import open_file
 from pipeline.crawl.warc_record import BadRecord, Fault, RecordStream, WarcRecord, parse_record
+from pipeline.recipe.crawl import Storage
 
 OTHER_COMPRESSION = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 
 
-def read_archive(path: str, *, max_block_bytes: int) -> Iterator[WarcRecord | Fault]:
+class CannotSplit(OSError):
+    """A file whose parts would not meet, so that records would be read twice or not at all."""
+
+
+def read_archive(
+    path: str, *, max_block_bytes: int, storage: Storage | None = None, start: int = 0, end: int | None = None
+) -> Iterator[WarcRecord | Fault]:
     """The records of the WARC or ARC file at `path` (an fsspec path), and its faults, as they lie.
+
+    Of a file with a gzip member for each record, those of the members that begin between `start` and `end`; any other
+    file is read whole where `start` is 0, and else not at all. So parts that meet give each record and fault once.
 
     A record that the file's end or a shorter block cuts is given with a `Fault` after it, as Common Crawl's own cut
     payloads are taken; one that does not decompress or runs into the next is a `Fault` alone. Raises OSError only
-    if the file cannot be opened or read at all.
+    if the file cannot be opened or read at all, or, as `CannotSplit`, not in these parts.
     """
-    with fsspec.open(path, "rb") as file:
-        yield from read_records(file, path, max_block_bytes=max_block_bytes)
+    with open_file(path, storage or Storage()) as file:
+        if start == 0 and end is None:
+            yield from read_records(file, path, max_block_bytes=max_block_bytes)
+        else:
+            yield from _Archive(path, Source(file), max_block_bytes, end).read_part(start)
 
 
 def read_records(file: BinaryIO, path: str, *, max_block_bytes: int) -> Iterator[WarcRecord | Fault]:
@@ -49,9 +63,44 @@ def read_records(file: BinaryIO, path: str, *, max_block_bytes: int) -> Iterator
 
 
 class _Archive:
-    def __init__(self, path: str, source: Source, max_block_bytes: int):
-        self._path, self._source, self._limit = path, source, max_block_bytes
+    def __init__(self, path: str, source: Source, max_block_bytes: int, end: int | None = None):
+        self._path, self._source, self._limit, self._end = path, source, max_block_bytes, end
         self._arc = False
+
+    def read_part(self, start: int) -> Iterator[WarcRecord | Fault]:
+        """What begins behind `start`, up to the end that was given."""
+        if start and not self._source.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC):
+            return  # it is no gzip file, so the part that begins it reads it whole
+        if start == 0:
+            empty = True
+            for item in self.read():
+                empty = False
+                yield item
+            if empty and next_record_member(self._source, 0) is None:  # else the parts that follow have records
+                yield self._fault(0, BadRecord("empty_file"))
+        elif (found := next_record_member(self._source, start)) is not None and not self._is_behind(found):
+            yield from self._read_gzip()
+
+    def _is_behind(self, offset: int) -> bool:
+        return self._end is not None and offset >= self._end
+
+    def _ends(self) -> bool:
+        """Whether the next part begins at the source's position. Raises `CannotSplit` if it would begin before.
+
+        It looks for the first member behind the end. A part that reaches its end inside a member can tell whether that
+        search finds something in it: a gzip file with WARC records, stored within a record.
+        """
+        offset = self._source.position
+        if not self._is_behind(offset) or not begins_record_member(self._source.peek(START_BYTES)):
+            return False
+        assert self._end is not None
+        found = next_record_member(self._source, self._end)
+        if found != offset:
+            raise CannotSplit(
+                f"{self._path} cannot be read in parts: a gzip file of WARC records lies within its record before byte "
+                f"{offset}; set crawl.part_mib to null"
+            )
+        return True
 
     def read(self) -> Iterator[WarcRecord | Fault]:
         start = self._source.peek(START_BYTES)
@@ -78,12 +127,12 @@ class _Archive:
 
     def _read_gzip(self) -> Iterator[WarcRecord | Fault]:
         more, damaged = True, False
-        while more:
+        while more and not self._ends():
             offset = self._source.position
             member = GzipMember(self._source)
             stream = RecordStream(member, offset)
             try:
-                damaged = damaged and not stream.at_record()
+                damaged = damaged and not begins_record_member(self._source.peek(START_BYTES))
                 if not damaged:  # else a magic number inside damaged data, which belongs to the fault already named
                     yield from self._records_of_member(stream)
                     damaged = not member.finished

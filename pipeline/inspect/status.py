@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.crawl.paths import archive_files
+from pipeline.crawl.parts import archive_parts
 from pipeline.errors import InputError
 from pipeline.ledger import FailedPart, FaultEntry, LedgerEntry
 from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, parse_recipe, stages_of
@@ -21,7 +21,7 @@ from schemas.manifest import Manifest, ManifestError
 
 EXAMPLES = 3
 """Faults named for each reason."""
-GROUPINGS = ("deduplicate", "repeated", "requests", "links", "frequent")
+GROUPINGS = ("selected", "deduplicate", "repeated", "requests", "links", "frequent")
 """Stages that bring all parts together; each is one part in the ledger."""
 OF_EACH_FILE = ("extract", "filter", "fingerprint", "unique", "score", "join")
 """Stages with one part for each file of the crawl."""
@@ -131,6 +131,8 @@ def _total(
     """How many parts the stage has or will have; None where that is not known yet."""
     if stage in GROUPINGS or stage == "evaluation":
         return 1
+    if stage == "select":
+        return None
     if stage == "extract":
         return _files(recipe)
     if stage in OF_EACH_FILE:
@@ -146,7 +148,7 @@ def _files(recipe: Recipe | None) -> int | None:
     if recipe is None:
         return None
     try:
-        return len(archive_files(recipe.crawl.paths, prefix=recipe.crawl.prefix))
+        return len(archive_parts(recipe.crawl))
     except (InputError, OSError):
         return None  # the crawl has moved since, or cannot be reached from here
 

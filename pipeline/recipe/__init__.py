@@ -4,6 +4,7 @@ Every field is in `recipes/m3w.yaml` with the paper's figure where it has one. W
 on is said in `STAGE_FIELDS`; nothing else of a recipe can make a stage run again.
 """
 
+from pipeline.recipe.crawl import Crawl, Index, Storage, Where
 from pipeline.recipe.drops import Drops
 from pipeline.recipe.duplicates import Duplicates
 from pipeline.recipe.execution import Execution
@@ -14,7 +15,7 @@ from pipeline.recipe.pii import Pii
 from pipeline.recipe.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, stages_of
 from pipeline.recipe.rules import Rules
 from pipeline.recipe.scores import Scores
-from pipeline.recipe.sections import Crawl, Dataset, Extract
+from pipeline.recipe.sections import Dataset, Extract
 from pipeline.recipe.urls import BlockedUrls, Urls
 from pipeline.recipe.word_lists import WordListFiles
 
@@ -31,11 +32,14 @@ __all__ = [
     "Extract",
     "Fetch",
     "Images",
+    "Index",
     "Pii",
     "Recipe",
     "Rules",
     "Scores",
+    "Storage",
     "Urls",
+    "Where",
     "WordListFiles",
     "load_recipe",
     "parse_recipe",

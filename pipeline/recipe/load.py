@@ -9,8 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from pipeline.errors import InputError
+from pipeline.recipe.crawl import Crawl
 from pipeline.recipe.recipe import Recipe
-from pipeline.recipe.sections import Crawl
 from pipeline.rules import Rule
 
 

@@ -11,6 +11,7 @@ from pydantic import model_validator
 
 from pipeline.images.signals import IMAGE_SIGNALS
 from pipeline.list_file import by_content
+from pipeline.recipe.crawl import Crawl
 from pipeline.recipe.drops import Drops
 from pipeline.recipe.duplicates import Duplicates
 from pipeline.recipe.execution import Execution
@@ -20,7 +21,7 @@ from pipeline.recipe.pii import Pii
 from pipeline.recipe.rules import Rules
 from pipeline.recipe.scores import Scores
 from pipeline.recipe.section import Section
-from pipeline.recipe.sections import Crawl, Dataset, Extract
+from pipeline.recipe.sections import Dataset, Extract
 from pipeline.recipe.urls import Urls
 from pipeline.recipe.word_lists import WordListFiles
 from pipeline.rules import check_rules
@@ -85,6 +86,8 @@ REPETITIONS = ("duplicates.paragraph_documents", "duplicates.image_url_documents
 FREQUENT_IMAGES = ("duplicates.image_documents", "duplicates.image_excess", "duplicates.image_distance")
 
 STAGE_FIELDS: dict[str, tuple[str, ...]] = {
+    "select": ("crawl.index.where",),
+    "selected": ("crawl.prefix", "crawl.index.pages_per_part"),
     "extract": ("extract", "word_lists", "fetch.agent", "fetch.max_image_mib"),
     "filter": (
         "urls.pages",
@@ -144,7 +147,10 @@ STAGE_FIELDS: dict[str, tuple[str, ...]] = {
 """What each stage's own result depends on, besides its inputs, which the ledger names by their content's hash."""
 
 RESULT_FIELDS = (
-    "crawl",
+    "crawl.paths",
+    "crawl.prefix",
+    "crawl.index",
+    "crawl.part_mib",
     "extract",
     "urls",
     "word_lists",
@@ -157,13 +163,15 @@ RESULT_FIELDS = (
     "scores.scorers",
     "dataset",
 )
-"""All that can change a dataset; `execution` cannot."""
+"""All that can change a dataset; `execution` and how stores are asked cannot."""
 
 
 def stages_of(recipe: Recipe) -> list[str]:
     """The stages that a run of `recipe` has, in order: those that serve a switch that is off are passed over."""
     switches = recipe.duplicates
     off = {
+        "select": not recipe.crawl.index.paths,
+        "selected": not recipe.crawl.index.paths,
         "evaluation": switches.evaluation.images is None and switches.evaluation.texts is None,
         "repeated": not switches.finds_repetitions,
         "score": not recipe.scores.scorers,

@@ -9,15 +9,6 @@ from pydantic import Field
 from pipeline.recipe.section import Section
 
 
-class Crawl(Section):
-    """Where pages come from."""
-
-    paths: list[str] = Field(min_length=1)
-    """WARC files, globs, folders, `*.paths.gz` listings."""
-    prefix: str | None = None
-    """Put before each line of a listing, for example `s3://commoncrawl/`."""
-
-
 class Extract(Section):
     """HTML to documents."""
 

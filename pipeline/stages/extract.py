@@ -1,4 +1,4 @@
-"""Stage `extract`: one WARC file to documents and an index of the image responses in it.
+"""Stage `extract`: one WARC file, or a stretch of one, to documents and an index of the image responses in it.
 
 Every record ends under one counter: `records` = `records_passed.KIND` + `responses`; `responses` = `pages` +
 `images_in_archive` + `responses_dropped.REASON`; `pages` = `documents` + `pages_dropped.REASON`.
@@ -31,8 +31,7 @@ MIB = 2**20
 
 
 def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
-    """Read the WARC file `part.work["path"]`; write `documents/extracted`, `images/archive`, `quarantine/extract`."""
-    path = part.work["path"]
+    """Read the archive that `part.work` names; write `documents/extracted`, `images/archive`, `quarantine/extract`."""
     lists = ListsByLanguage(recipe.word_lists)
     limit = max(recipe.extract.max_page_mib, recipe.fetch.max_image_mib) * MIB
     with (
@@ -42,7 +41,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
         RowWriter(documents_file, DOCUMENT_SCHEMA) as documents,
         RowWriter(archive_file, ARCHIVE_SCHEMA) as archive,
     ):
-        for item in read_archive(path, max_block_bytes=limit):
+        for item in read_archive(**part.work, max_block_bytes=limit, storage=recipe.crawl.storage):
             if isinstance(item, Fault):
                 _note(attempt, item)
                 continue

@@ -13,10 +13,10 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO
 
-import fsspec
 import pyarrow.parquet as pq
 
 from pipeline.attempt import Attempt
+from pipeline.crawl.storage import open_file
 from pipeline.images.archive import decode_data_url, read_image
 from pipeline.images.decode import NoImageError
 from pipeline.images.fetcher import fetch_all
@@ -118,7 +118,7 @@ def _carry_over(requests: list[Row], part: Part, recipe: Recipe, run: Run, index
 def _from_archive(requests: list[Row], recipe: Recipe, index: _Index) -> list[Row]:
     """Index what the archive holds; give back what is to be asked of the web."""
     left = []
-    for request, content in _contents(requests, recipe.fetch.max_image_mib * MIB):
+    for request, content in _contents(requests, recipe):
         try:
             if isinstance(content, NoImageError):
                 raise content
@@ -131,7 +131,7 @@ def _from_archive(requests: list[Row], recipe: Recipe, index: _Index) -> list[Ro
     return left
 
 
-def _contents(requests: list[Row], max_bytes: int) -> Iterator[tuple[Row, bytes | NoImageError]]:
+def _contents(requests: list[Row], recipe: Recipe) -> Iterator[tuple[Row, bytes | NoImageError]]:
     """Each request with its bytes or why there are none, by archive file and offset, so that a file is opened once."""
     requests = sorted(requests, key=lambda request: (request["warc_path"] or "", request["warc_offset"] or 0))
     with ExitStack() as files:
@@ -140,9 +140,9 @@ def _contents(requests: list[Row], max_bytes: int) -> Iterator[tuple[Row, bytes 
             if request["warc_path"] not in (None, path):
                 files.close()
                 path = request["warc_path"]
-                file = files.enter_context(fsspec.open(path, "rb"))
+                file = files.enter_context(open_file(path, recipe.crawl.storage))
             try:
-                yield request, _content(request, file, max_bytes)
+                yield request, _content(request, file, recipe.fetch.max_image_mib * MIB)
             except NoImageError as error:
                 yield request, error
 

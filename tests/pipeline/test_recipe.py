@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipeline.errors import InputError
-from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, load_recipe, parse_recipe
+from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, Storage, Where, load_recipe, parse_recipe
 
 SMALLEST: dict[str, Any] = {"crawl": {"paths": ["a.warc.gz"]}}
 SHIPPED = Path(__file__).parents[2] / "recipes"
@@ -43,8 +43,27 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"rules": {"image": {"too_small": {"minimum": 5}}}},
         "unknown key rules.image.too_small.minimum; known here: .*min",
     ),
-    "nothing to read": ({"crawl": {}}, r"crawl\.paths is missing"),
-    "no paths": ({"crawl": {"paths": []}}, r"crawl\.paths = \[\]"),
+    "nothing to read": ({"crawl": {}}, "neither paths nor index.paths, so it is not clear what to read"),
+    "no paths": ({"crawl": {"paths": []}}, "neither paths nor index.paths"),
+    "two sources": ({"crawl": {"paths": ["a"], "index": {"paths": ["b"]}}}, "both paths and index.paths"),
+    "a password in a path": (
+        {"crawl": {"paths": ["https://me:secret@a.example/a.warc"]}},
+        "for all to read; leave it out",
+    ),
+    "a password in an endpoint": ({"crawl": {"paths": ["a"], "storage": {"endpoint": "http://a:b@c"}}}, "leave it out"),
+    "an endpoint without a scheme": (
+        {"crawl": {"storage": {"endpoint": "minio:9000"}}},
+        r"crawl\.storage\.endpoint = 'minio",
+    ),
+    "time that runs backwards": (
+        {"crawl": {"index": {"paths": ["a"], "where": {"after": "2024-02-01", "before": "2024-01-01"}}}},
+        r"after 2024-02-01T00:00:00\+00:00 is not before 2024-01-01",
+    ),
+    "no time": ({"crawl": {"index": {"where": {"after": "spring"}}}}, "Invalid isoformat string: 'spring'"),
+    "a domain that is a URL": (
+        {"crawl": {"index": {"where": {"domains": ["https://a.example/"]}}}},
+        r"domains\.0 = 'https",
+    ),
     "one path, no list": ({"crawl": {"paths": "a.warc"}}, r"crawl\.paths = 'a.warc'"),
     "text for a number": ({"dataset": {"shard_mib": "many"}}, r"dataset\.shard_mib = 'many'"),
     "a number in quotes": ({"dataset": {"shard_mib": "512"}}, r"dataset\.shard_mib = '512'"),
@@ -183,6 +202,10 @@ def test_what_is_wrong_with_a_set_value_is_said(tmp_path: Path, override: str, p
 
 CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "crawl.paths": ({"crawl": {"paths": ["b.warc.gz"]}}, set()),  # the parts' inputs name the files
+    "crawl.index.where": ({"crawl": {"index": {"paths": ["a.cdxj"], "where": {"tlds": ["de"]}}}}, {"select"}),
+    "crawl.index.pages_per_part": ({"crawl": {"index": {"paths": ["a.cdxj"], "pages_per_part": 5}}}, {"selected"}),
+    "crawl.part_mib": ({"crawl": {"paths": ["a.warc.gz"], "part_mib": 5}}, set()),  # the parts' inputs name the bytes
+    "crawl.storage": ({"crawl": {"paths": ["a.warc.gz"], "storage": {"attempts": 2}}}, set()),
     "extract.content": ({"extract": {"content": "full"}}, {"extract"}),
     "extract.max_page_mib": ({"extract": {"max_page_mib": 3}}, {"extract"}),
     "urls.pages": ({"urls": {"pages": {"words": ["casino"]}}}, {"filter"}),
@@ -235,7 +258,9 @@ def test_what_a_changed_field_redoes(field: str) -> None:
     assert before != after
     changed = {stage for stage, fields in STAGE_FIELDS.items() if before.digest(fields) != after.digest(fields)}
     assert changed == stages
-    assert (before.digest(RESULT_FIELDS) != after.digest(RESULT_FIELDS)) == (field not in ("execution", "drops"))
+    assert (before.digest(RESULT_FIELDS) != after.digest(RESULT_FIELDS)) == (
+        field not in ("execution", "drops", "crawl.storage")
+    )
 
 
 def test_writing_out_a_default_changes_nothing() -> None:
@@ -257,7 +282,9 @@ def test_the_shipped_recipe_writes_out_every_field_and_its_default() -> None:
     written_out = yaml.safe_load(text)
     assert set(written_out) == set(Recipe.model_fields)
     for section, values in load_recipe(str(SHIPPED / "m3w.yaml")).model_dump().items():
-        if section != "crawl":
-            assert set(written_out[section]) == set(values), section
+        assert set(written_out[section]) == set(values), section
         if section not in ("crawl", "urls", "rules"):
             assert values == recipe().model_dump()[section]
+    assert load_recipe(str(SHIPPED / "m3w.yaml")).crawl == recipe(crawl={"paths": ["crawl/*.warc.gz"]}).crawl
+    assert set(written_out["crawl"]["index"]["where"]) == set(Where.model_fields)
+    assert set(written_out["crawl"]["storage"]) == set(Storage.model_fields)

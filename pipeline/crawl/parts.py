@@ -1,0 +1,85 @@
+"""The parts that a crawl's archive files are read in: a file each, or stretches of a file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from pipeline.crawl.paths import archive_files
+from pipeline.crawl.storage import open_file
+from pipeline.recipe.crawl import Crawl, Storage
+
+MIB = 2**20
+ASKED_AT_ONCE = 32
+"""Stores answer a request for a size in some 50 ms, so 90,000 files take two to three minutes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchivePart:
+    """An archive file, or the members of one that begin between two bytes."""
+
+    path: str
+    size: int | None
+    """Bytes of the file; None if nobody said."""
+    start: int = 0
+    end: int | None = None
+    number: int | None = None
+    """Among the file's parts; None for a whole file."""
+
+    @property
+    def name(self) -> str:
+        """From the file's name and a hash of its whole path, so that other files do not change it."""
+        stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in PurePath(self.path).name.partition(".")[0])
+        name = f"{stem[:40]}-{hashlib.sha256(self.path.encode()).hexdigest()[:12]}"
+        return name if self.number is None else f"{name}-{self.number:05d}"
+
+    @property
+    def input(self) -> str:
+        """What the ledger says was read."""
+        size = "" if self.size is None else f" of {self.size} bytes"
+        stretch = "" if self.number is None else f", members from byte {self.start} to {self.end}"
+        return f"{self.path}{size}{stretch}"
+
+    @property
+    def work(self) -> dict[str, Any]:
+        whole = {"path": self.path}
+        return whole if self.number is None else {**whole, "start": self.start, "end": self.end}
+
+
+def archive_parts(crawl: Crawl) -> list[ArchivePart]:
+    """The parts of all files that `crawl.paths` names, in the order of their paths. Raises `InputError`."""
+    files = archive_files(crawl.paths, prefix=crawl.prefix, storage=crawl.storage)
+    if crawl.part_mib is None:
+        return [ArchivePart(path=path, size=size) for path, size in files.items()]
+    sizes = _known_sizes(files, crawl.storage)
+    return [part for path, size in sizes.items() for part in _stretches(path, size, crawl.part_mib * MIB)]
+
+
+def _stretches(path: str, size: int | None, part_bytes: int) -> Iterator[ArchivePart]:
+    """Stretches of equal size, of which the last has no end; only a gzip file can have more than one."""
+    count = 1 if size is None or not path.endswith(".gz") else -(-size // part_bytes)
+    if count <= 1 or size is None:
+        yield ArchivePart(path=path, size=size)
+        return
+    bounds = [size * number // count for number in range(count)]
+    for number, (start, end) in enumerate(zip(bounds, [*bounds[1:], None], strict=True)):
+        yield ArchivePart(path=path, size=size, start=start, end=end, number=number)
+
+
+def _known_sizes(files: dict[str, int | None], storage: Storage) -> dict[str, int | None]:
+    """The sizes of files that a listing named, too. A file that is not there keeps None; its part will say so."""
+
+    def size(path: str) -> int | None:
+        try:
+            with open_file(path, storage) as file:
+                return file.seek(0, 2)
+        except OSError:
+            return None
+
+    unknown = [path for path, known in files.items() if known is None and "::" not in path]
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        return {**files, **dict(zip(unknown, pool.map(size, unknown), strict=True))}
