@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from model import Flamingo, FlamingoProcessor
+from model.checkpoint import load_vision_encoder
 from trainer.data.images import PixelFormat
 from trainer.data.lanes import SampleForm
 from trainer.data.sequences import SequenceReader
 from trainer.data.windows import SpecialTokens
 from trainer.language_pretraining import pretrain_language_model, token_rows
+from trainer.output import Output
 from trainer.pretraining import named_pictures, pretrain_vision_encoder
-from trainer.ranks import Ranks
 from trainer.recipe import Backbone, DataRecipe, ModelRecipe, TokenizerSource
 from trainer.tokenizer import Tokenize, dataset_texts, train_tokenizer
 
@@ -28,13 +29,14 @@ PAPER_IMAGE_SIZE = 320
 HALVES = (0.5, 0.5, 0.5)
 
 
-def make_processor(recipe: ModelRecipe, reader: SequenceReader, folder: Path, ranks: Ranks) -> FlamingoProcessor:
-    """The processor in `folder`; the first rank makes it there, once, from the dataset's text if the recipe says so."""
-    if ranks.first and not folder.exists():
+def make_processor(recipe: ModelRecipe, reader: SequenceReader, output: Output) -> FlamingoProcessor:
+    """The training's processor; the first rank makes it, once, from the dataset's text if the recipe says so."""
+    folder = output.folder / "processor"
+    if output.ranks.first and not folder.exists():
         partial = folder.with_name(f".partial-{folder.name}")
         _new_processor(recipe, reader).save_pretrained(partial)
         partial.rename(folder)
-    ranks.wait()
+    output.share()
     processor: FlamingoProcessor = FlamingoProcessor.from_pretrained(folder)
     return processor
 
@@ -61,24 +63,25 @@ def _tokenizer(source: TokenizerSource, reader: SequenceReader) -> Any:
 
 
 def make_vision_encoder(
-    recipe: ModelRecipe, reader: SequenceReader, form: SampleForm, vocabulary: int, folder: Path, ranks: Ranks
+    recipe: ModelRecipe, reader: SequenceReader, form: SampleForm, vocabulary: int, output: Output
 ) -> PreTrainedModel | str:
     """The recipe's vision encoder, or the name of it. One to pretrain is pretrained by the first rank, once, and kept
-    in `folder`; one from scratch is drawn from torch's generator."""
+    in `vision_encoder`; one from scratch is drawn from torch's generator."""
+    folder = output.folder / "vision_encoder"
     backbone, pretraining = recipe.vision_encoder, recipe.pretraining
     if backbone.pretrained is not None:
         return backbone.pretrained
     encoder = AutoModel.from_config(_config(backbone.config or {}))
     if pretraining is None:
         return encoder
-    if ranks.first and not folder.exists():
+    if output.ranks.first and not folder.exists():
         pictures = named_pictures(reader, form, vocabulary)
         for epoch, loss in enumerate(pretrain_vision_encoder(encoder, pictures, pretraining), 1):
             log.info("pretraining of the vision encoder, epoch %d of %d: loss %.4g", epoch, pretraining.epochs, loss)
         partial = folder.with_name(f".partial-{folder.name}")
         encoder.save_pretrained(partial)
         partial.rename(folder)
-    ranks.wait()
+    output.share()
     return AutoModel.from_pretrained(folder)
 
 
@@ -87,15 +90,15 @@ def pretrained_language_model(
     reader: SequenceReader,
     form: SampleForm,
     processor: FlamingoProcessor,
-    folder: Path,
-    ranks: Ranks,
+    output: Output,
 ) -> PreTrainedModel | None:
-    """The recipe's language model from scratch, pretrained by the first rank, once, and kept in `folder`; None if the
-    recipe has no `language_pretraining`."""
+    """The recipe's language model from scratch, pretrained by the first rank, once, and kept in `language_model`; None
+    if the recipe has no `language_pretraining`."""
+    folder = output.folder / "language_model"
     pretraining = recipe.language_pretraining
     if pretraining is None:
         return None
-    if ranks.first and not folder.exists():
+    if output.ranks.first and not folder.exists():
         model = AutoModelForCausalLM.from_config(_language_config(recipe.language_model, processor))
         rows = token_rows(reader, form, form.tokens)
         for step, loss in pretrain_language_model(model, rows, pretraining):
@@ -103,7 +106,7 @@ def pretrained_language_model(
         partial = folder.with_name(f".partial-{folder.name}")
         model.save_pretrained(partial)
         partial.rename(folder)
-    ranks.wait()
+    output.share()
     return AutoModelForCausalLM.from_pretrained(folder)
 
 
@@ -113,18 +116,30 @@ def build_model(
     vision_encoder: PreTrainedModel | str,
     language_model: PreTrainedModel | None = None,
 ) -> Flamingo:
-    """The Flamingo of the recipe: its new parts, and a language model from scratch, drawn from torch's generator."""
+    """The Flamingo of the recipe: its new parts, and a language model from scratch, drawn from torch's generator.
+
+    With a language model on the meta device the new parts are there too: trainer/sharded_loading.py fills them.
+    """
+    if isinstance(vision_encoder, str):
+        vision_encoder, names = load_vision_encoder(vision_encoder), {"vision_encoder_name": vision_encoder}
+    else:
+        names = {}
+    on_meta = language_model is not None and language_model.device.type == "meta"
+    if on_meta:
+        names["language_model_name"] = str(recipe.language_model.pretrained)
     architecture = {name: value for name, value in recipe.architecture.model_dump().items() if value is not None}
     special = special_tokens(processor)
-    model = Flamingo.from_backbones(
-        language_model=language_model or _language_model(recipe.language_model, processor),
-        vision_encoder=vision_encoder,
-        freeze_language_model=recipe.language_model.frozen,
-        freeze_vision_encoder=recipe.vision_encoder.frozen,
-        image_token_id=special.image,
-        end_of_chunk_token_id=special.end_of_chunk,
-        **architecture,
-    )
+    with torch.device("meta") if on_meta else nullcontext():
+        model = Flamingo.from_backbones(
+            language_model=language_model or _language_model(recipe.language_model, processor),
+            vision_encoder=vision_encoder,
+            freeze_language_model=recipe.language_model.frozen,
+            freeze_vision_encoder=recipe.vision_encoder.frozen,
+            image_token_id=special.image,
+            end_of_chunk_token_id=special.end_of_chunk,
+            **architecture,
+            **names,
+        )
     if recipe.open_gates:
         open_gates(model, recipe.open_gates)
     return model

@@ -1,82 +1,112 @@
-"""Checkpoints: a new folder per step, published in one step, so that a reader finds a whole one or none.
+"""Checkpoints: sharded, written while the training goes on, published in one step, so that a reader finds a whole one
+or none (trainer/checkpoint_store.py says how).
 
-    OUTPUT/checkpoints/step-00000100/    model and optimizer, sharded (torch.distributed.checkpoint)
-                                         rng-00000.pt per rank, training.json: the step, what it belongs to
-
-A checkpoint is written under a hidden name, synced and renamed; a killed writer leaves a hidden folder that the
-next one removes. Only trained parameters and buffers are kept: frozen ones come from where they came from.
-The folder is on a file system where rename is atomic; object stores have no such rename.
+Only trained parameters, buffers and their optimizer state are kept, by the names of parameters: frozen ones come from
+where they came from, and neither the number of processes nor how they share the model is in the checkpoint.
 """
 
 from __future__ import annotations
 
+import io
 import json
-import os
-import re
-import shutil
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 
+from trainer.checkpoint_store import RECORD, open_store
 from trainer.ranks import Ranks
 from trainer.recipe import CheckpointRecipe
 
-_NAME = re.compile(r"step-(\d{8})")
 _OPTIONS = StateDictOptions(ignore_frozen_params=True, strict=False)
 
 
+class CheckpointError(RuntimeError):
+    """A checkpoint that could not be written; a training that went on would be one that cannot be resumed."""
+
+
 class Checkpoints:
-    """The checkpoints of the training in `output`, which belong to what `identity` names."""
+    """The checkpoints in `folder` (local, or an fsspec URL) of the training that `identity` names."""
 
-    def __init__(self, output: Path, recipe: CheckpointRecipe, identity: dict[str, Any], ranks: Ranks) -> None:
-        self.folder = output / "checkpoints"
+    def __init__(self, folder: str, recipe: CheckpointRecipe, identity: dict[str, Any], ranks: Ranks) -> None:
+        self.store = open_store(folder)
         self.recipe, self.identity, self.ranks = recipe, identity, ranks
+        # Of its own: the ranks agree on what each writes while the training's own messages are under way.
+        self._group = dist.new_group(backend="gloo") if ranks.count > 1 else None
+        if self._group is None:
+            warnings.filterwarnings("ignore", message=".*in a single process")  # what a small training is
+        self._publisher = ThreadPoolExecutor(1, "checkpoint")
+        self._pending: tuple[int, Future[None]] | None = None
 
-    def newest(self) -> Path | None:
-        """The complete checkpoint of the highest step."""
-        return max(list_checkpoints(self.folder), default=None)
+    def newest(self) -> int | None:
+        """The highest step that has a complete checkpoint."""
+        return max(self.store.steps(), default=None)
 
-    def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> Path:
-        """Writes and publishes the state after `step` updates; then removes what is older than the last to keep."""
-        final = self.folder / f"step-{step:08d}"
-        partial = self.folder / f".partial-step-{step:08d}"
-        if self.ranks.first:
-            for left_over in (*self.folder.glob(".partial-*"), final):
-                shutil.rmtree(left_over, ignore_errors=True)
-            partial.mkdir(parents=True)
-        self.ranks.wait()
-        with _quiet():
-            state_dict_saver.save(_state(model, optimizer), checkpoint_id=partial)
-        _save_rng(partial / f"rng-{self.ranks.rank:05d}.pt")
-        self.ranks.wait()
-        if self.ranks.first:
-            _write_synced(partial / "training.json", json.dumps({"step": step, **self.identity}, indent=1))
-            partial.rename(final)
-            _sync(self.folder)
-            self._remove_old()
-        self.ranks.wait()
-        return final
+    def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Takes a copy of the state after `step` updates and returns; it is written and published in the background.
+
+        At most one is under way: an earlier one is waited for. Raises CheckpointError if that one failed.
+        """
+        self.finish()
+        try:
+            if self.ranks.first:
+                self.store.clear(step)
+            self.ranks.wait()
+            self.store.write(step, _rng_name(self.ranks.rank), _rng_state())
+        except OSError as error:
+            raise self._error(step, error) from error
+        written: Any = state_dict_saver.async_save(
+            _state(model, optimizer),
+            storage_writer=self.store.writer(step),
+            process_group=self._group,
+            no_dist=self._group is None,
+        )
+        self._pending = step, self._publisher.submit(self._publish, step, written)
+
+    def check(self) -> None:
+        """Raises CheckpointError if the checkpoint under way has failed; does not wait for it."""
+        if self._pending is not None and self._pending[1].done():
+            self.finish()
+
+    def finish(self) -> None:
+        """Returns once the checkpoint under way, if there is one, is published. Raises CheckpointError if it failed."""
+        if self._pending is None:
+            return
+        (step, published), self._pending = self._pending, None
+        try:
+            published.result()
+        except (Exception, CheckpointException) as error:
+            raise self._error(step, error) from error
+
+    def _error(self, step: int, error: BaseException) -> CheckpointError:
+        return CheckpointError(
+            f"the checkpoint of step {step} could not be written to {self.store.path(step)}: {_cause(error)}; "
+            "make room or set another `output`, then start again: it goes on from the newest complete one"
+        )
 
     def resume(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
         """Loads the newest checkpoint, if any, into the two; returns the updates done, 0 without a checkpoint.
 
-        Raises ValueError if the checkpoint belongs to something else than this training.
+        Raises ValueError if the checkpoint belongs to something else than this training, or cannot be read.
         """
-        checkpoint = self.newest()
-        if checkpoint is None:
+        step = self.newest()
+        if step is None:
             return 0
-        saved = json.loads((checkpoint / "training.json").read_text())
-        self._check_identity(saved, checkpoint)
+        self._check_identity(json.loads(self.store.read(step, RECORD) or b"{}"), step)
         state = _state(model, optimizer)
-        with _quiet():
-            state_dict_loader.load(state, checkpoint_id=checkpoint)
+        try:
+            state_dict_loader.load(state, storage_reader=self.store.reader(step), no_dist=self._group is None)
+        except CheckpointException as error:
+            raise ValueError(
+                f"{self.store.path(step)} does not fit this model or is damaged: {_cause(error)}; "
+                "remove it to go on from the one before, or set another `output`"
+            ) from error
         set_state_dict(
             model,
             optimizer,
@@ -84,75 +114,60 @@ class Checkpoints:
             optim_state_dict=state["optimizer"],
             options=_OPTIONS,
         )
-        _load_rng(checkpoint / f"rng-{self.ranks.rank:05d}.pt")
-        return int(saved["step"])
+        _load_rng(self.store.read(step, _rng_name(self.ranks.rank)))
+        return step
 
-    def _check_identity(self, saved: dict[str, Any], checkpoint: Path) -> None:
+    def _publish(self, step: int, written: Future[Any]) -> None:
+        written.result()  # on the first rank once all have written
+        if self.ranks.first:
+            self.store.publish(step, json.dumps({"step": step, **self.identity}, indent=1).encode())
+            self._remove_old()
+
+    def _check_identity(self, saved: dict[str, Any], step: int) -> None:
         for name, ours in self.identity.items():
             if saved.get(name) != ours:
                 raise ValueError(
-                    f"{checkpoint} was written with {name} = {saved.get(name)!r}, this training has {ours!r}: "
-                    "going on from it would train something else; set the old value, or another `output`"
+                    f"{self.store.path(step)} was written with {name} = {saved.get(name)!r}, this training has "
+                    f"{ours!r}: going on from it would train something else; set the old value, or another `output`"
                 )
 
     def _remove_old(self) -> None:
-        for checkpoint in sorted(list_checkpoints(self.folder))[: -self.recipe.keep]:
-            if not (self.recipe.keep_every and step_of(checkpoint) % self.recipe.keep_every == 0):
-                # Hidden first: a reader must not find a checkpoint that is half removed.
-                going = checkpoint.rename(checkpoint.with_name(f".partial-old-{checkpoint.name}"))
-                shutil.rmtree(going)
+        for step in self.store.steps()[: -self.recipe.keep]:
+            if not (self.recipe.keep_every and step % self.recipe.keep_every == 0):
+                self.store.remove(step)
 
 
 def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Both by parameter names, so that neither the wrapper nor the number of ranks is in the checkpoint."""
+    """Both by parameter names."""
     model_state, optimizer_state = get_state_dict(model, optimizer, options=_OPTIONS)
     return {"model": model_state, "optimizer": optimizer_state}
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """One process without a process group is what a small training is; torch warns of it each time."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*in a single process")
-        yield
+def _cause(error: BaseException) -> str:
+    """The first rank's trouble, in one line."""
+    if isinstance(error, CheckpointException) and error.failures:
+        rank, (inner, _) = min(error.failures.items())
+        return f"{type(inner).__name__} on rank {rank}: {' '.join(str(inner).split())}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def list_checkpoints(folder: Path) -> list[Path]:
-    """The complete checkpoints in a `checkpoints` folder, in no order."""
-    return [path for path in folder.glob("step-*") if _NAME.fullmatch(path.name)]
+def _rng_name(rank: int) -> str:
+    return f"rng-{rank:05d}.pt"
 
 
-def step_of(checkpoint: Path) -> int:
-    """The updates that had been done when the checkpoint was written."""
-    return int(checkpoint.name.removeprefix("step-"))
-
-
-def _save_rng(path: Path) -> None:
+def _rng_state() -> bytes:
     state = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state()
-    torch.save(state, path)
+    file = io.BytesIO()
+    torch.save(state, file)
+    return file.getvalue()
 
 
-def _load_rng(path: Path) -> None:
+def _load_rng(saved: bytes | None) -> None:
     """A rank that the stopped run did not have keeps the state that the recipe's seed gave it."""
-    if path.exists():
-        state = torch.load(path, weights_only=True)
+    if saved is not None:
+        state = torch.load(io.BytesIO(saved), weights_only=True)
         torch.set_rng_state(state["cpu"])
         if "cuda" in state and torch.cuda.is_available():
             torch.cuda.set_rng_state(state["cuda"])
-
-
-def _write_synced(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

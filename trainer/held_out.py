@@ -28,17 +28,19 @@ class HeldOutLoss:
 
 
 @torch.no_grad()
-def held_out_loss(model: nn.Module, batches: Iterable[Batch], ranks: Ranks, *, precision: str) -> HeldOutLoss:
-    """The losses of all ranks' batches together; each rank gives its own."""
+def held_out_loss(
+    model: nn.Module, batches: Iterable[tuple[Batch, bool]], ranks: Ranks, *, precision: str
+) -> HeldOutLoss:
+    """The losses of all ranks' batches together. Each rank gives as many as the others, and whether each counts."""
     training = model.training
     model.eval()
     right = shuffled = tokens = 0.0
-    for batch in batches:
+    for batch, counts in batches:
         batch = batch.to(ranks.device)
         with autocast(ranks.device, precision):
-            right += float(loss_sum(model, batch))
-            shuffled += float(loss_sum(model, shuffle_images(batch)))
-        tokens += batch.loss_tokens
+            losses = float(loss_sum(model, batch)), float(loss_sum(model, shuffle_images(batch)))
+        if counts:
+            right, shuffled, tokens = right + losses[0], shuffled + losses[1], tokens + batch.loss_tokens
     model.train(training)
     right, shuffled, tokens = ranks.sum([right, shuffled, tokens])
     return HeldOutLoss(right / max(1.0, tokens), shuffled / max(1.0, tokens))
@@ -52,7 +54,13 @@ def shuffle_images(batch: Batch) -> Batch:
     return replace(batch, pixel_values=batch.pixel_values.roll(len(batch.pixel_values) // 2, dims=0))
 
 
-def rank_batches(dataset: LaneDataset, batches: int, ranks: Ranks) -> Iterable[Batch]:
-    """This rank's share of the first `batches` batches of a dataset of one micro-batch a step."""
+def rank_batches(dataset: LaneDataset, batches: int, ranks: Ranks) -> Iterable[tuple[Batch, bool]]:
+    """This rank's share of the first `batches` batches of a dataset of one micro-batch a step.
+
+    All ranks have as many, since those of a sharded model run it together; one too many is a rank's last and does not
+    count.
+    """
     assert dataset.micro_batches == 1
-    return (dataset[item] for item in range(ranks.rank, batches, ranks.count))
+    for first in range(0, batches, ranks.count):
+        item = first + ranks.rank
+        yield dataset[min(item, batches - 1)], item < batches

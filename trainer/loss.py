@@ -24,7 +24,11 @@ def loss_sum(model: nn.Module, batch: Batch) -> Tensor:
     return F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="sum")
 
 
+def in_bf16(device: torch.device, precision: str) -> bool:
+    """Whether `precision` says so, or is `auto` and the device is a GPU."""
+    return precision == "bf16" or (precision == "auto" and device.type == "cuda")
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
-    """bf16 activations if `precision` says so, or if it is `auto` and the device is a GPU."""
-    enabled = precision == "bf16" or (precision == "auto" and device.type == "cuda")
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+    """bf16 activations where `in_bf16` says so."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=in_bf16(device, precision))

@@ -45,6 +45,14 @@ def parallelize(model: Flamingo, recipe: ParallelRecipe, ranks: Ranks, *, bf16: 
     return model
 
 
+def set_types(model: Flamingo, *, bf16: bool) -> Flamingo:
+    """Trained parameters to float32; frozen ones to what they are computed with, in place (appendix B.1.2)."""
+    frozen = torch.bfloat16 if bf16 else torch.float32
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(torch.float32 if parameter.requires_grad else frozen)
+    return model
+
+
 def inner(model: nn.Module) -> Flamingo:
     """The Flamingo itself."""
     found: Any = model.module if isinstance(model, DistributedDataParallel) else model

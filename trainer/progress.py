@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from trainer.data.lanes import SKIP_REASONS
 from trainer.mixture import INTERLEAVED
@@ -61,6 +62,7 @@ class Progress:
             **_losses(reports),
             "learning_rate": rate,
             "gradient_norm": reports[-1].gradient_norm,
+            **{f"gradient_norm/{part}": norm for part, norm in reports[-1].gradient_norms.items()},
             "tokens_per_second": sum(report.tokens for report in reports) / seconds,
             "samples_per_second": sum(report.samples for report in reports) / seconds,
             "images_per_second": sum(report.images for report in reports) / seconds,
@@ -86,10 +88,15 @@ def _losses(reports: Sequence[UpdateReport]) -> dict[str, float]:
     }
 
 
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor that may be sharded; every rank must ask."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
 def gate_values(model: nn.Module) -> dict[str, float]:
     """tanh of every gate, by `gate/BLOCK.NAME`: 0 at the start, when the model is its language model alone."""
     gates = [(name, parameter) for name, parameter in model.named_parameters() if name.endswith("_gate")]
     values = {}
     for number, (name, parameter) in enumerate(gates):
-        values[f"gate/{number:03d}.{name.rsplit('.', 1)[-1]}"] = float(parameter.detach().tanh().mean())
+        values[f"gate/{number:03d}.{name.rsplit('.', 1)[-1]}"] = float(whole(parameter.detach()).tanh().mean())
     return values

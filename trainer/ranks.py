@@ -24,6 +24,11 @@ class Ranks:
         """Whether this process is the one that writes what there is one of."""
         return self.rank == 0
 
+    @property
+    def first_here(self) -> bool:
+        """Whether this process is the one that writes what there is one of on each machine."""
+        return self.count == 1 or os.environ.get("LOCAL_RANK", str(self.rank)) == "0"
+
     def sum(self, values: Sequence[float]) -> list[float]:
         """Each value summed over all ranks, in float64: token counts stay exact."""
         if self.count == 1:

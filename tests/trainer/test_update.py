@@ -126,7 +126,7 @@ def test_shuffled_images_are_those_of_other_samples():
 
 def test_a_model_that_looks_loses_by_shuffled_images_and_one_that_does_not_loses_nothing():
     model = Looker()
-    held_out = [batch([[9, 1], [9, 2]], [-5, 5])]
+    held_out = [(batch([[9, 1], [9, 2]], [-5, 5]), True)]
     with torch.no_grad():
         model.see.bias.zero_()
         model.see.weight.zero_()

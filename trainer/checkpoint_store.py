@@ -1,0 +1,164 @@
+"""Where checkpoints lie: a folder of this machine's file systems, or of an object store.
+
+    FOLDER/step-00000100/    model and optimizer, sharded (torch.distributed.checkpoint); rng-00000.pt per rank;
+                             training.json: the step, and what it belongs to
+
+A checkpoint is there once its training.json is. On a file system the folder is written under a hidden name, synced and
+renamed; an object store has no rename of folders, so there training.json is written last, and removed first.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any, Protocol
+
+import fsspec
+from torch.distributed.checkpoint._fsspec_filesystem import FsspecReader, FsspecWriter
+from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.storage import StorageReader, StorageWriter
+
+RECORD = "training.json"
+_NAME = re.compile(r"step-(\d{8})")
+
+
+class CheckpointStore(Protocol):
+    """A folder of checkpoints by their steps."""
+
+    def steps(self) -> list[int]:
+        """Of the complete ones, ascending."""
+
+    def clear(self, step: int) -> None:
+        """Makes room for a checkpoint of `step`: what a killed writer left goes."""
+
+    def writer(self, step: int) -> StorageWriter: ...
+
+    def reader(self, step: int) -> StorageReader: ...
+
+    def write(self, step: int, name: str, content: bytes) -> None:
+        """A file of a checkpoint that is not published."""
+
+    def read(self, step: int, name: str) -> bytes | None:
+        """A file of a complete checkpoint; None if it has none of that name."""
+
+    def publish(self, step: int, record: bytes) -> None:
+        """In one step: before it nobody finds the checkpoint, after it it is whole."""
+
+    def remove(self, step: int) -> None:
+        """In one step, too."""
+
+    def path(self, step: int) -> str: ...
+
+
+def open_store(folder: str) -> CheckpointStore:
+    """The store in `folder`, a local path or an fsspec URL."""
+    return RemoteStore(folder) if is_remote(folder) else LocalStore(Path(folder.removeprefix("file://")))
+
+
+def is_remote(path: str) -> bool:
+    """Whether `path` is a URL of something that is not this machine's file systems."""
+    return "://" in path and not path.startswith("file://")
+
+
+class LocalStore:
+    """On a file system where a rename is atomic."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def steps(self) -> list[int]:
+        return sorted(int(match[1]) for path in self.folder.glob("step-*") if (match := _NAME.fullmatch(path.name)))
+
+    def clear(self, step: int) -> None:
+        for left_over in (*self.folder.glob(".partial-*"), Path(self.path(step))):
+            shutil.rmtree(left_over, ignore_errors=True)
+        self._partial(step).mkdir(parents=True)
+
+    def writer(self, step: int) -> StorageWriter:
+        return FileSystemWriter(self._partial(step))
+
+    def reader(self, step: int) -> StorageReader:
+        return FileSystemReader(self.path(step))
+
+    def write(self, step: int, name: str, content: bytes) -> None:
+        with (self._partial(step) / name).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read(self, step: int, name: str) -> bytes | None:
+        path = Path(self.path(step)) / name
+        return path.read_bytes() if path.exists() else None
+
+    def publish(self, step: int, record: bytes) -> None:
+        self.write(step, RECORD, record)
+        self._partial(step).rename(self.path(step))
+        _sync(self.folder)
+
+    def remove(self, step: int) -> None:
+        # Hidden first: a reader must not find a checkpoint that is half removed.
+        path = Path(self.path(step))
+        shutil.rmtree(path.rename(path.with_name(f".partial-old-{path.name}")))
+
+    def path(self, step: int) -> str:
+        return str(self.folder / f"step-{step:08d}")
+
+    def _partial(self, step: int) -> Path:
+        return self.folder / f".partial-step-{step:08d}"
+
+
+class RemoteStore:
+    """On anything that fsspec opens and where one file appears at once: `s3://`, `gs://`, `hf://`, `memory://`."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder.rstrip("/")
+        self._files: Any = fsspec.core.url_to_fs(self.folder)[0]
+
+    def steps(self) -> list[int]:
+        self._files.invalidate_cache()
+        records = self._files.glob(f"{self.folder}/step-*/{RECORD}")
+        return sorted(int(match[1]) for record in records if (match := _NAME.fullmatch(record.split("/")[-2])))
+
+    def clear(self, step: int) -> None:
+        """The record first, so that what is written over is no checkpoint while it is."""
+        complete = set(self.steps())
+        if step in complete:
+            self._files.rm(f"{self.path(step)}/{RECORD}")
+        for folder in self._files.glob(f"{self.folder}/step-*"):
+            match = _NAME.fullmatch(folder.rstrip("/").split("/")[-1])
+            if match and int(match[1]) not in complete - {step}:
+                self._files.rm(folder, recursive=True)
+
+    def writer(self, step: int) -> StorageWriter:
+        return FsspecWriter(self.path(step), sync_files=False)
+
+    def reader(self, step: int) -> StorageReader:
+        return FsspecReader(self.path(step))
+
+    def write(self, step: int, name: str, content: bytes) -> None:
+        self._files.makedirs(self.path(step), exist_ok=True)
+        self._files.pipe_file(f"{self.path(step)}/{name}", content)
+
+    def read(self, step: int, name: str) -> bytes | None:
+        path = f"{self.path(step)}/{name}"
+        return self._files.cat_file(path) if self._files.exists(path) else None
+
+    def publish(self, step: int, record: bytes) -> None:
+        self.write(step, RECORD, record)
+
+    def remove(self, step: int) -> None:
+        self._files.rm(f"{self.path(step)}/{RECORD}")
+        self._files.rm(self.path(step), recursive=True)
+
+    def path(self, step: int) -> str:
+        return f"{self.folder}/step-{step:08d}"
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
