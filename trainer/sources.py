@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from trainer.data.lanes import LaneDataset, SampleForm, SampleReader, rank_lanes
+from trainer.data.lanes import LaneDataset, SampleForm, rank_lanes
 from trainer.data.order import SampleOrder
 from trainer.data.pairs import PairReader
-from trainer.data.sequences import SequenceReader
+from trainer.data.sequences import DatasetReader, SampleReader, SequenceReader
 from trainer.mixture import INTERLEAVED, Mixture, Source
 from trainer.ranks import Ranks
 from trainer.recipe import PairsRecipe, Recipe

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pipeline.attempt import Attempt
 from pipeline.dataset.sequence_shard import SequenceShardWriter, write_index
-from pipeline.dataset.sequences import sequences_of
+from schemas.cutting import sequences_of
 from pipeline.dataset.split import SPLITS
 from pipeline.images.store import StoreReader
 from pipeline.ledger import LedgerEntry

@@ -120,6 +120,11 @@ def make_dataset() -> Callable[[Path, dict[str, list[list[Sequence[Node]]]]], Pa
 
 
 @pytest.fixture(scope="session")
+def write_sequence_shard() -> Callable[[Path, str, Sequence[SequenceSample]], SequenceShard]:
+    return write_shard
+
+
+@pytest.fixture(scope="session")
 def make_png() -> Callable[..., bytes]:
     return png
 

@@ -13,21 +13,27 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from schemas.sequence import Sequence
 from trainer.data.collate import Batch, Sample, collate
-from trainer.data.images import PixelFormat, UndecodableImageError, augment_image, decode_image, to_pixels
-from trainer.data.order import SampleAddress, SampleOrder
-from trainer.data.sequences import UnreadableSampleError
+from trainer.data.images import Picture, PixelFormat, UndecodableImageError, decode_image, draw_augmentation
+from trainer.data.order import SampleOrder
+from trainer.data.sequences import SampleReader, UnreadableSampleError
+from trainer.data.video import UndecodableVideoError, VideoForm, decode_video
 from trainer.data.windows import SpecialTokens, draw_window, tokenize_nodes
 
 UNDECODABLE_IMAGE = "undecodable_image"
 UNREADABLE_SAMPLE = "unreadable_sample"
-SKIP_REASONS = (UNDECODABLE_IMAGE, UNREADABLE_SAMPLE)
+UNDECODABLE_VIDEO = "undecodable_video"
+REASONS: dict[type[Exception], str] = {
+    UndecodableImageError: UNDECODABLE_IMAGE,
+    UnreadableSampleError: UNREADABLE_SAMPLE,
+    UndecodableVideoError: UNDECODABLE_VIDEO,
+}
+SKIP_REASONS = tuple(REASONS.values())
 """Why a sample could not be used."""
 
 STAND_INS = 100
@@ -51,9 +57,11 @@ class SampleForm:
     """How often a space is put before the first text: 0.5 for pairs in the paper, so that both forms are known."""
     flip: bool = False
     colour: bool = False
+    video: VideoForm | None = None
+    """None: images are images."""
 
     def sample(self, sequence: Sequence, draw: random.Random) -> Sample:
-        """A window of the sequence with its images; raises UndecodableImageError if one of those is broken."""
+        """A window of the sequence with its images; raises Undecodable...Error if one of those is broken."""
         texts = self._spaced(sequence.texts, draw) if self.leading_space else sequence.texts
         ids = tokenize_nodes(texts, self.tokenize, self.special, ends=sequence.last)
         window = draw_window(
@@ -65,29 +73,21 @@ class SampleForm:
             p_next=self.p_next,
             start_at_image=self.start_at_image,
         )
-        pictures = [decode_image(sequence.image_bytes[number], self.pixels.size) for number in window.images]
-        changed = [augment_image(picture, draw, flip=self.flip, colour=self.colour) for picture in pictures]
-        return Sample(key=sequence.key, window=window, pixels=[to_pixels(picture, self.pixels) for picture in changed])
+        pictures = [self._frames(sequence.image_bytes[number], draw) for number in window.images]
+        return Sample(key=sequence.key, window=window, pictures=pictures)
+
+    def _frames(self, content: bytes, draw: random.Random) -> list[Picture]:
+        """The frames of an image (one) or a video, changed alike."""
+        size = self.pixels.size
+        frames = [decode_image(content, size)] if self.video is None else decode_video(content, size, self.video, draw)
+        augment = draw_augmentation(draw, flip=self.flip, colour=self.colour)
+        return [augment(frame) for frame in frames]
 
     def _spaced(self, texts: list[str | None], draw: random.Random) -> list[str | None]:
         first = next((place for place, text in enumerate(texts) if text is not None), None)
         if first is None or draw.random() >= self.leading_space:
             return texts
         return [f" {text}" if place == first else text for place, text in enumerate(texts)]
-
-
-class SampleReader(Protocol):
-    """Where samples come from."""
-
-    folder: str
-
-    @property
-    def shard_sizes(self) -> tuple[int, ...]: ...
-
-    @property
-    def fingerprint(self) -> str: ...
-
-    def read(self, address: SampleAddress) -> Sequence: ...
 
 
 class LaneDataset(Dataset[Batch]):
@@ -120,9 +120,10 @@ class LaneDataset(Dataset[Batch]):
         step, group = divmod(item, self.micro_batches)
         skipped: Counter[str] = Counter()
         positions = [step * self.batch_size + lane for lane in self.lane_groups[group]]
+        self.reader.expect(self.order.upcoming(positions[0]))
         samples = [self._usable_sample(position, skipped) for position in positions]
         form = self.form
-        batch = collate(samples, tokens=form.tokens, image_size=form.pixels.size, padding=form.padding)
+        batch = collate(samples, tokens=form.tokens, pixels=form.pixels, padding=form.padding)
         return replace(batch, skipped=skipped)
 
     def _usable_sample(self, position: int, skipped: Counter[str]) -> Sample:
@@ -133,11 +134,8 @@ class LaneDataset(Dataset[Batch]):
             draw = random.Random(f"{self.order.seed}/{position}/{attempt}")
             try:
                 return self.form.sample(self.reader.read(address), draw)
-            except UndecodableImageError as error:
-                skipped[UNDECODABLE_IMAGE] += 1
-                problem = error
-            except UnreadableSampleError as error:
-                skipped[UNREADABLE_SAMPLE] += 1
+            except tuple(REASONS) as error:
+                skipped[REASONS[type(error)]] += 1
                 problem = error
         raise ValueError(
             f"{STAND_INS} samples of {self.reader.folder} in a row cannot be used (the last: {problem}); "
@@ -177,4 +175,15 @@ def load_steps(dataset: LaneDataset, *, first_step: int, last_step: int, workers
     )
     batches = iter(loader)
     for _ in range(first_step, last_step):
-        yield [next(batches) for _ in range(count)]
+        yield [_next(batches) for _ in range(count)]
+
+
+def _next(batches: Iterator[Batch]) -> Batch:
+    """The next batch; what a loader worker raised is said without the worker's traceback."""
+    try:
+        return next(batches)
+    except ValueError as error:
+        message = str(error)
+        if "Original Traceback" not in message:
+            raise
+        raise ValueError(message.strip().splitlines()[-1].partition(": ")[2]) from error

@@ -53,6 +53,17 @@ class SampleOrder:
         slot = bisect_right(layout.shard_starts, place) - 1
         return SampleAddress(layout.shards[slot], place - layout.shard_starts[slot])
 
+    def upcoming(self, position: int) -> tuple[int, ...]:
+        """Shards of the block of `position` and of the block after it, in the order in which they come up."""
+        epoch, place = divmod(position, self.epoch_samples)
+        layout = _lay_out(self.shard_sizes, self.seed, epoch, self.shards_per_block)
+        first = (bisect_right(layout.block_starts, place) - 1) * self.shards_per_block
+        found = layout.shards[first : first + 2 * self.shards_per_block]
+        if first + self.shards_per_block >= len(layout.shards):
+            following = _lay_out(self.shard_sizes, self.seed, epoch + 1, self.shards_per_block)
+            found = found + following.shards[: self.shards_per_block]
+        return tuple(dict.fromkeys(found))
+
     def replacement(self, position: int, attempt: int) -> SampleAddress:
         """The sample that stands in at `position` if that sample, and `attempt - 1` stand-ins, cannot be used.
 

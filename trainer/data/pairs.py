@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 
 from schemas.document import OK, ImageReference
 from schemas.sequence import Sequence as SequenceSample
+from trainer.data.cache import ShardFile
+from trainer.data.files import Files
 from trainer.data.order import SampleAddress
 from trainer.data.sequences import UnreadableSampleError
 
@@ -41,12 +43,14 @@ class PairReader:
     Raises ValueError if there is none, or none with a pair.
     """
 
-    def __init__(self, shards: Sequence[str], indexes: Path) -> None:
+    def __init__(self, shards: Sequence[str], indexes: Path, files: Files | None = None) -> None:
         self.folder = ", ".join(shards)
         self.paths = sorted({path for pattern in shards for path in _expanded(pattern)})
         if not self.paths:
             raise ValueError(f"no file matches {self.folder}, so there are no pairs; give the paths of tars")
         self._indexes = indexes
+        self._files = files or Files()
+        self._shard_file = lru_cache(maxsize=None)(_shard_file)
         self._rows = lru_cache(maxsize=_INDEXES_IN_MEMORY)(self._load_index)
 
     def make_indexes(self) -> None:
@@ -98,10 +102,12 @@ class PairReader:
             image_bytes=[image],
         )
 
+    def expect(self, shards: Sequence[int]) -> None:
+        """Said ahead of time: the tars that will be read next, soonest first."""
+        self._files.expect([self._shard_file(self.paths[shard]) for shard in shards])
+
     def _content(self, path: str, place: dict[str, int]) -> bytes:
-        files, root = fsspec.core.url_to_fs(path)
-        content: bytes = files.cat_file(root, start=place["offset"], end=place["offset"] + place["size"])
-        return content
+        return self._files.read(self._shard_file(path), place["offset"], place["size"])
 
     def _load_index(self, shard: int) -> pa.Table:
         return pq.read_table(self._index_path(self.paths[shard]), schema=PAIR_INDEX)
@@ -111,6 +117,11 @@ class PairReader:
         files, root = fsspec.core.url_to_fs(path)
         name = hashlib.sha256(f"{path} {files.size(root)}".encode()).hexdigest()[:16]
         return self._indexes / f"{PurePosixPath(root).stem}-{name}.parquet"
+
+
+def _shard_file(path: str) -> ShardFile:
+    files, root = fsspec.core.url_to_fs(path)
+    return ShardFile(path, int(files.size(root)))
 
 
 def _expanded(pattern: str) -> list[str]:

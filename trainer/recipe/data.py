@@ -9,11 +9,26 @@ from pydantic import Field
 from trainer.recipe.section import Section
 
 
+class CacheRecipe(Section):
+    """Shards on local disk, fetched whole before they are needed; shared by all processes of a machine."""
+
+    folder: str
+    """On a disk of the machine."""
+    gib: float = Field(gt=0)
+    """The most that the folder takes, GiB: two blocks of shards, or what is next in order cannot be fetched ahead."""
+
+
 class DataRecipe(Section):
     """What is read, and how a sequence becomes a window (appendix A.3.1)."""
 
     dataset: str
     """Folder with a `dataset.json`; an fsspec path."""
+    read: Literal["sequences", "documents"] = "sequences"
+    """The tars of sequences; or the Parquet documents, cut into the same sequences. A shard is a row group then."""
+    images_per_sequence: int = Field(default=5, ge=1, le=5)
+    """With `read: documents`: where they are cut; as the recipe of the dataset has it."""
+    cache: CacheRecipe | None = None
+    """Where shards are fetched to, of `pairs` and `videos` too; null: they are read where they lie."""
     tokens: int = Field(default=256, ge=8)
     """L: the length of a window."""
     images: int = Field(default=5, ge=1)

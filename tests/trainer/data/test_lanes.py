@@ -22,6 +22,9 @@ FORM = SampleForm(
 )
 
 
+CPU = torch.device("cpu")
+
+
 def lanes(folder, *, batch_size=8, rank=0, ranks=1, micro_batch_size=3) -> LaneDataset:
     reader = SequenceReader(str(folder), "train")
     return LaneDataset(
@@ -70,7 +73,7 @@ def test_ranks_that_do_not_divide_the_batch_are_an_error_that_says_what_to_do():
 
 
 def test_a_batch_has_the_shapes_of_the_models_call(shapes_dataset):
-    batch = lanes(shapes_dataset, micro_batch_size=8)[0]
+    batch = lanes(shapes_dataset, micro_batch_size=8)[0].to(CPU)
     images = int(batch.image_counts.sum())
     assert batch.input_ids.shape == batch.labels.shape == batch.phi.shape == batch.attention_mask.shape == (8, 40)
     assert batch.pixel_values.shape == (images, 1, 3, 16, 16)
@@ -92,7 +95,7 @@ def test_image_i_of_the_batch_is_the_picture_of_the_ith_tag(tmp_path, make_datas
     tags = [(row, place) for row in range(5) for place in (batch.input_ids[row] == 1).nonzero().flatten().tolist()]
     letters_after = [chr(batch.input_ids[row, place + 1]) for row, place in tags]
     channel = {0: "r", 1: "g", 2: "b"}
-    seen = [channel[int(picture[0, :, 6, 6].argmax())] for picture in batch.pixel_values]
+    seen = [channel[int(picture[0, :, 6, 6].argmax())] for picture in batch.to(CPU).pixel_values]
     assert seen == letters_after
     assert len(set(letters_after)) == 3
 
@@ -122,6 +125,6 @@ def test_a_dataset_of_broken_samples_is_an_error_not_an_endless_search(tmp_path,
 
 
 def test_a_batch_without_an_image_has_pixels_of_shape_nothing(tmp_path, make_dataset):
-    batch = lanes(make_dataset(tmp_path, {"train": [[["no image here"]]]}), batch_size=1)[0]
+    batch = lanes(make_dataset(tmp_path, {"train": [[["no image here"]]]}), batch_size=1)[0].to(CPU)
     assert batch.pixel_values.shape == (0, 1, 3, 16, 16)
     assert batch.loss_tokens == len("no image here") + 2 - 1

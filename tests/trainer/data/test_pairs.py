@@ -113,7 +113,7 @@ def test_a_window_of_a_pair_shows_its_image_to_its_text(pairs):
     ids = sample.window.input_ids
     assert ids[:2] == [2, 1] and ids[-2:] == [2, 3]
     assert ids[2:-2] == letters("a red square")
-    assert set(sample.window.phi[1:]) == {1} and len(sample.pixels) == 1
+    assert set(sample.window.phi[1:]) == {1} and len(sample.pictures) == 1
 
 
 def test_half_of_the_texts_get_a_leading_space(pairs):

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from pipeline.dataset.sequences import sequences_of
+from schemas.cutting import sequences_of
 from schemas.document import ImageReference, InterleavedDocument
 from schemas.sequence import Sequence
 

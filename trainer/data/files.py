@@ -1,0 +1,102 @@
+"""Parts of a dataset's files: where they lie, or by way of the cache, which fetches ahead what is next in order."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import fsspec
+
+from trainer.data.cache import AlteredShardError, ShardCache, ShardFile
+
+OPEN_SHARDS = 16
+"""Cached shards that a process keeps, and so protects, at a time: a block's."""
+
+
+class Files:
+    """Reads files where they lie."""
+
+    def read(self, file: ShardFile, start: int, size: int) -> bytes:
+        """`size` bytes from `start` on."""
+        files, path = fsspec.core.url_to_fs(file.path)
+        content: bytes = files.cat_file(path, start=start, end=start + size)
+        return content
+
+    def open(self, file: ShardFile) -> BinaryIO:
+        """The file, to be read at any place."""
+        files, path = fsspec.core.url_to_fs(file.path)
+        opened: BinaryIO = files.open(path, "rb")
+        return opened
+
+    def expect(self, files: Sequence[ShardFile]) -> None:
+        """Said ahead of time: what will be read soon, soonest first."""
+
+
+@dataclass
+class CachedFiles(Files):
+    """Reads by way of a cache. What it has no room for is read where it lies."""
+
+    cache: ShardCache
+    open_shards: int = OPEN_SHARDS
+    _process: int = 0
+    _handles: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    _expected: list[ShardFile] = field(default_factory=list)
+    _thread: threading.Thread | None = None
+
+    def read(self, file: ShardFile, start: int, size: int) -> bytes:
+        handle = self._handle(file)
+        return super().read(file, start, size) if handle is None else os.pread(handle, size, start)
+
+    def open(self, file: ShardFile) -> BinaryIO:
+        handle = self._handle(file)
+        if handle is None:
+            return super().open(file)
+        return (self.cache.folder / file.name).open("rb")
+
+    def expect(self, files: Sequence[ShardFile]) -> None:
+        self._own()
+        if files != self._expected:
+            self._expected = list(files)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._fetch_expected, daemon=True)
+                self._thread.start()
+
+    def _handle(self, file: ShardFile) -> int | None:
+        """The descriptor of the cached shard; the one not used for longest is let go."""
+        self._own()
+        handle = self._handles.pop(file.name, None)
+        if handle is None:
+            handle = self.cache.fetch(file)
+        if handle is not None:
+            self._handles[file.name] = handle
+            while len(self._handles) > self.open_shards:
+                os.close(self._handles.popitem(last=False)[1])
+        return handle
+
+    def _fetch_expected(self) -> None:
+        """Those that fit into the cache together, so that none pushes out another."""
+        expected, total, place = self._expected, 0, 0
+        while place < len(expected):
+            file, place = expected[place], place + 1
+            total += file.bytes
+            if total > self.cache.max_bytes:
+                return
+            try:
+                handle = self.cache.fetch(file, wait=False)
+            except (OSError, AlteredShardError):
+                return  # who reads it will meet the same, and can say so
+            if handle is not None:
+                os.close(handle)
+            if expected is not self._expected:
+                expected, total, place = self._expected, 0, 0
+
+    def _own(self) -> None:
+        """A forked loader worker has locks and a thread of its own."""
+        if self._process != os.getpid():
+            for handle in self._handles.values():
+                os.close(handle)
+            self._process, self._handles, self._thread, self._expected = os.getpid(), OrderedDict(), None, []
