@@ -1,0 +1,1 @@
+"""Documents in the forms of other projects, in and out: OBELICS, MMC4, image-text pairs, NeMo Curator, datasets."""

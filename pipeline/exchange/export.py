@@ -1,0 +1,128 @@
+"""`m3w export`: a dataset in the form of another project, one file for each of its Parquet shards.
+
+The folder is a run of one stage, so that it resumes, sets a damaged shard aside and works on a cluster like a build:
+`data/` holds the files, `README.md` says how they are read, and `ledger/` what is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.attempt import Attempt, OutputFile
+from pipeline.dataset.publish import sum_counters
+from pipeline.errors import InputError
+from pipeline.exchange import hf, mmc4, nemo, obelics
+from pipeline.exchange.card import export_card
+from pipeline.executor import Executor, Part, Stage
+from pipeline.inspect.folder import open_dataset
+from pipeline.parquet import RowWriter
+from pipeline.progress import Progress
+from pipeline.recipe import Recipe
+from pipeline.run import Run
+from pipeline.tar import TarWriter
+from schemas.document import ROW_GROUP_BYTES
+
+STAGE = "export"
+VERSION = 1
+"""Raised when the files would be others."""
+ROWS_AT_ONCE = 16
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a format lies on disk."""
+
+    suffix: str
+    rows: Callable[[Row], list[Row]]
+    """What a row of the dataset becomes."""
+    schema: pa.Schema | None = None
+    """Of the Parquet file; None for a tar of JSON files."""
+
+
+FORMS = {
+    "obelics": Form(".parquet", obelics.write, obelics.SCHEMA),
+    "mmc4": Form(".tar", mmc4.write),
+    "nemo": Form(".parquet", nemo.write, nemo.SCHEMA),
+    "hf": Form(".parquet", hf.write, hf.SCHEMA),
+}
+
+
+def export(
+    form: str, dataset: str, out: str, *, address: str | None = None, progress: Progress | None = None
+) -> dict[str, int]:
+    """Write the dataset (or that of the run) at `dataset` to the folder `out`; what was counted.
+
+    Raises `InputError` for an unknown form, no dataset, or a folder that holds something else; `StageFailed` where a
+    shard could not be exported.
+    """
+    if form not in FORMS:
+        raise InputError(f"{form} is not a format to export to, so nothing was written; give one of {', '.join(FORMS)}")
+    folder = open_dataset(dataset)
+    run = Run.create(out)
+    recipe = Recipe.model_validate({"crawl": {"paths": [folder.path]}})
+    stage = Stage(name=STAGE, fingerprint=hashlib.sha256(f"{VERSION} {form}".encode()).hexdigest(), process=process)
+    parts = [
+        Part(
+            name=PurePosixPath(shard.path).stem,
+            inputs=[f"{shard.path} of sha256 {shard.sha256}"],
+            work={"form": form, "dataset": folder.path, "path": shard.path},
+        )
+        for split in folder.manifest.splits.values()
+        for shard in split.documents
+    ]
+    entries = Executor(run, recipe, progress or Progress(), address).work_off(stage, parts)
+    counters = sum_counters(entries)
+    run.write_if_changed("README.md", export_card(form, counters, sorted(folder.manifest.splits)))
+    run.remove("tmp")
+    return counters
+
+
+def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
+    """Write `data/NAME` with what the shard's documents become; one without an image left has no row."""
+    form = FORMS[part.work["form"]]
+    with attempt.create(f"data/{part.name}{form.suffix}") as file, _Writer(file, form) as write:
+        for row in _rows(part.work["dataset"], part.work["path"]):
+            if not any(content is not None for content in row["image_bytes"]):
+                attempt.counters["documents_dropped.no_image"] += 1
+                continue
+            attempt.counters["documents"] += 1
+            attempt.counters["images"] += sum(content is not None for content in row["image_bytes"])
+            for made in form.rows(row):
+                write(row["document_id"], made)
+
+
+def _rows(dataset: str, path: str) -> Iterator[Row]:
+    for batch in open_dataset(dataset).open_parquet(path).iter_batches(batch_size=ROWS_AT_ONCE):
+        yield from batch.to_pylist()
+
+
+class _Writer:
+    """A file of a form: a function that takes a document's id and one of its rows."""
+
+    def __init__(self, file: OutputFile, form: Form):
+        self._file = file
+        self._writer: RowWriter | TarWriter = (
+            TarWriter(file) if form.schema is None else RowWriter(file, form.schema, max_bytes=ROW_GROUP_BYTES)
+        )
+
+    def __enter__(self) -> Callable[[str, Row], None]:
+        self._writer.__enter__()
+        return self._write
+
+    def __exit__(self, *failure: Any) -> None:
+        self._writer.__exit__(*failure)
+
+    def _write(self, document_id: str, row: Row) -> None:
+        if isinstance(self._writer, RowWriter):
+            self._writer.write(row)
+        else:
+            self._writer.add(f"{document_id}.json", json.dumps(row, ensure_ascii=False).encode("utf-8", "replace"))
+            self._file.rows += 1

@@ -1,0 +1,68 @@
+"""Rows of a Parquet file on any fsspec path, and rows to samples: a bad one costs itself."""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.crawl.warc_record import Fault
+from pipeline.errors import InputError
+from pipeline.exchange.sample import BadSample, Sample
+
+BROKEN_OFF = (tarfile.TarError, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError, pa.ArrowException)
+ROWS_AT_ONCE = 64
+"""A row may hold several images of some MiB each."""
+
+
+def parquet_rows(path: str, needed: Sequence[str], also: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """The rows of a file: the columns `needed` and, of `also`, those that are there.
+
+    Raises `InputError` for a file that is no Parquet or lacks a needed column.
+    """
+    with fsspec.open(path, "rb") as file:
+        try:
+            parquet = pq.ParquetFile(file)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{path} is not a Parquet file ({error}), so it has no rows; give another file") from error
+        there = parquet.schema_arrow.names
+        missing = sorted(set(needed) - set(there))
+        if missing:
+            raise InputError(
+                f"{path} has no column {', '.join(missing)}, so it is not of this format; it has {', '.join(there)}"
+            )
+        columns = [*needed, *(name for name in also if name in there)]
+        for batch in parquet.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns):
+            yield from batch.to_pylist()
+
+
+def read_samples(
+    path: str, rows: Iterable[dict[str, Any]], sample: Callable[[dict[str, Any]], Sample]
+) -> Iterator[Sample | Fault]:
+    """Each row as a sample, or as a fault that names its number in the file, from 0.
+
+    A file that breaks off, or in which nothing further can be read, ends with a fault.
+    """
+    rows, number = iter(rows), -1
+    while True:
+        number += 1
+        try:
+            yield sample(next(rows))
+        except StopIteration:
+            return
+        except InputError:
+            raise
+        except BROKEN_OFF as error:
+            yield Fault(path=path, offset=number, reason="broken_off", detail=f"{type(error).__name__}: {error}"[:500])
+            return
+        except BadSample as error:
+            yield Fault(path=path, offset=number, reason=str(error))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            yield Fault(path=path, offset=number, reason="malformed", detail=f"{type(error).__name__}: {error}"[:500])
