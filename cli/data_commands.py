@@ -21,14 +21,16 @@ def build(
     ] = None,
     address: Annotated[str | None, typer.Option(help="A Ray cluster's address; without it Ray starts here.")] = None,
 ) -> None:
-    """Turn a crawl into a dataset. Called again it goes on where it stopped.
+    """Turn a crawl into a dataset, and write a report on it. Called again it goes on where it stopped.
 
     Example: m3w build recipes/m3w.yaml --run runs/first --set 'crawl.paths=["crawl/*.warc.gz"]'
     """
     from pipeline.build import build as build_dataset
+    from pipeline.inspect import statistics, write_report
     from pipeline.recipe import load_recipe
 
     manifest = build_dataset(load_recipe(recipe, overrides), run, address=address)
+    write_report(statistics(run), f"{run.rstrip('/')}/report.html")
     counts = manifest.counts["assemble"]
     typer.echo(
         f"{run}/dataset: {counts.get('documents', 0)} documents, {counts.get('images', 0)} images, "

@@ -29,15 +29,20 @@ class Example:
 
 
 def example_documents(folder: DatasetFolder, count: int) -> list[Example]:
-    """`count` documents at even distances in the first shard that has any; the same ones each time."""
-    for split in folder.manifest.splits.values():
-        for shard in split.documents:
-            if shard.documents:
-                count = min(count, shard.documents)
-                wanted = {place * shard.documents // count for place in range(count)}
-                with folder.open_parquet(shard.path) as file:
-                    return list(_examples(file, wanted))
-    return []
+    """`count` documents at even distances over all shards; the same ones each time."""
+    shards = [shard for split in folder.manifest.splits.values() for shard in split.documents]
+    documents = sum(shard.documents for shard in shards)
+    count = min(count, documents)
+    wanted = {place * documents // count for place in range(count)}
+    found: list[Example] = []
+    first = 0
+    for shard in shards:
+        here = {row - first for row in wanted if first <= row < first + shard.documents}
+        first += shard.documents
+        if here:
+            with folder.open_parquet(shard.path) as file:
+                found += _examples(file, here)
+    return found
 
 
 def _examples(file: pq.ParquetFile, wanted: set[int]) -> Iterator[Example]:

@@ -11,6 +11,7 @@ from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 
 from pipeline.errors import InputError
+from pipeline.run import Run
 from schemas.manifest import Manifest
 
 MANIFEST = "dataset.json"
@@ -55,12 +56,22 @@ class DatasetFolder:
 
     def recipe(self) -> str | None:
         """The frozen recipe of the run that the dataset lies in, as YAML; None if it lies in none."""
-        path = posixpath.join(posixpath.dirname(self._root.rstrip("/")), RECIPE)
         try:
-            content: bytes = self._fs.cat_file(path)
+            content: bytes = self._fs.cat_file(self._in_run(RECIPE))
         except OSError:
             return None
         return content.decode("utf-8", "replace")
+
+    @property
+    def run(self) -> Run | None:
+        """The run that the dataset lies in; None if it lies in none, such as a copy of a dataset alone."""
+        try:
+            return Run.open(posixpath.dirname(self.path.rstrip("/")) or ".")
+        except InputError:
+            return None
+
+    def _in_run(self, name: str) -> str:
+        return posixpath.join(posixpath.dirname(self._root.rstrip("/")), name)
 
 
 def open_dataset(path: str) -> DatasetFolder:

@@ -1,4 +1,4 @@
-"""One example document as HTML: its nodes in page order."""
+"""One example document as HTML: its nodes in page order, in a box that scrolls."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pipeline.inspect.examples import Example, picture_url
 from pipeline.inspect.wording import counted, number, plain
 from schemas.document import OK, ImageReference
 
-NODES = 12
-CHARACTERS = 700
+NODES = 60
+CHARACTERS = 2000
 """Of one text node; what is cut is said."""
 
 
@@ -27,7 +27,7 @@ def example_article(example: Example) -> str:
     facts += [document.language] if document.language else []
     return (
         f'<article><h3 dir="auto">{escape(plain(document.title or document.url))}</h3>'
-        f"<small>{escape(plain(document.url))}<br>{escape(', '.join(facts))}</small>"
+        f"<small>{escape(plain(document.url))}</small><small>{escape(', '.join(facts))}</small>"
         f'<div class="nodes">{shown}</div></article>'
     )
 

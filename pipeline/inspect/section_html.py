@@ -6,7 +6,7 @@ from html import escape
 
 from pipeline.inspect.charts import curve_chart
 from pipeline.inspect.examples import picture_url
-from pipeline.inspect.sections import Curve, Item, Paragraph, Pictures, Section, Table
+from pipeline.inspect.sections import Cell, Curve, Drawn, Item, Paragraph, Pictures, Section, Table
 from pipeline.inspect.wording import number
 
 
@@ -30,18 +30,21 @@ def table_html(table: Table) -> str:
     kinds_of = [' class="number"' if is_number else "" for is_number in numeric]
     head = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in zip(table.header, kinds_of, strict=True))
     rows = "".join(
-        f"<tr>{''.join(f'<td{kind}>{_cell(cell)}</td>' for cell, kind in zip(row, kinds_of, strict=True))}</tr>"
-        for row in table.rows
+        f"<tr>{''.join(_cell(cell, kind) for cell, kind in zip(row, kinds_of, strict=True))}</tr>" for row in table.rows
     )
     title = f"<h3>{escape(table.title)}</h3>" if table.title else ""
     body = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
     return f'{title}<div class="scroll"><table class="plain">{body}</table></div>'
 
 
-def _cell(cell: str | int | float) -> str:
+def _cell(cell: Cell, kind: str) -> str:
+    """A number also carries its value, which the report's script sorts by."""
+    if isinstance(cell, Drawn):
+        return f"<td>{cell.svg}</td>"
     if isinstance(cell, str):
-        return escape(cell)
-    return number(cell) if isinstance(cell, int) else f"{cell:,.4g}"
+        return f"<td{kind}>{escape(cell)}</td>"
+    said = number(cell) if isinstance(cell, int) or abs(cell) >= 1000 else f"{cell:,.4g}"
+    return f'<td{kind} data-value="{cell!r}">{said}</td>'
 
 
 def _pictures(item: Pictures) -> str:

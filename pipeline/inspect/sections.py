@@ -11,12 +11,22 @@ class Paragraph:
     text: str
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A small picture in a cell: SVG of our own making, the one thing that is not escaped."""
+
+    svg: str
+
+
+Cell = str | int | float | Drawn
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """Rows of words and numbers; numbers are set to the right, with separators for thousands."""
 
     header: Sequence[str]
-    rows: Sequence[Sequence[str | int | float]]
+    rows: Sequence[Sequence[Cell]]
     title: str = ""
 
 

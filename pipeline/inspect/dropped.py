@@ -1,0 +1,106 @@
+"""Examples of what a run dropped, by reason: from the samples in `drops/`, from the lists of copies, from the statuses
+of images in the dataset.
+
+What a stage drops without keeping a sample (pages without text, answers that are no pages) has no examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from pipeline.drops import Drop
+from pipeline.inspect.folder import DatasetFolder
+from pipeline.run import Run
+from schemas.document import OK, VIDEO
+
+PER_REASON = 3
+PARTS = 64
+"""Of a stage whose samples are looked through, and of shards whose images are."""
+COPIES = "duplicates/parts"
+CHARACTERS = 20_000
+REFERENCE_COLUMNS = ("document_id", "url", "language", "images")
+COPY_COLUMNS = ["document_id", "url", "language", "texts"]
+
+Examples = dict[tuple[str, str], list[Drop]]
+"""By kind (`document`, `text`, `image_reference`, `image`) and reason."""
+
+
+def dropped_examples(folder: DatasetFolder, count: int = PER_REASON) -> Examples:
+    """At most `count` of each kind and reason, the same ones each time; none outside a run but images."""
+    found: Examples = {}
+    run = folder.run
+    for drop in (*(_sampled(run) if run else ()), *(_copies(run, count) if run else ()), *_images(folder, count)):
+        of_reason = found.setdefault((drop.kind, drop.reason), [])
+        if len(of_reason) < count:
+            of_reason.append(drop)
+    return dict(sorted(found.items()))
+
+
+def _sampled(run: Run) -> Iterator[Drop]:
+    """What stages have written with `pipeline.drops.DropSample`."""
+    for folder in run.names("drops"):
+        for name in run.names(folder)[:PARTS]:
+            for row in _rows(run, name):
+                yield Drop(**row)
+
+
+def _copies(run: Run, count: int) -> Iterator[Drop]:
+    for name in run.names(COPIES)[:PARTS]:
+        rows: dict[str, list[int]] = {}
+        for row in _rows(run, name):
+            rows.setdefault(row["reason"], []).append(row["row"])
+        chosen = {place: reason for reason, places in rows.items() for place in sorted(places)[:count]}
+        kept = f"documents/kept/{PurePath(name).stem}.parquet"
+        for place, row in _rows_at(run, kept, set(chosen)):
+            text = "\n\n".join(text for text in row.pop("texts") if text)[:CHARACTERS]
+            yield Drop(kind="document", reason=chosen[place], text=text, **row)
+
+
+def _images(folder: DatasetFolder, count: int) -> Iterator[Drop]:
+    """References in kept documents whose image is not in the dataset."""
+    found: dict[str, int] = {}
+    shards = [shard for split in folder.manifest.splits.values() for shard in split.documents]
+    for shard in shards[:PARTS]:
+        for batch in folder.columns(shard.path, REFERENCE_COLUMNS, rows=1000):
+            for row in batch.to_pylist():
+                for image in row["images"]:
+                    status = (image or {}).get("status")
+                    if status in (None, OK, VIDEO) or found.get(status, 0) >= count:
+                        continue
+                    found[status] = found.get(status, 0) + 1
+                    yield _image_drop(row, image)
+
+
+def _image_drop(row: dict[str, Any], image: dict[str, Any]) -> Drop:
+    said = "; ".join(f"{name}: {image[name]}" for name in ("caption", "alt") if image[name])
+    sides = f"{image['width']} x {image['height']} px" if image["width"] else ""
+    return Drop(
+        kind="image",
+        reason=image["status"],
+        document_id=row["document_id"],
+        url=row["url"],
+        language=row["language"],
+        text="; ".join(filter(None, (sides, said))) or None,
+        image_url=image["url"],
+    )
+
+
+def _rows(run: Run, name: str) -> list[dict[str, Any]]:
+    with run.fs.open(run.full(name), "rb") as file:
+        rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+    return rows
+
+
+def _rows_at(run: Run, name: str, places: set[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    if not places or not run.fs.exists(run.full(name)):
+        return
+    first = 0
+    with run.fs.open(run.full(name), "rb") as file:
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=1000, columns=COPY_COLUMNS):
+            for place in sorted(place for place in places if first <= place < first + batch.num_rows):
+                yield place, batch.slice(place - first, 1).to_pylist()[0]
+            first += batch.num_rows

@@ -1,0 +1,68 @@
+"""What was dropped, in the report: a table of all reasons, and examples of each."""
+
+from __future__ import annotations
+
+from html import escape
+
+from pipeline.drops import Drop
+from pipeline.inspect.dropped import Examples
+from pipeline.inspect.figures import Statistics
+from pipeline.inspect.section_html import table_html
+from pipeline.inspect.sections import Table
+from pipeline.inspect.wording import number, plain, short
+
+CHARACTERS = 400
+KINDS = {
+    "document": "Documents",
+    "text": "Texts taken out of documents",
+    "image_reference": "Image references taken out of documents",
+    "image": "Images that are not in the dataset",
+}
+
+
+def reasons_table(statistics: Statistics) -> str:
+    """Every reason of a drop with its cause, its count and its share of what entered the step."""
+    rows = [
+        (plain(each.reason), (each.cause or "").replace("_", " "), step.kept_as, each.count, round(each.share * 100, 2))
+        for step in statistics.funnel
+        for each in step.exits
+        if each.kind == "dropped"
+    ]
+    header = ("reason", "taken by", "on the way to", "dropped", "% of what entered")
+    return table_html(Table(header=header, rows=rows)) if rows else ""
+
+
+def drops_html(examples: Examples) -> str:
+    """The examples by kind and reason."""
+    parts = []
+    for kind, title in KINDS.items():
+        of_kind = {reason: drops for (each, reason), drops in examples.items() if each == kind}
+        if of_kind:
+            parts.append(f"<h3>{title}</h3>")
+        for reason, drops in of_kind.items():
+            cards = "".join(map(_card, drops))
+            parts.append(f'<h4><code>{escape(plain(reason))}</code></h4><div class="drops">{cards}</div>')
+    return "".join(parts)
+
+
+def threshold(drop: Drop) -> str:
+    """`words = 12, allowed 50 to 100,000`; empty where no rule took it."""
+    if drop.signal is None:
+        return ""
+    value = "no number" if drop.value is None or drop.value != drop.value else short(drop.value)
+    if drop.min is not None and drop.max is not None:
+        return f"{drop.signal} = {value}, allowed {number(drop.min)} to {number(drop.max)}"
+    bound = f"at least {number(drop.min)}" if drop.min is not None else f"at most {number(drop.max or 0)}"
+    return f"{drop.signal} = {value}, allowed {bound}"
+
+
+def _card(drop: Drop) -> str:
+    said = [f"<b>{escape(threshold(drop))}</b>"] if drop.signal else []
+    said.append(f"<small>{escape(plain(drop.url))}</small>")
+    if drop.image_url:
+        said.append(f"<small>image: {escape(plain(drop.image_url[:CHARACTERS]))}</small>")
+    if drop.text:
+        more = f" <small>… {number(len(drop.text) - CHARACTERS)} more characters</small>"
+        text = escape(drop.text[:CHARACTERS]) + (more if len(drop.text) > CHARACTERS else "")
+        said.append(f'<div class="nodes"><p dir="auto">{text}</p></div>')
+    return f"<article>{''.join(said)}</article>"
