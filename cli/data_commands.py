@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from schemas.manifest import Manifest
 
 
 def register(app: typer.Typer) -> None:
@@ -26,10 +29,15 @@ def build(
     Example: m3w build recipes/m3w.yaml --run runs/first --set 'crawl.paths=["crawl/*.warc.gz"]'
     """
     from pipeline.build import build as build_dataset
-    from pipeline.inspect import statistics, write_report
     from pipeline.recipe import load_recipe
 
-    manifest = build_dataset(load_recipe(recipe, overrides), run, address=address)
+    report_built(run, build_dataset(load_recipe(recipe, overrides), run, address=address))
+
+
+def report_built(run: str, manifest: Manifest) -> None:
+    """What is left to do when a run has its dataset: the report, and a line that says what it holds."""
+    from pipeline.inspect import statistics, write_report
+
     write_report(statistics(run), f"{run.rstrip('/')}/report.html")
     counts = manifest.counts["assemble"]
     typer.echo(
