@@ -9,14 +9,15 @@ by the part that owns this host. Bytes are named by their SHA-256 and stored onc
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime, timedelta
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import pyarrow.parquet as pq
 
 from pipeline.attempt import Attempt
 from pipeline.crawl.storage import open_file
+from pipeline.exchange.carried import FOLDER as CARRIED
 from pipeline.images.archive import decode_data_url, read_image
 from pipeline.images.decode import NoImageError
 from pipeline.images.fetcher import fetch_all
@@ -42,7 +43,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
         index = _Index(attempt, store, recipe)
         requests = _carry_over(requests, part, recipe, attempt.run, index)
         requests = [request for request in requests if not index.refused(request)]
-        from_web = _from_archive(requests, recipe, index)
+        from_web = _from_archive(requests, recipe, attempt.run, index)
         if from_web:
             _from_web(from_web, recipe, index)
     with (
@@ -115,10 +116,10 @@ def _carry_over(requests: list[Row], part: Part, recipe: Recipe, run: Run, index
     return left
 
 
-def _from_archive(requests: list[Row], recipe: Recipe, index: _Index) -> list[Row]:
+def _from_archive(requests: list[Row], recipe: Recipe, run: Run, index: _Index) -> list[Row]:
     """Index what the archive holds; give back what is to be asked of the web."""
     left = []
-    for request, content in _contents(requests, recipe):
+    for request, content in _contents(requests, recipe, run):
         try:
             if isinstance(content, NoImageError):
                 raise content
@@ -131,7 +132,7 @@ def _from_archive(requests: list[Row], recipe: Recipe, index: _Index) -> list[Ro
     return left
 
 
-def _contents(requests: list[Row], recipe: Recipe) -> Iterator[tuple[Row, bytes | NoImageError]]:
+def _contents(requests: list[Row], recipe: Recipe, run: Run) -> Iterator[tuple[Row, bytes | NoImageError]]:
     """Each request with its bytes or why there are none, by archive file and offset, so that a file is opened once."""
     requests = sorted(requests, key=lambda request: (request["warc_path"] or "", request["warc_offset"] or 0))
     with ExitStack() as files:
@@ -140,11 +141,18 @@ def _contents(requests: list[Row], recipe: Recipe) -> Iterator[tuple[Row, bytes 
             if request["warc_path"] not in (None, path):
                 files.close()
                 path = request["warc_path"]
-                file = files.enter_context(open_file(path, recipe.crawl.storage))
+                file = files.enter_context(_archive(path, recipe, run))
             try:
                 yield request, _content(request, file, recipe.fetch.max_image_mib * MIB)
             except NoImageError as error:
                 yield request, error
+
+
+def _archive(path: str, recipe: Recipe, run: Run) -> AbstractContextManager[BinaryIO]:
+    """A file of the crawl, or of the run: images that came with documents of another project."""
+    if path.startswith(CARRIED):
+        return cast(AbstractContextManager[BinaryIO], run.fs.open(run.full(path), "rb"))
+    return open_file(path, recipe.crawl.storage)
 
 
 def _content(request: Row, file: BinaryIO | None, max_bytes: int) -> bytes:
