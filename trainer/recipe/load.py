@@ -31,25 +31,27 @@ def load_recipe(path: str, overrides: Sequence[str] = ()) -> Recipe:
     file = Path(path)
     if not file.is_file():
         raise RecipeError(f"{path} is not a file, so there is no recipe to train by; recipes/ holds some")
-    fields = _parse_yaml(file.read_text(encoding="utf-8"), path)
+    fields = parse_yaml(file.read_text(encoding="utf-8"), path)
     if not isinstance(fields, dict):
         raise RecipeError(f"{path} holds no keys and values; see recipes/train-tiny.yaml for the form")
     for override in overrides:
-        _override(fields, override)
+        put_override(fields, override)
     try:
         return Recipe.model_validate(fields)
     except ValidationError as error:
         raise RecipeError(_describe(error, path)) from error
 
 
-def _parse_yaml(text: str, source: str) -> Any:
+def parse_yaml(text: str, source: str) -> Any:
+    """What the YAML says; RecipeError names `source` if it is none."""
     try:
         return yaml.load(text, Loader=_YamlLoader)  # a SafeLoader
     except yaml.YAMLError as error:
         raise RecipeError(f"{source} is not YAML: {' '.join(str(error).split())}") from error
 
 
-def _override(fields: dict[str, Any], override: str) -> None:
+def put_override(fields: dict[str, Any], override: str) -> None:
+    """Put `a.b=c` into the fields of a recipe. Raises RecipeError if it names no key."""
     key, equals, value = override.partition("=")
     if not equals or not all(key.split(".")):
         raise RecipeError(f"override {override!r} has no effect: write key=value, such as training.steps=100")
@@ -60,7 +62,7 @@ def _override(fields: dict[str, Any], override: str) -> None:
             raise RecipeError(
                 f"override {override!r}: {parent} holds a value, not keys, so nothing can be set below it"
             )
-    fields[last] = _parse_yaml(value, f"override {override!r}")
+    fields[last] = parse_yaml(value, f"override {override!r}")
 
 
 def _describe(error: ValidationError, path: str) -> str:

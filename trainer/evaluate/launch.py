@@ -1,0 +1,55 @@
+"""Starts an evaluation: in this process, or in several by torchrun."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainer.evaluate.recipe import EvaluationRecipe, load_evaluation
+
+
+def evaluate(
+    checkpoint: str, recipe_path: str, overrides: Sequence[str] = (), processes: int = 1
+) -> tuple[int, EvaluationRecipe | None]:
+    """Evaluates in so many processes of this machine; the exit status and the recipe, None if it is wrong.
+
+    0: done. 1: done, but pictures of queries could not be read, or it broke off. 2: the recipe, the files or the
+    checkpoint do not allow it; one line on stderr says why.
+    """
+    try:
+        recipe = load_evaluation(recipe_path, overrides)
+        _check(Path(checkpoint), recipe)
+    except ValueError as error:
+        print(f"m3w: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2, None
+    if processes == 1 or "WORLD_SIZE" in os.environ:
+        from trainer.evaluate.worker import work
+
+        return work(checkpoint, recipe_path, overrides), recipe
+    status = subprocess.run(torchrun_command(checkpoint, recipe_path, overrides, processes), check=False).returncode
+    return _status_of(Path(recipe.output), status), recipe
+
+
+def torchrun_command(checkpoint: str, recipe_path: str, overrides: Sequence[str], processes: int) -> list[str]:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    sets = [word for override in overrides for word in ("--set", override)]
+    return [*launch, "-m", "trainer.evaluate.worker", checkpoint, recipe_path, *sets]
+
+
+def _check(checkpoint: Path, recipe: EvaluationRecipe) -> None:
+    """Before several processes start: what one of them finds wrong comes back from torchrun as a traceback."""
+    from trainer.evaluate.checkpoint import check_checkpoint
+
+    check_checkpoint(checkpoint)
+    recipe.resolved_task().examples("queries", recipe.root)
+
+
+def _status_of(output: Path, status: int) -> int:
+    if status:
+        return 1
+    results = json.loads((output / "results.json").read_text(encoding="utf-8"))
+    return 1 if results["unreadable_queries"] else 0

@@ -1,0 +1,153 @@
+"""The evaluation recipe: one YAML file that says what is asked of a checkpoint, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from trainer.evaluate.example import EvaluationError
+from trainer.evaluate.task import Task, load_task
+from trainer.recipe.load import parse_yaml, put_override
+from trainer.recipe.section import Section
+
+OF_THE_TASK = ("about", "reader", "queries", "supports", "prompt", "answer", "form", "metrics", "max_new_tokens")
+FREE = ("output", "shots", "seeds", "metrics", "split_by", "features")
+"""Keys that may change between two calls on one output: more shots and seeds are added, scores are made anew."""
+
+
+class SplitBy(Section):
+    """Scores by groups of queries: the paper's bias check (section 6, appendix on COCO captions of people)."""
+
+    column: str
+    """Of the benchmark's records or, with `table`, of that table."""
+    table: str | None = None
+    """A CSV, JSON lines or Parquet file of one's own; below `root` if not absolute."""
+    key: str = "key"
+    """Its column that has the queries' keys (COCO: the image's number)."""
+
+
+class RoundTripRecipe(Section):
+    """Captions drawn by a text-to-image pipeline, and the pictures compared with the queries' own."""
+
+    pipeline: str
+    """Folder or name of a diffusers pipeline."""
+    clip: str
+    """Folder or name of a CLIP model, whose image features are compared."""
+    steps: int = Field(default=50, ge=1)
+    """Of the diffusion."""
+    guidance: float = 7.5
+    side: int | None = Field(default=None, ge=8)
+    """Pixels; null: the pipeline's own."""
+
+
+class EvaluationRecipe(Section):
+    """What is asked, with which supports, how often."""
+
+    output: str
+    """Folder of predictions and results."""
+    task: str
+    """One of the tasks that come with the project, or the path of a YAML file of one's own."""
+    root: str = "."
+    """Folder of the benchmark's files; an fsspec path."""
+    reader: str | None = None
+    queries: dict[str, Any] = Field(default_factory=dict)
+    supports: dict[str, Any] = Field(default_factory=dict)
+    prompt: str | None = None
+    answer: str | None = None
+    form: Literal["open", "close"] | None = None
+    metrics: list[str] | None = None
+    max_new_tokens: int | None = None
+    """These seven take the place of the task's; of `queries` and `supports` key by key."""
+    shots: list[int] = Field(default=[0, 4, 8, 16, 32], min_length=1)
+    seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
+    """Each draws its own supports; mean and spread are over them."""
+    draw: int | None = Field(default=2048, ge=1)
+    """Examples that supports are taken from; null: all."""
+    choose: Literal["random", "rices"] = "random"
+    features: str | None = None
+    """Folder of the features that RICES compares; null: `features` in the output."""
+    text_exemplars: int = Field(default=2, ge=0)
+    """Supports without pictures that a prompt of 0 shots shows."""
+    orders: int = Field(default=1, ge=1)
+    """Orders of the shots whose log-likelihoods are averaged, in close-ended tasks; the paper's ensembles: 6."""
+    beams: int = Field(default=3, ge=1)
+    length_penalty: float = 1.0
+    normalise_length: bool = False
+    """Divide an answer's log-likelihood by its tokens."""
+    end_of_chunk: bool = True
+    """A ranked answer ends with `<|endofchunk|>`, so that "cat" does not count "caterpillar" in."""
+    starts_with_end_of_chunk: bool = False
+    """The prompt starts as training's pages do."""
+    limit: int | None = Field(default=None, ge=1)
+    """A draw of so many queries, the same for all seeds; null: all."""
+    query_image: Literal["own", "other"] = "own"
+    """`other`: each query is asked with another query's picture. What is left of the score is not seen, but guessed."""
+    frames: int = Field(default=8, ge=1)
+    """Of a video."""
+    batch_size: int = Field(default=8, ge=1)
+    """Queries at once."""
+    answers_at_once: int = Field(default=64, ge=1)
+    """Answers that are ranked in one call."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """`auto`: bf16 autocast where a GPU is, else fp32."""
+    split_by: SplitBy | None = None
+    round_trip: RoundTripRecipe | None = None
+
+    def resolved_task(self) -> Task:
+        """The task with this recipe's changes. Raises EvaluationError."""
+        changes = {name: getattr(self, name, None) for name in OF_THE_TASK}
+        return load_task(self.task, {name: value for name, value in changes.items() if value})
+
+    def identity(self) -> dict[str, Any]:
+        """What predictions depend on: an output that has others of them is not gone on with."""
+        fields = {name: value for name, value in self.model_dump().items() if name not in (*FREE, "round_trip")}
+        task = self.resolved_task().model_dump()
+        return {**fields, "task": {name: value for name, value in task.items() if name not in ("metrics", "about")}}
+
+
+def load_evaluation(path: str, overrides: Sequence[str] = ()) -> EvaluationRecipe:
+    """The recipe in the YAML file at `path`, with `a.b=c` overrides. Raises RecipeError or EvaluationError."""
+    file = Path(path)
+    if not file.is_file():
+        raise EvaluationError(f"{path} is not a file, so there is nothing to evaluate by; recipes/eval-*.yaml are some")
+    fields = parse_yaml(file.read_text(encoding="utf-8"), path)
+    if not isinstance(fields, dict):
+        raise EvaluationError(f"{path} holds no keys and values; see recipes/eval-coco.yaml for the form")
+    for each in overrides:
+        put_override(fields, each)
+    try:
+        recipe = EvaluationRecipe.model_validate(fields)
+    except ValidationError as error:
+        raise EvaluationError(f"{path}: {_describe(error)}") from error
+    _check(recipe)
+    return recipe
+
+
+def _describe(error: ValidationError) -> str:
+    faults = []
+    for fault in error.errors():
+        key = ".".join(str(place) for place in fault["loc"])
+        known = {
+            "extra_forbidden": f"{key} is not a key of an evaluation recipe; remove it or correct its spelling",
+            "missing": f"{key} is missing; an evaluation needs it",
+        }
+        faults.append(known.get(fault["type"], f"{key} is {fault['input']!r}: {fault['msg']}"))
+    return "; ".join(faults)
+
+
+def _check(recipe: EvaluationRecipe) -> None:
+    task = recipe.resolved_task()
+    negative = [shots for shots in recipe.shots if shots < 0]
+    if negative:
+        raise EvaluationError(f"shots {negative} are below 0, so no prompt can have them; give 0 or more")
+    for name in ("shots", "seeds"):
+        values = getattr(recipe, name)
+        if len(set(values)) < len(values):
+            raise EvaluationError(f"{name} {values} name one twice, so it would count twice; name each once")
+    if recipe.orders > 1 and task.form == "open":
+        raise EvaluationError(
+            f"orders is {recipe.orders}, and generated answers cannot be averaged; set orders to 1, or form: close"
+        )

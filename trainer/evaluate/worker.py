@@ -1,0 +1,73 @@
+"""One process of an evaluation: `python -m trainer.evaluate.worker CHECKPOINT RECIPE [--set key=value ...]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from trainer.evaluate.evaluation import Progress, evaluate
+from trainer.evaluate.recipe import load_evaluation
+from trainer.ranks import join_ranks
+
+UNREADABLE = 1
+"""Exit status of an evaluation that is done, but for queries whose picture could not be read."""
+EVERY = 10.0
+"""Seconds between two plain lines of progress."""
+
+
+def work(checkpoint: str, recipe_path: str, overrides: Sequence[str]) -> int:
+    """This process's part; 0 done, 1 done but pictures of queries could not be read, 2 for what the user must mend."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        recipe = load_evaluation(recipe_path, overrides)
+        with join_ranks() as ranks, _progress(shown=ranks.first) as progress:
+            results = evaluate(Path(checkpoint), recipe, ranks, progress)
+    except ValueError as error:
+        print(f"m3w: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return UNREADABLE if results["unreadable_queries"] else 0
+
+
+@contextmanager
+def _progress(*, shown: bool) -> Iterator[Progress]:
+    """A bar on a terminal, a plain line now and then elsewhere, from the first rank alone."""
+    if not shown:
+        yield lambda label, done, total: None
+    elif sys.stdout.isatty():
+        from rich.progress import Progress as Bars
+
+        with Bars(transient=True) as bars:
+            bar = bars.add_task("", total=1)
+            yield lambda label, done, total: bars.update(bar, description=label, completed=done, total=max(total, 1))
+    else:
+        yield _PlainLines()
+
+
+class _PlainLines:
+    def __init__(self) -> None:
+        self.label, self.at = "", 0.0
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if total and (label != self.label or done == total or now - self.at > EVERY):
+            self.label, self.at = label, now
+            print(f"{label}: {done} of {total}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m trainer.evaluate.worker", description=__doc__)
+    parser.add_argument("checkpoint")
+    parser.add_argument("recipe")
+    parser.add_argument("--set", action="append", default=[], metavar="key=value", dest="overrides")
+    words = parser.parse_args()
+    status = work(words.checkpoint, words.recipe, words.overrides)
+    return 0 if status == UNREADABLE else status  # torchrun takes any other status for a process that died
+
+
+if __name__ == "__main__":
+    sys.exit(main())
