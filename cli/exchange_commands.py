@@ -6,9 +6,34 @@ from typing import Annotated
 
 import typer
 
+from cli.data_commands import report_built
+
 
 def register(app: typer.Typer) -> None:
+    app.command("import")(import_)
     app.command()(export)
+
+
+def import_(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="obelics, mmc4, pairs or nemo.")],
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE...", help="Files, globs or folders; any fsspec path.")
+    ],
+    out: Annotated[str, typer.Option(help="The run's folder; the dataset lies in it.")],
+    recipe: Annotated[str | None, typer.Option(help="In place of recipes/import.yaml, which keeps everything.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value into the recipe.")
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="A Ray cluster's address; without it Ray starts here.")] = None,
+) -> None:
+    """Turn documents in the form of another project into a dataset. Called again it goes on where it stopped.
+
+    Example: m3w import pairs 'laion/*.tar' --out runs/laion
+    """
+    from pipeline.exchange.imports import import_dataset
+
+    manifest = import_dataset(form, sources, out, recipe=recipe, overrides=overrides or [], address=address)
+    report_built(out, manifest)
 
 
 def export(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from string import Template
 
 LOADING = {
-    "obelics": """Rows as OBELICS has them: `images` (URLs), `metadata`, `general_metadata`, `texts`. They hold no image bytes:
-the URLs are to be fetched, by img2dataset or by `m3w import obelics`.
+    "obelics": """Rows as OBELICS has them: `images` (URLs), `metadata`, `general_metadata`, `texts`. They hold no image
+bytes: the URLs are to be fetched, by img2dataset or by `m3w import obelics`.
 
 ```python
 import datasets

@@ -16,16 +16,18 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.attempt import Attempt, OutputFile
+from pipeline.claim import claimed
 from pipeline.dataset.publish import sum_counters
 from pipeline.errors import InputError
 from pipeline.exchange import hf, mmc4, nemo, obelics
 from pipeline.exchange.card import export_card
-from pipeline.executor import Executor, Part, Stage
+from pipeline.executor import Executor
 from pipeline.inspect.folder import open_dataset
 from pipeline.parquet import RowWriter
 from pipeline.progress import Progress
 from pipeline.recipe import Recipe
 from pipeline.run import Run
+from pipeline.stage import Part, Stage
 from pipeline.tar import TarWriter
 from schemas.document import ROW_GROUP_BYTES
 
@@ -78,10 +80,11 @@ def export(
         for split in folder.manifest.splits.values()
         for shard in split.documents
     ]
-    entries = Executor(run, recipe, progress or Progress(), address).work_off(stage, parts)
-    counters = sum_counters(entries)
-    run.write_if_changed("README.md", export_card(form, counters, sorted(folder.manifest.splits)))
-    run.remove("tmp")
+    progress = progress or Progress()
+    with claimed(run, recipe.execution.driver_timeout_s, progress.standing, progress.note) as claim:
+        counters = sum_counters(Executor(run, recipe, progress, address, claim.check).work_off(stage, parts))
+        run.write_if_changed("README.md", export_card(form, counters, sorted(folder.manifest.splits)))
+        run.remove("tmp")
     return counters
 
 

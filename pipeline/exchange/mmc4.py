@@ -12,14 +12,13 @@ assignment by `similarity_matrix` gives each image its place back. What comes in
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from typing import IO, Any
-
-import fsspec
+from typing import Any, BinaryIO
 
 from pipeline.crawl.warc_record import Fault
 from pipeline.exchange.rows import read_samples
@@ -28,26 +27,25 @@ from schemas.document import ImageReference, InterleavedDocument
 from schemas.sequence import SUFFIX_OF_MIME
 
 
-def read(path: str) -> Iterator[Sample | Fault]:
+def read(file: BinaryIO, path: str) -> Iterator[Sample | Fault]:
     """The documents of JSON lines (`.jsonl`, `.gz`, or a `.zip` of them, as MMC4 has it) or of a tar of JSON files."""
-    return read_samples(path, _objects(path), _sample)
+    return read_samples(path, _objects(file, path), _sample)
 
 
-def _objects(path: str) -> Iterator[dict[str, Any]]:
+def _objects(file: BinaryIO, path: str) -> Iterator[dict[str, Any]]:
     """One a line or file; a text that is no JSON is given as an empty object, which is no sample."""
-    with fsspec.open(path, "rb", compression="infer" if path.endswith(".gz") else None) as file:
-        if path.endswith(".tar"):
-            lines = _tar_members(file)
-        elif path.endswith(".zip"):
-            lines = _zip_lines(file)
-        else:
-            lines = iter(file)
-        for line in lines:
-            if line.strip():
-                yield _object(line)
+    if path.endswith(".tar"):
+        lines = _tar_members(file)
+    elif path.endswith(".zip"):
+        lines = _zip_lines(file)
+    else:
+        lines = iter(gzip.GzipFile(fileobj=file) if path.endswith(".gz") else file)
+    for line in lines:
+        if line.strip():
+            yield _object(line)
 
 
-def _tar_members(file: IO[bytes]) -> Iterator[bytes]:
+def _tar_members(file: BinaryIO) -> Iterator[bytes]:
     with tarfile.open(fileobj=file, mode="r|") as tar:
         for member in tar:
             content = tar.extractfile(member)
@@ -55,7 +53,7 @@ def _tar_members(file: IO[bytes]) -> Iterator[bytes]:
                 yield content.read()
 
 
-def _zip_lines(file: IO[bytes]) -> Iterator[bytes]:
+def _zip_lines(file: BinaryIO) -> Iterator[bytes]:
     with zipfile.ZipFile(file) as archive:
         for name in archive.namelist():
             with archive.open(name) as lines:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from operator import itemgetter
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -41,9 +41,9 @@ ALSO = [name for name in (*SCHEMA.names, "source_url", "page_url") if name not i
 PAGE_NAMES = ("url", "source_url", "page_url")
 
 
-def read(path: str) -> Iterator[Sample | Fault]:
+def read(file: BinaryIO, path: str) -> Iterator[Sample | Fault]:
     """The documents of a Parquet file of rows. An image with neither bytes nor a URL spoils its sample."""
-    groups = itertools.groupby(parquet_rows(path, NEEDED, ALSO), key=itemgetter("sample_id"))
+    groups = itertools.groupby(parquet_rows(file, path, NEEDED, ALSO), key=itemgetter("sample_id"))
     samples = ({"id": name, "rows": sorted(rows, key=itemgetter("position"))} for name, rows in groups)
     return read_samples(path, samples, _sample)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -28,9 +28,9 @@ SCHEMA = pa.schema(
 )
 
 
-def read(path: str) -> Iterator[Sample | Fault]:
+def read(file: BinaryIO, path: str) -> Iterator[Sample | Fault]:
     """The documents of a Parquet file."""
-    return read_samples(path, parquet_rows(path, SCHEMA.names), _sample)
+    return read_samples(path, parquet_rows(file, path, SCHEMA.names), _sample)
 
 
 def _sample(row: dict[str, Any]) -> Sample:

@@ -10,14 +10,11 @@ import hashlib
 import json
 import tarfile
 from collections.abc import Iterator
-from typing import Any
-
-import fsspec
-import pyarrow.parquet as pq
+from typing import Any, BinaryIO
 
 from pipeline.crawl.warc_record import Fault
 from pipeline.errors import InputError
-from pipeline.exchange.rows import parquet_rows, read_samples
+from pipeline.exchange.rows import column_names, parquet_rows, read_samples
 from pipeline.exchange.sample import IMAGE_SUFFIXES, BadSample, Sample, content_url
 from schemas.document import ImageReference, InterleavedDocument
 
@@ -26,21 +23,20 @@ CAPTION_NAMES = ("caption", "TEXT", "text", "alt_text", "top_caption")
 """Columns and JSON keys by preference: img2dataset's, LAION's, COYO's."""
 
 
-def read(path: str) -> Iterator[Sample | Fault]:
+def read(file: BinaryIO, path: str) -> Iterator[Sample | Fault]:
     """The pairs of a tar (`KEY.jpg`, `KEY.txt`, `KEY.json`) or of a Parquet file with URLs and captions.
 
     Raises `InputError` for a Parquet file without a column of each.
     """
     if path.endswith(".parquet"):
-        url, caption = _columns(path)
-        rows = parquet_rows(path, [url, caption])
+        url, caption = _columns(file, path)
+        rows = parquet_rows(file, path, [url, caption])
         return read_samples(path, rows, lambda row: _sample(row[url], row[caption], None))
-    return read_samples(path, _tar_samples(path), _from_members)
+    return read_samples(path, _tar_samples(file), _from_members)
 
 
-def _columns(path: str) -> tuple[str, str]:
-    with fsspec.open(path, "rb") as file:
-        there = pq.read_schema(file).names
+def _columns(file: BinaryIO, path: str) -> tuple[str, str]:
+    there = column_names(file, path)
     url = next((name for name in URL_NAMES if name in there), None)
     caption = next((name for name in CAPTION_NAMES if name in there), None)
     if url is None or caption is None:
@@ -51,9 +47,9 @@ def _columns(path: str) -> tuple[str, str]:
     return url, caption
 
 
-def _tar_samples(path: str) -> Iterator[dict[str, bytes]]:
+def _tar_samples(file: BinaryIO) -> Iterator[dict[str, bytes]]:
     """The members of each sample by suffix; a sample's members stand side by side."""
-    with fsspec.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r|*") as tar:
+    with tarfile.open(fileobj=file, mode="r|*") as tar:
         key, members = "", dict[str, bytes]()
         for member in tar:
             content = tar.extractfile(member)

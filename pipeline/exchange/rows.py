@@ -7,9 +7,8 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,30 +16,38 @@ from pipeline.crawl.warc_record import Fault
 from pipeline.errors import InputError
 from pipeline.exchange.sample import BadSample, Sample
 
-BROKEN_OFF = (tarfile.TarError, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError, pa.ArrowException)
+BREAKS = (tarfile.TarError, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError, pa.ArrowException)
+BROKEN_OFF = "broken_off"
+"""The reason of what is no sample: the file has no further ones."""
 ROWS_AT_ONCE = 64
 """A row may hold several images of some MiB each."""
 
 
-def parquet_rows(path: str, needed: Sequence[str], also: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+def parquet_rows(
+    file: BinaryIO, path: str, needed: Sequence[str], also: Sequence[str] = ()
+) -> Iterator[dict[str, Any]]:
     """The rows of a file: the columns `needed` and, of `also`, those that are there.
 
     Raises `InputError` for a file that is no Parquet or lacks a needed column.
     """
-    with fsspec.open(path, "rb") as file:
-        try:
-            parquet = pq.ParquetFile(file)
-        except pa.ArrowInvalid as error:
-            raise InputError(f"{path} is not a Parquet file ({error}), so it has no rows; give another file") from error
-        there = parquet.schema_arrow.names
-        missing = sorted(set(needed) - set(there))
-        if missing:
-            raise InputError(
-                f"{path} has no column {', '.join(missing)}, so it is not of this format; it has {', '.join(there)}"
-            )
-        columns = [*needed, *(name for name in also if name in there)]
-        for batch in parquet.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns):
-            yield from batch.to_pylist()
+    there = column_names(file, path)
+    missing = sorted(set(needed) - set(there))
+    if missing:
+        raise InputError(
+            f"{path} has no column {', '.join(missing)}, so it is not of this format; it has {', '.join(there)}"
+        )
+    columns = [*needed, *(name for name in also if name in there)]
+    for batch in pq.ParquetFile(file).iter_batches(batch_size=ROWS_AT_ONCE, columns=columns):
+        yield from batch.to_pylist()
+
+
+def column_names(file: BinaryIO, path: str) -> list[str]:
+    """Raises `InputError` for a file that is no Parquet."""
+    try:
+        names: list[str] = pq.read_schema(file).names
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{path} is not a Parquet file ({error}), so it has no rows; give another file") from error
+    return names
 
 
 def read_samples(
@@ -59,8 +66,8 @@ def read_samples(
             return
         except InputError:
             raise
-        except BROKEN_OFF as error:
-            yield Fault(path=path, offset=number, reason="broken_off", detail=f"{type(error).__name__}: {error}"[:500])
+        except BREAKS as error:
+            yield Fault(path=path, offset=number, reason=BROKEN_OFF, detail=f"{type(error).__name__}: {error}"[:500])
             return
         except BadSample as error:
             yield Fault(path=path, offset=number, reason=str(error))

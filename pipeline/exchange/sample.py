@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 from pipeline.crawl.warc_record import Fault
 from schemas.document import OK, ImageReference, InterleavedDocument
@@ -22,8 +22,8 @@ class Sample:
     """Bytes by image URL; an image that is not here is to be fetched."""
 
 
-Reader = Callable[[str], Iterator[Sample | Fault]]
-"""Reads the file at an fsspec path. What cannot be read of it is given as a `Fault`; the rest goes on."""
+Reader = Callable[[BinaryIO, str], Iterator[Sample | Fault]]
+"""Reads an open file; its path says of what kind it is. What is unreadable is given as a `Fault`; the rest goes on."""
 
 
 class BadSample(ValueError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -95,6 +95,8 @@ class Crawl(Section):
 
     paths: list[Address] = []
     """WARC and WACZ files, globs, folders, `*.paths.gz` listings."""
+    format: Literal["warc", "obelics", "mmc4", "pairs", "nemo"] = "warc"
+    """What `paths` names: an archive of pages, or documents in the form of another project (docs/exchange.md)."""
     prefix: Address | None = None
     """Put before each line of a listing, and before each WARC file that an index names: `s3://commoncrawl/`."""
     index: Index = Index()
@@ -110,5 +112,9 @@ class Crawl(Section):
                 "crawl names "
                 + ("both paths and index.paths" if self.paths else "neither paths nor index.paths")
                 + ", so it is not clear what to read; give crawl.paths (WARC files) or crawl.index.paths"
+            )
+        if self.format != "warc" and (self.index.paths or self.part_mib):
+            raise ValueError(
+                f"crawl.format is {self.format}, so neither crawl.index nor crawl.part_mib has a meaning; leave them out"
             )
         return self

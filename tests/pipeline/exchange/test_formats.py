@@ -30,8 +30,13 @@ def nodes(sample: Sample) -> list[str | tuple[str, ...]]:
     return [(image.url,) if image else text or "" for text, image in zip(document.texts, document.images, strict=True)]
 
 
+def every(read: Reader, path: Path) -> list[Sample | Fault]:
+    with path.open("rb") as file:
+        return list(read(file, str(path)))
+
+
 def only(read: Reader, path: Path) -> Sample:
-    (found,) = read(str(path))
+    (found,) = every(read, path)
     assert isinstance(found, Sample), found
     return found
 
@@ -88,7 +93,7 @@ def test_obelics_rows_as_published_are_read(tmp_path: Path) -> None:
     ]
     path = tmp_path / "published.parquet"
     pq.write_table(pa.Table.from_pylist(rows, schema=obelics.SCHEMA), path)
-    first, *faults = obelics.read(str(path))
+    first, *faults = every(obelics.read, path)
     assert isinstance(first, Sample)
     assert nodes(first) == [("http://b.example/x.jpg",), "Text.", "More."]
     assert [(f.reason, f.offset) for f in faults if isinstance(f, Fault)] == [
@@ -102,12 +107,12 @@ def test_a_file_of_another_form_says_what_it_lacks(tmp_path: Path) -> None:
     path = tmp_path / "other.parquet"
     pq.write_table(pa.table({"texts": ["a"], "label": [1]}), path)
     with pytest.raises(InputError, match=r"has no column general_metadata, images, metadata.* it has texts, label"):
-        list(obelics.read(str(path)))
+        every(obelics.read, path)
     with pytest.raises(InputError, match="has the columns texts, label; pairs need one of url"):
-        list(pairs.read(str(path)))
+        every(pairs.read, path)
     (tmp_path / "text.parquet").write_text("no Parquet at all")
     with pytest.raises(InputError, match="is not a Parquet file"):
-        list(nemo.read(str(tmp_path / "text.parquet")))
+        every(nemo.read, tmp_path / "text.parquet")
 
 
 # MMC4
@@ -161,7 +166,7 @@ def test_mmc4_lines_as_published_are_read(tmp_path: Path) -> None:
     ]
     path = tmp_path / "docs.jsonl.gz"
     path.write_bytes(gzip.compress("\n".join([*(json.dumps(line) for line in lines), "no JSON"]).encode()))
-    first, *faults = mmc4.read(str(path))
+    first, *faults = every(mmc4.read, path)
     assert isinstance(first, Sample) and nodes(first) == ["One.", ("http://d.example/1.jpg",), "Two."]
     assert [f.reason for f in faults if isinstance(f, Fault)] == ["no_such_sentence", "malformed", "not_json"]
 
@@ -171,7 +176,7 @@ def test_a_truncated_tar_gives_what_came_before_and_a_fault(row: dict[str, Any],
     member = json.dumps(written).encode()
     path = write_tar(tmp_path / "shard.tar", {"a.json": member, "b.json": member})
     path.write_bytes(path.read_bytes()[: 512 + len(member) + 1500])
-    first, fault = mmc4.read(str(path))
+    first, fault = every(mmc4.read, path)
     assert isinstance(first, Sample)
     assert isinstance(fault, Fault) and (fault.reason, fault.offset) == ("broken_off", 1)
 
@@ -194,7 +199,7 @@ def test_tars_of_pairs_are_read_with_what_says_their_text(tmp_path: Path) -> Non
             "004.txt": b"A bird.",
         },
     )
-    found = list(pairs.read(str(path)))
+    found = every(pairs.read, path)
     samples = [item for item in found if isinstance(item, Sample)]
     assert [nodes(sample)[1] for sample in samples] == ["A cat.", "A dog.", "A bird."]
     assert [list(sample.contents.values()) for sample in samples] == [[b"first"], [b"second"], [b"no url"]]
@@ -208,7 +213,7 @@ def test_tables_of_pairs_are_read_under_each_projects_names(url: str, caption: s
     path = tmp_path / "part.parquet"
     table = {url: ["http://f.example/1.jpg", "http://f.example/1.jpg", None], caption: ["One.", "Another.", "None."]}
     pq.write_table(pa.table(table), path)
-    found = list(pairs.read(str(path)))
+    found = every(pairs.read, path)
     samples = [item for item in found if isinstance(item, Sample)]
     assert [nodes(sample) for sample in samples] == [
         [("http://f.example/1.jpg",), text] for text in ("One.", "Another.")
@@ -239,7 +244,7 @@ def test_a_source_ref_is_not_followed(tmp_path: Path) -> None:
     ]
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.Table.from_pylist(rows, schema=nemo.SCHEMA), path)
-    fault, sample = nemo.read(str(path))
+    fault, sample = every(nemo.read, path)
     assert isinstance(fault, Fault) and fault.reason == "image_without_bytes_and_url"
     assert isinstance(sample, Sample) and sample.document.url == "urn:sample:b"
 
