@@ -35,6 +35,7 @@ from pipeline.stages import (
     repeated,
     requests,
     score,
+    select,
     unique,
 )
 from pipeline.waves import fetch_in_waves
@@ -52,7 +53,7 @@ def build(recipe: Recipe, path: str, *, address: str | None = None, progress: Pr
     Raises `InputError` before anything is written, also where another build is at work on the run (`RunInUse`),
     `StageFailed` where a stage ends with too many failed parts, `ClaimLost` where another build took the run over.
     """
-    parts = [Part(name=part.name, inputs=[part.input], work=part.work) for part in archive_parts(recipe.crawl)]
+    parts = select.plan(recipe.crawl) if recipe.crawl.index.paths else _archive_parts(recipe)
     check_lists(recipe)
     evaluated = evaluation_inputs(recipe.duplicates.evaluation)
     run, progress = Run.create(path), progress or Progress()
@@ -84,6 +85,8 @@ class _Build:
         """The stages in order. Each takes what the one before has committed, named by its content's hash."""
         if self.recipe.scores.scorers:
             self.executor.check_gpus(self.recipe.scores.gpus, "scores.gpus")
+        if self.recipe.crawl.index.paths:
+            parts = self._select(parts)
         extracted = self._stage("extract", extract.process, parts)
         kept = self._stage("filter", filter.process, _following(extracted))
         self._forget_what_is_off()
@@ -95,6 +98,15 @@ class _Build:
         joined = self._stage("join", join.process, _following(distinct, *groupings, known=known))
         shards = self._stage("assemble", assemble.process, assemble.plan(joined, self.recipe.dataset.shard_mib))
         return publish(self.executor.run, self.recipe, shards, self.counts)
+
+    def _select(self, index_files: list[Part]) -> list[Part]:
+        """The parts of the pages that the recipe's index names. Raises `InputError` if there are none."""
+        found = self._stage("select", select.process, index_files)
+        select.check_some(self.counts["select"])
+        pages = self._count("select", "pages")
+        grouping = select.grouping(self._fingerprint("selected"), pages, self.recipe.crawl.index.pages_per_part)
+        (selected,) = self._group(grouping, found).values()
+        return select.parts(selected)
 
     def _forget_what_is_off(self) -> None:
         """Take out of the run what stages made that this recipe passes over."""
@@ -171,6 +183,10 @@ class _Build:
 
     def _count(self, stage: str, name: str) -> int:
         return self.counts[stage].get(name, 0)
+
+
+def _archive_parts(recipe: Recipe) -> list[Part]:
+    return [Part(name=part.name, inputs=[part.input], work=part.work) for part in archive_parts(recipe.crawl)]
 
 
 def _following(entries: Entries, *groupings: Entries, known: Entries | None = None) -> list[Part]:

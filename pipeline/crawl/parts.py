@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from pipeline.crawl.paths import archive_files
+from pipeline.crawl.paths import archive_files, matches
 from pipeline.crawl.storage import open_file
 from pipeline.recipe.crawl import Crawl, Storage
 
@@ -57,6 +57,14 @@ def archive_parts(crawl: Crawl) -> list[ArchivePart]:
         return [ArchivePart(path=path, size=size) for path, size in files.items()]
     sizes = _known_sizes(files, crawl.storage)
     return [part for path, size in sizes.items() for part in _stretches(path, size, crawl.part_mib * MIB)]
+
+
+def index_files(crawl: Crawl) -> list[ArchivePart]:
+    """The files of `crawl.index.paths`, each a part, in the order of their paths. Raises `InputError`."""
+    found: dict[str, int | None] = {}
+    for pattern in crawl.index.paths:
+        found.update(matches(pattern, crawl.storage, "crawl.index.paths"))
+    return [ArchivePart(path=path, size=size) for path, size in sorted(found.items())]
 
 
 def _stretches(path: str, size: int | None, part_bytes: int) -> Iterator[ArchivePart]:

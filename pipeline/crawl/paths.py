@@ -99,15 +99,18 @@ def _found(pattern: str, storage: Storage) -> dict[str, int | None]:
 
 
 def _listed(listing: str, prefix: str | None, storage: Storage) -> Iterator[str]:
-    for line in _lines(listing, storage):
-        if "://" in line or line.startswith("/"):
-            yield line
-        elif prefix is not None:
-            yield posixpath.join(prefix, line)
-        elif line.startswith(COMMON_CRAWL_FOLDER):
-            yield COMMON_CRAWL + line
-        else:
-            yield posixpath.join(posixpath.dirname(listing), line)
+    return (placed(line, listing, prefix) for line in _lines(listing, storage))
+
+
+def placed(name: str, listing: str, prefix: str | None) -> str:
+    """The path of a file that a listing or an index names."""
+    if "://" in name or name.startswith("/"):
+        return name
+    if prefix is not None:
+        return posixpath.join(prefix, name)
+    if name.startswith(COMMON_CRAWL_FOLDER):
+        return COMMON_CRAWL + name
+    return posixpath.join(posixpath.dirname(listing), name)
 
 
 def _lines(listing: str, storage: Storage) -> list[str]:

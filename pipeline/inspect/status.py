@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.crawl.parts import archive_parts
+from pipeline.crawl.parts import archive_parts, index_files
 from pipeline.errors import InputError
 from pipeline.ledger import FailedPart, FaultEntry, LedgerEntry
 from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, parse_recipe, stages_of
@@ -131,9 +131,9 @@ def _total(
     """How many parts the stage has or will have; None where that is not known yet."""
     if stage in GROUPINGS or stage == "evaluation":
         return 1
-    if stage == "select":
-        return None
-    if stage == "extract":
+    if stage == "extract" and "selected" in entries:
+        return sum(len(entry.outputs) for entry in entries["selected"].values()) or None
+    if stage in ("select", "extract"):
         return _files(recipe)
     if stage in OF_EACH_FILE:
         before = found[[name for name in OF_EACH_FILE[: OF_EACH_FILE.index(stage)] if name in found][-1]]
@@ -148,7 +148,8 @@ def _files(recipe: Recipe | None) -> int | None:
     if recipe is None:
         return None
     try:
-        return len(archive_parts(recipe.crawl))
+        index = recipe.crawl.index.paths
+        return len(index_files(recipe.crawl)) if index else len(archive_parts(recipe.crawl))
     except (InputError, OSError):
         return None  # the crawl has moved since, or cannot be reached from here
 

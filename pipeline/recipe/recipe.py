@@ -86,8 +86,8 @@ REPETITIONS = ("duplicates.paragraph_documents", "duplicates.image_url_documents
 FREQUENT_IMAGES = ("duplicates.image_documents", "duplicates.image_excess", "duplicates.image_distance")
 
 STAGE_FIELDS: dict[str, tuple[str, ...]] = {
-    "select": ("crawl.index.where",),
-    "selected": ("crawl.prefix", "crawl.index.pages_per_part"),
+    "select": ("crawl.prefix", "crawl.index.where"),
+    "selected": ("crawl.index.pages_per_part",),
     "extract": ("extract", "word_lists", "fetch.agent", "fetch.max_image_mib"),
     "filter": (
         "urls.pages",

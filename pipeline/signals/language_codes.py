@@ -25,3 +25,8 @@ _SHORT = dict(pair.split(":") for pair in _PAIRS.split())
 def short_code(code: str) -> str:
     """The ISO 639-1 code of `code`; `code` itself where there is none, or where it is one."""
     return _SHORT.get(code, code)
+
+
+def long_codes(code: str) -> list[str]:
+    """`code` and all codes of three letters that mean the same language."""
+    return [code, *(long for long, short in _SHORT.items() if short == code)]

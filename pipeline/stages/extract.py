@@ -1,4 +1,4 @@
-"""Stage `extract`: one WARC file, or a stretch of one, to documents and an index of the image responses in it.
+"""Stage `extract`: what a part of the crawl holds to documents and an index of the image responses in it.
 
 Every record ends under one counter: `records` = `records_passed.KIND` + `responses`; `responses` = `pages` +
 `images_in_archive` + `responses_dropped.REASON`; `pages` = `documents` + `pages_dropped.REASON`.
@@ -13,7 +13,6 @@ from dataclasses import replace
 
 from pipeline.attempt import Attempt
 from pipeline.crawl.http_body import BodyError, response_body
-from pipeline.crawl.warc import read_archive
 from pipeline.crawl.warc_record import Fault, WarcRecord
 from pipeline.extract import extract_page
 from pipeline.images.consent import page_marks
@@ -23,6 +22,7 @@ from pipeline.signals.document import measure
 from pipeline.signals.word_lists import ListsByLanguage
 from pipeline.stage import Part
 from pipeline.stages.pages import PageResult, Pages, pages, parser
+from pipeline.stages.records import records
 from pipeline.stages.tables import ARCHIVE_SCHEMA, FAULT_SCHEMA
 from schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
 
@@ -41,7 +41,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
         RowWriter(documents_file, DOCUMENT_SCHEMA) as documents,
         RowWriter(archive_file, ARCHIVE_SCHEMA) as archive,
     ):
-        for item in read_archive(**part.work, max_block_bytes=limit, storage=recipe.crawl.storage):
+        for item in records(attempt.run, part.work, max_block_bytes=limit, storage=recipe.crawl.storage):
             if isinstance(item, Fault):
                 _note(attempt, item)
                 continue

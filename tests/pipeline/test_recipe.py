@@ -204,6 +204,7 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "crawl.paths": ({"crawl": {"paths": ["b.warc.gz"]}}, set()),  # the parts' inputs name the files
     "crawl.index.where": ({"crawl": {"index": {"paths": ["a.cdxj"], "where": {"tlds": ["de"]}}}}, {"select"}),
     "crawl.index.pages_per_part": ({"crawl": {"index": {"paths": ["a.cdxj"], "pages_per_part": 5}}}, {"selected"}),
+    "crawl.prefix": ({"crawl": {"paths": ["a.warc.gz"], "prefix": "s3://b/"}}, {"select"}),
     "crawl.part_mib": ({"crawl": {"paths": ["a.warc.gz"], "part_mib": 5}}, set()),  # the parts' inputs name the bytes
     "crawl.storage": ({"crawl": {"paths": ["a.warc.gz"], "storage": {"attempts": 2}}}, set()),
     "extract.content": ({"extract": {"content": "full"}}, {"extract"}),

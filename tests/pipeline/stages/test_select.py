@@ -1,0 +1,129 @@
+"""Pages by an index: the same documents as from the whole files, in parts that do not depend on the index files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.crawl.warc import read_archive
+from pipeline.crawl.warc_record import WarcRecord
+from pipeline.errors import InputError
+from pipeline.ledger import LedgerEntry
+from pipeline.recipe import Recipe
+from pipeline.stages import extract, select
+
+NAMES = ("commoncrawl-resiliparse/warcfile.warc.gz", "with-images-wikipedia-sopa/main-page.warc.gz",
+         "odd-pywb/iana.warc.gz", "with-images-books/books.toscrape.warc", "commoncrawl-whirlwind/whirlwind.warc.gz")  # fmt: skip
+
+
+def index_rows(folder: Path) -> Iterator[dict[str, Any]]:
+    """Every response of real archives as an index has it."""
+    for name in NAMES:
+        for item in read_archive(str(folder / name), max_block_bytes=2**24):
+            if isinstance(item, WarcRecord) and item.kind == "response" and item.length is not None:
+                moment = item.crawled_at.replace(tzinfo=None) if item.crawled_at else None
+                yield {"url": item.url, "content_mime_detected": item.mime, "fetch_status": item.status or 0,
+                       "fetch_time": moment, "warc_filename": str(folder / name), "warc_record_offset": item.offset,
+                       "warc_record_length": item.length}  # fmt: skip
+
+
+@pytest.fixture
+def indexes(shared_data: Path, tmp_path: Path) -> dict[str, str]:
+    rows = list(index_rows(shared_data / "warc"))
+    assert len(rows) > 150
+    pq.write_table(pa.Table.from_pylist(rows[::-1]), tmp_path / "all.parquet")
+    half = len(rows) // 2
+    for number, some in enumerate((rows[half - 20 :], rows[:half])):
+        lines = [
+            f"- {row['fetch_time']:%Y%m%d%H%M%S} "
+            + json.dumps({"url": row["url"], "mime": row["content_mime_detected"], "status": str(row["fetch_status"]),
+                          "filename": row["warc_filename"], "offset": str(row["warc_record_offset"]),
+                          "length": str(row["warc_record_length"])})
+            for row in some
+        ]  # fmt: skip
+        (tmp_path / f"part{number}.cdxj").write_text("\n".join(lines) + "\n")
+    return {"parquet": f"{tmp_path}/all.parquet", "cdxj": f"{tmp_path}/part*.cdxj"}
+
+
+def selected(in_place: Any, recipe: Recipe) -> tuple[list[LedgerEntry], LedgerEntry]:
+    entries = [in_place.work(select.process, part, recipe) for part in select.plan(recipe.crawl)]
+    pages = sum(entry.counters["pages"] for entry in entries)
+    grouping = select.grouping("-", pages, recipe.crawl.index.pages_per_part)
+    return entries, in_place.gather(grouping, entries)[0]
+
+
+def documents(in_place: Any, entries: list[LedgerEntry]) -> list[str]:
+    """As text, in which two numbers that are none are the same."""
+    rows = [row for entry in entries for row in in_place.rows(f"documents/extracted/{entry.part}.parquet")]
+    return [repr(row) for row in sorted(rows, key=lambda row: (row["warc_path"], row["warc_offset"]))]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "cdxj"])
+def test_the_pages_that_an_index_names_give_the_documents_of_the_whole_files(
+    shared_data: Path, in_place: Any, indexes: dict[str, str], kind: str
+) -> None:
+    whole = [
+        in_place.work(extract.process, f"whole-{number}", path=str(shared_data / "warc" / name))
+        for number, name in enumerate(NAMES)
+    ]
+    expected = documents(in_place, whole)
+    assert len(expected) >= 9
+    everything: dict[str, Any] = {"mimes": [], "statuses": []}
+    for pages_per_part, where in ((10, everything), (37, everything), (100_000, {})):
+        index = {"paths": [indexes[kind]], "pages_per_part": pages_per_part, "where": where}
+        crawl = {"index": index, "storage": {"gap_kib": 1}}
+        recipe = in_place.recipe(crawl=crawl)
+        _, grouped = selected(in_place, recipe)
+        assert all(output.rows <= pages_per_part for output in grouped.outputs)
+        assert len(grouped.outputs) >= -(-grouped.counters["pages"] // pages_per_part)
+        parts = select.parts(grouped)
+        entries = [in_place.work(extract.process, part, recipe) for part in parts]
+        assert documents(in_place, entries) == expected
+        assert sum(entry.counters["records"] for entry in entries) == grouped.counters["pages"]
+        assert not any(entry.faults for entry in entries)
+
+
+def test_parts_do_not_depend_on_how_the_index_is_cut_into_files(in_place: Any, indexes: dict[str, str]) -> None:
+    found = {}
+    for kind, paths in indexes.items():
+        recipe = in_place.recipe(crawl={"index": {"paths": [paths], "pages_per_part": 25}})
+        _, grouped = selected(in_place, recipe)
+        found[kind] = [(part.name, part.inputs) for part in select.parts(grouped)]
+        dropped = grouped.counters["pages_dropped.same_place"]
+        assert (dropped > 0) == (kind == "cdxj"), "its two files have twenty pages in common"
+    assert found["parquet"] == found["cdxj"]
+
+
+def test_a_page_that_is_not_where_the_index_says_is_a_fault(in_place: Any, shared_data: Path, tmp_path: Path) -> None:
+    path = str(shared_data / "warc/odd-pywb/iana.warc.gz")
+    good = [i for i in read_archive(path, max_block_bytes=2**24) if isinstance(i, WarcRecord) and i.mime == "text/html"]
+    places = [(good[0].offset + 7, 500), (good[1].offset, good[1].length), (10**9, 500)]
+    rows = [{"url": "x", "content_mime_detected": "text/html", "fetch_status": 200, "warc_filename": path,
+             "warc_record_offset": offset, "warc_record_length": length} for offset, length in places]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "i.parquet")
+    recipe = in_place.recipe(crawl={"index": {"paths": [f"{tmp_path}/i.parquet"]}})
+    _, grouped = selected(in_place, recipe)
+    (entry,) = (in_place.work(extract.process, part, recipe) for part in select.parts(grouped))
+    assert entry.counters["records"] == entry.counters["pages"] == 1
+    assert [(fault.offset, fault.reason) for fault in entry.faults] == [
+        (good[0].offset + 7, "not_a_record"),
+        (10**9, "empty_file"),
+    ]
+
+
+def test_an_index_that_nothing_is_selected_from_is_an_error(in_place: Any, indexes: dict[str, str]) -> None:
+    crawl = {"index": {"paths": [indexes["parquet"]], "where": {"statuses": [999]}}}
+    (entry,) = (
+        in_place.work(select.process, p, in_place.recipe(crawl=crawl))
+        for p in select.plan(in_place.recipe(crawl=crawl).crawl)
+    )
+    with pytest.raises(InputError, match=r"crawl\.index\.where selects none of the \d+ rows of crawl\.index\.paths"):
+        select.check_some(entry.counters)
+    with pytest.raises(InputError, match=r"crawl\.index\.paths: .*none\.parquet names no file"):
+        select.plan(in_place.recipe(crawl={"index": {"paths": ["none.parquet"]}}).crawl)
