@@ -47,7 +47,7 @@ class Ranks:
 
 @contextmanager
 def join_ranks() -> Iterator[Ranks]:
-    """The ranks that torchrun started, or this process alone; leaves the process group in the end."""
+    """The ranks that a launcher started, or this process alone; leaves the process group in the end."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     gpu = torch.cuda.is_available()
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if gpu else torch.device("cpu")
@@ -57,8 +57,8 @@ def join_ranks() -> Iterator[Ranks]:
         yield Ranks(0, 1, device)
         return
     # Both: gradients go by nccl, small things that lie on the CPU (checkpoint plans) by gloo.
-    dist.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo")
-    try:
-        yield Ranks(dist.get_rank(), count, device)
-    finally:
-        dist.destroy_process_group()
+    if not dist.is_initialized():  # Ray has joined them
+        dist.init_process_group("cpu:gloo,cuda:nccl" if gpu else "gloo")
+    yield Ranks(dist.get_rank(), count, device)
+    # Not after an exception: what others still wait for would be waited for here.
+    dist.destroy_process_group()

@@ -34,8 +34,10 @@ from trainer.update import NonFiniteError, UpdateReport, update
 log = logging.getLogger(__name__)
 
 
-def train(recipe: Recipe, ranks: Ranks) -> bool:
+def train(recipe: Recipe, ranks: Ranks, asked: threading.Event | None = None) -> bool:
     """Trains to the last step, from the newest checkpoint if there is one; False if asked to stop before.
+
+    SIGTERM asks; so does `asked` where it is given.
 
     Raises ValueError for what the user can put right, NonFiniteError if the loss runs away.
     """
@@ -44,7 +46,7 @@ def train(recipe: Recipe, ranks: Ranks) -> bool:
     if ranks.first:
         resolved = yaml.safe_dump(recipe.model_dump(), sort_keys=False)
         (output.folder / "recipe.yaml").write_text(resolved, encoding="utf-8")
-    with _journal(training) as journal, _stop_signal() as asked:
+    with _journal(training) as journal, _stop_signal(asked or threading.Event()) as asked:
         finished = _run(training, journal, asked)
     if finished:
         export_model(inner(training.model), processor, output.folder / "model", ranks)
@@ -140,9 +142,8 @@ def _journal(training: Training) -> Iterator[Journal | None]:
 
 
 @contextmanager
-def _stop_signal() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets, as a spot machine sends it before it goes."""
-    asked = threading.Event()
+def _stop_signal(asked: threading.Event) -> Iterator[threading.Event]:
+    """`asked`, which SIGTERM sets, as a spot machine sends it before it goes."""
 
     def ask(number: int, frame: FrameType | None) -> None:
         asked.set()

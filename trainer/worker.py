@@ -1,4 +1,4 @@
-"""One process of a training: `python -m trainer.worker RECIPE [--set key=value ...]`, alone or under torchrun."""
+"""One process of a training: `python -m trainer.worker RECIPE [--set key=value ...]`, alone or under a launcher."""
 
 from __future__ import annotations
 
@@ -6,32 +6,44 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+import threading
+import traceback
 
+from trainer.alarm import alarm
+from trainer.checkpoint import CheckpointError
 from trainer.ranks import join_ranks
-from trainer.recipe import load_recipe
+from trainer.recipe import Recipe, RecipeError, load_recipe
 from trainer.training import train
 from trainer.update import NonFiniteError
 
+FAILED, WRONG_INPUT = 1, 2
 STOPPED = 143
 """Exit status of a training that SIGTERM ended: 128 + 15, what shells and schedulers take for it."""
 
 
-def work(recipe_path: str, overrides: Sequence[str]) -> int:
-    """This process's part of the training; returns its exit status (see `trainer.launch.train`)."""
+def work(recipe: Recipe, asked: threading.Event | None = None) -> int:
+    """This process's part of the training; returns its exit status (see `trainer.launch.train`).
+
+    `asked` ends the training after the update in progress once it is set, as SIGTERM does.
+    """
     # The loader's workers are forked; tokenizers would warn of its threads at each of them.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
-        recipe = load_recipe(recipe_path, overrides)
-        with join_ranks() as ranks:
-            _log_to_stdout(ranks.first)
-            return 0 if train(recipe, ranks) else STOPPED
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except NonFiniteError as error:
-        print(error, file=sys.stderr)
-        return 1
+    with join_ranks() as ranks, alarm(ranks) as others:
+        _log_to_stdout(ranks.first)
+        try:
+            return 0 if train(recipe, ranks, asked) else STOPPED
+        except ValueError as error:
+            return others.ring(WRONG_INPUT, _plain(error))
+        except (NonFiniteError, CheckpointError) as error:
+            return others.ring(FAILED, str(error))
+        except Exception:
+            return others.ring(FAILED, f"rank {ranks.rank} of {ranks.count}:\n{traceback.format_exc()}")
+
+
+def _plain(error: ValueError) -> str:
+    """The message; of an error in a loader's worker, which carries its traceback in words, its last line."""
+    text = str(error).strip()
+    return text.splitlines()[-1].partition(": ")[2] if "DataLoader worker" in text else text
 
 
 def _log_to_stdout(first: bool) -> None:
@@ -50,7 +62,12 @@ def main() -> int:
     parser.add_argument("recipe")
     parser.add_argument("--set", action="append", default=[], metavar="key=value", dest="overrides")
     words = parser.parse_args()
-    return work(words.recipe, words.overrides)
+    try:
+        recipe = load_recipe(words.recipe, words.overrides)
+    except RecipeError as error:
+        print(error, file=sys.stderr)
+        return WRONG_INPUT
+    return work(recipe)
 
 
 if __name__ == "__main__":
