@@ -29,7 +29,7 @@ from model.insertion import BLOCKS_GET_NO_KEYWORDS, insert, reaching_every_block
 from model.layers import initialize
 from model.loss import IGNORED, next_token_loss
 from model.new_tokens import NewTokens, attach
-from model.positions import position_ids_of
+from model.positions import packed_arguments, position_ids_of
 from model.resampler import PerceiverResampler, latent_projection
 from model.sight import see
 from model.vision import check_pixels, feature_width, frame_features
@@ -148,6 +148,8 @@ class Flamingo(FlamingoCheckpoint, FlamingoFreezing, FlamingoGeneration, PreTrai
         the tags. labels [B, L] as input_ids, -100 where nothing is to be learnt; the loss shifts them and is the mean
         over those that count. phi [B, L]: i for the row's i-th image, 0 for none; None is the image before (and at
         the tag itself, its image). The attention mask is of the text alone; padding may be on either side.
+        Several documents may be packed into one row: without a mask, `position_ids` [B, L] in `kwargs` that start at 0
+        with each keep their attention apart (not in bloom); phi has to do so for images.
         `past_key_values` holds earlier tokens and their images: then all arguments are of the new tokens.
 
         Raises ValueError if tags and images differ in number, if phi names an image that is not there,
@@ -200,6 +202,10 @@ class Flamingo(FlamingoCheckpoint, FlamingoFreezing, FlamingoGeneration, PreTrai
         cache = sight.cache
         for ours in ("num_items_in_batch", "return_dict"):
             kwargs.pop(ours, None)
+        if kwargs.get("position_ids") is not None and attention_mask is None and cache is None:
+            packed = packed_arguments(self.language_model, kwargs.pop("position_ids"), x_BLE.dtype)
+            attention_mask = packed.pop("attention_mask", None)
+            kwargs |= packed
         if kwargs.get("position_ids") is None:
             kwargs["position_ids"] = position_ids_of(self.language_model, attention_mask, x_BLE.shape[1])
         if kwargs["position_ids"] is None:

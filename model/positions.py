@@ -1,4 +1,4 @@
-"""Positions of padded text.
+"""Positions of padded text, and of several documents packed into one row.
 
 Shapes: B rows, L tokens of the call, A tokens of the mask (with those in the cache).
 """
@@ -28,3 +28,25 @@ def position_ids_of(language_model: PreTrainedModel, mask_BA: Tensor | None, tok
     padding_B1 = mask_BA.argmax(dim=1, keepdim=True)
     position_A = torch.arange(mask_BA.shape[1], device=mask_BA.device)
     return (position_A - padding_B1).clamp(min=0)[:, -tokens:]
+
+
+PACKED_BY_MASK = frozenset({"opt", "mpt"})
+"""Families that do not end their attention where positions begin anew, but take a mask that does."""
+
+
+def packed_arguments(language_model: PreTrainedModel, position_ids_BL: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
+    """What tells the language model where the documents of packed rows begin: positions, which start at 0 with each.
+
+    transformers 5 takes the documents from them where there is neither mask nor cache. Families that do not get a mask
+    [B, 1, L, L] of what is added to the scores; ALiBi is counted along the row, which among the keys of one document
+    adds the same number to all.
+    """
+    model_type = language_model.config.model_type
+    accepts = "position_ids" in inspect.signature(type(language_model).forward).parameters
+    arguments = {"position_ids": position_ids_BL} if accepts else {}
+    if model_type not in PACKED_BY_MASK:
+        return arguments
+    document_BL = position_ids_BL.eq(0).cumsum(1)
+    seen_BLL = (document_BL[:, :, None] == document_BL[:, None, :]).tril()
+    mask = torch.zeros(seen_BLL.shape, dtype=dtype, device=seen_BLL.device)
+    return {**arguments, "attention_mask": mask.masked_fill(~seen_BLL, torch.finfo(dtype).min)[:, None]}

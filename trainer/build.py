@@ -13,7 +13,7 @@ from model import Flamingo, FlamingoProcessor
 from model.checkpoint import load_vision_encoder
 from trainer.data.images import PixelFormat
 from trainer.data.lanes import SampleForm
-from trainer.data.sequences import SequenceReader
+from trainer.data.sequences import SampleReader
 from trainer.data.windows import SpecialTokens
 from trainer.language_pretraining import pretrain_language_model, token_rows
 from trainer.output import Output
@@ -29,7 +29,7 @@ PAPER_IMAGE_SIZE = 320
 HALVES = (0.5, 0.5, 0.5)
 
 
-def make_processor(recipe: ModelRecipe, reader: SequenceReader, output: Output) -> FlamingoProcessor:
+def make_processor(recipe: ModelRecipe, reader: SampleReader, output: Output) -> FlamingoProcessor:
     """The training's processor; the first rank makes it, once, from the dataset's text if the recipe says so."""
     folder = output.folder / "processor"
     if output.ranks.first and not folder.exists():
@@ -41,7 +41,7 @@ def make_processor(recipe: ModelRecipe, reader: SequenceReader, output: Output) 
     return processor
 
 
-def _new_processor(recipe: ModelRecipe, reader: SequenceReader) -> FlamingoProcessor:
+def _new_processor(recipe: ModelRecipe, reader: SampleReader) -> FlamingoProcessor:
     """With the mean and deviation that a trained vision encoder has learnt to expect; else one half of each."""
     encoder = recipe.vision_encoder
     tokenizer = _tokenizer(recipe.tokenizer, reader)
@@ -55,7 +55,7 @@ def _new_processor(recipe: ModelRecipe, reader: SequenceReader) -> FlamingoProce
     return FlamingoProcessor(tokenizer, image_size=size, image_mean=images.image_mean, image_std=images.image_std)
 
 
-def _tokenizer(source: TokenizerSource, reader: SequenceReader) -> Any:
+def _tokenizer(source: TokenizerSource, reader: SampleReader) -> Any:
     if source.pretrained is not None:
         return AutoTokenizer.from_pretrained(source.pretrained)
     assert source.vocabulary is not None
@@ -63,7 +63,7 @@ def _tokenizer(source: TokenizerSource, reader: SequenceReader) -> Any:
 
 
 def make_vision_encoder(
-    recipe: ModelRecipe, reader: SequenceReader, form: SampleForm, vocabulary: int, output: Output
+    recipe: ModelRecipe, reader: SampleReader, form: SampleForm, vocabulary: int, output: Output
 ) -> PreTrainedModel | str:
     """The recipe's vision encoder, or the name of it. One to pretrain is pretrained by the first rank, once, and kept
     in `vision_encoder`; one from scratch is drawn from torch's generator."""
@@ -87,7 +87,7 @@ def make_vision_encoder(
 
 def pretrained_language_model(
     recipe: ModelRecipe,
-    reader: SequenceReader,
+    reader: SampleReader,
     form: SampleForm,
     processor: FlamingoProcessor,
     output: Output,

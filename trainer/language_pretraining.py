@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from trainer.data.lanes import SampleForm
-from trainer.data.sequences import SequenceReader, UnreadableSampleError, addresses
+from trainer.data.sequences import SampleReader, UnreadableSampleError, addresses
 from trainer.data.windows import BETWEEN_TEXTS
 from trainer.recipe import LanguagePretrainingRecipe
 
@@ -51,7 +51,7 @@ def pretrain_language_model(
             total, since = 0.0, 0
 
 
-def token_rows(reader: SequenceReader, form: SampleForm, length: int) -> Tensor:
+def token_rows(reader: SampleReader, form: SampleForm, length: int) -> Tensor:
     """rows_PL of the dataset's texts, `length` tokens each, what is left at the end without a row.
 
     Raises ValueError if there is not one row.

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from trainer.data.collate import Batch
-from trainer.data.lanes import LaneDataset, load_steps
+from trainer.data.lanes import LaneDataset
+from trainer.data.loading import load_steps
 
 INTERLEAVED = "interleaved"
 """The name of the dataset that `data` of the recipe names."""

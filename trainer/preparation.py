@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,17 +22,17 @@ from trainer.build import (
 from trainer.checkpoint import Checkpoints
 from trainer.data.lanes import LaneDataset, SampleForm, rank_lanes
 from trainer.data.order import SampleOrder
-from trainer.data.pairs import PairReader
-from trainer.data.sequences import SequenceReader
+from trainer.data.sequences import DatasetReader, SampleReader
 from trainer.loss import in_bf16
 from trainer.mixture import Mixture
 from trainer.optimizer import make_optimizer
 from trainer.output import Output
+from trainer.packed_rows import check_packable
 from trainer.parallelize import inner, parallelize, set_types
 from trainer.ranks import Ranks
-from trainer.recipe import Recipe
+from trainer.recipe import PairsRecipe, Recipe, WindowsRecipe
 from trainer.sharded_loading import fill, meta_language_model
-from trainer.sources import make_mixture, open_pairs
+from trainer.sources import FurtherDataset, check_size, make_mixture, open_dataset, open_further
 
 log = logging.getLogger(__name__)
 
@@ -54,24 +56,28 @@ class Training:
 
 def prepare(recipe: Recipe, ranks: Ranks) -> tuple[Training, Any]:
     """The training where its newest checkpoint left it, and the processor."""
-    for batch_size in (recipe.training.batch_size, *(pairs.batch_size for pairs in recipe.pairs.values())):
+    for batch_size in (recipe.training.batch_size, *(further.batch_size for further in recipe.further.values())):
         rank_lanes(batch_size, ranks.rank, ranks.count)  # before anything is read
     output = Output(recipe.output, ranks)
-    reader = _open_dataset(recipe, ranks)
-    pairs = open_pairs(recipe, output.folder / "indexes", ranks)
+    indexes = output.folder / "indexes"
+    reader = open_dataset(recipe.data, "train", indexes, ranks, recipe.data.cache)
+    check_size("training", reader, recipe.training.batch_size)
+    if ranks.first:
+        reader.check_shards(contents=recipe.data.check == "contents")
+    further = open_further(recipe, indexes, ranks)
     processor = make_processor(recipe.model, reader, output)
     form = sample_form(processor, recipe.data)
     model = _make_model(recipe, reader, form, processor, output)
     torch.manual_seed(recipe.seed + 1 + ranks.rank)
     optimizer = make_optimizer(inner(model), recipe.optimizer)
-    checkpoints = Checkpoints(output.checkpoints, recipe.checkpoints, _identity(recipe, reader, pairs), ranks)
+    checkpoints = Checkpoints(output.checkpoints, recipe.checkpoints, _identity(recipe, reader, further), ranks)
     training = Training(
         recipe=recipe,
         ranks=ranks,
         model=model,
         optimizer=optimizer,
-        mixture=make_mixture(recipe, reader, pairs, form, ranks),
-        held_out=_held_out(recipe, form),
+        mixture=make_mixture(recipe, reader, further, form, ranks),
+        held_out=_held_out(recipe, form, indexes, ranks),
         checkpoints=checkpoints,
         output=output,
         step=checkpoints.resume(inner(model), optimizer),
@@ -79,7 +85,7 @@ def prepare(recipe: Recipe, ranks: Ranks) -> tuple[Training, Any]:
     return training, processor
 
 
-def _make_model(recipe: Recipe, reader: SequenceReader, form: SampleForm, processor: Any, output: Output) -> nn.Module:
+def _make_model(recipe: Recipe, reader: DatasetReader, form: SampleForm, processor: Any, output: Output) -> nn.Module:
     """The model of the recipe with its first values, spread over the processes."""
     ranks, name = output.ranks, recipe.model.language_model.pretrained
     torch.manual_seed(recipe.seed)
@@ -92,7 +98,10 @@ def _make_model(recipe: Recipe, reader: SequenceReader, form: SampleForm, proces
         language_model = meta_language_model(name)
     torch.manual_seed(recipe.seed)
     bf16 = in_bf16(ranks.device, recipe.training.precision)
-    model = set_types(build_model(recipe.model, processor, encoder, language_model), bf16=bf16)
+    flamingo = build_model(recipe.model, processor, encoder, language_model)
+    if any(own.packing is not None for own in _all(recipe).values()):
+        check_packable(flamingo)
+    model = set_types(flamingo, bf16=bf16)
     if ranks.count == 1:
         model.to(ranks.device)
     spread = parallelize(model, recipe.parallel, ranks, bf16=bf16, image_size=processor.image_size)
@@ -104,24 +113,13 @@ def _make_model(recipe: Recipe, reader: SequenceReader, form: SampleForm, proces
     return spread
 
 
-def _open_dataset(recipe: Recipe, ranks: Ranks) -> SequenceReader:
-    reader = SequenceReader(recipe.data.dataset, "train")
-    samples, batch_size = sum(reader.shard_sizes), recipe.training.batch_size
-    if samples < batch_size:
-        raise ValueError(
-            f"{recipe.data.dataset} has {samples} training samples, fewer than a batch of {batch_size}, so a batch "
-            f"would hold a sample twice; set training.batch_size to {samples} or less, or build a larger dataset"
-        )
-    if ranks.first:
-        reader.check_shards(contents=recipe.data.check == "contents")
-    return reader
-
-
-def _identity(recipe: Recipe, reader: SequenceReader, pairs: dict[str, PairReader]) -> dict[str, Any]:
+def _identity(recipe: Recipe, reader: SampleReader, further: Sequence[FurtherDataset]) -> dict[str, Any]:
     """What a checkpoint must agree in with the training that goes on from it: all that its past depends on."""
-    further = {name: [found.fingerprint, recipe.pairs[name].batch_size] for name, found in pairs.items()}
+    others = {found.key: [found.reader.fingerprint, found.recipe.batch_size] for found in further}
+    packing = {key: own.packing.model_dump() for key, own in _all(recipe).items() if own.packing is not None}
     return {
-        **({"pairs": further} if further else {}),
+        **({"further": others} if others else {}),
+        **({"packing": packing} if packing else {}),
         "dataset": reader.fingerprint,
         "seed": recipe.seed,
         "batch_size": recipe.training.batch_size,
@@ -130,9 +128,13 @@ def _identity(recipe: Recipe, reader: SequenceReader, pairs: dict[str, PairReade
     }
 
 
-def _held_out(recipe: Recipe, form: SampleForm) -> LaneDataset | None:
+def _all(recipe: Recipe) -> dict[str, WindowsRecipe | PairsRecipe]:
+    return {"data": recipe.data, **recipe.further}
+
+
+def _held_out(recipe: Recipe, form: SampleForm, indexes: Path, ranks: Ranks) -> LaneDataset | None:
     try:
-        reader = SequenceReader(recipe.data.dataset, "validation")
+        reader = open_dataset(recipe.data, "validation", indexes, ranks, recipe.data.cache)
     except ValueError as error:
         log.warning("no held-out loss: %s", error)
         return None

@@ -21,7 +21,7 @@ from transformers import PreTrainedModel
 from schemas.sequence import Sequence
 from trainer.data.images import UndecodableImageError, decode_image, to_pixels
 from trainer.data.lanes import SampleForm
-from trainer.data.sequences import SequenceReader, UnreadableSampleError, addresses
+from trainer.data.sequences import SampleReader, UnreadableSampleError, addresses
 from trainer.recipe import PretrainingRecipe
 
 PIXEL_BYTES = 2**30
@@ -91,7 +91,7 @@ def moved(pixels: Tensor, draw: torch.Generator) -> Tensor:
     return torch.where(mirrored, pixels.flip(3), pixels).roll((down, right), dims=(2, 3))
 
 
-def named_pictures(reader: SequenceReader, form: SampleForm, vocabulary: int) -> NamedPictures:
+def named_pictures(reader: SampleReader, form: SampleForm, vocabulary: int) -> NamedPictures:
     """The pictures of a dataset that have a text beside them, the first that fit into memory.
 
     Raises ValueError if there are none.

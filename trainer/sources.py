@@ -2,76 +2,137 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from trainer.data.cache import ShardCache
+from trainer.data.documents import DocumentReader
+from trainer.data.files import CachedFiles, Files
 from trainer.data.lanes import LaneDataset, SampleForm, rank_lanes
 from trainer.data.order import SampleOrder
-from trainer.data.pairs import PairReader
+from trainer.data.packing import Packing
+from trainer.data.pairs import VIDEO_SUFFIXES, PairReader
 from trainer.data.sequences import DatasetReader, SampleReader, SequenceReader
+from trainer.data.video import VideoForm
 from trainer.mixture import INTERLEAVED, Mixture, Source
 from trainer.ranks import Ranks
-from trainer.recipe import PairsRecipe, Recipe
+from trainer.recipe import CacheRecipe, InterleavedRecipe, PairsRecipe, Recipe, VideosRecipe, WindowsRecipe
 
 
-def open_pairs(recipe: Recipe, indexes: Path, ranks: Ranks) -> dict[str, PairReader]:
-    """The recipe's pairs, in the order of their names; the first rank indexes tars that have no index yet."""
-    readers = {name: PairReader(pairs.shards, indexes / name) for name, pairs in sorted(recipe.pairs.items())}
-    for name, reader in readers.items():
-        if ranks.first:
-            reader.make_indexes()
-        ranks.wait()
-        samples, batch_size = sum(reader.shard_sizes), recipe.pairs[name].batch_size
-        if samples < batch_size:
-            raise ValueError(
-                f"pairs.{name} has {samples} pairs, fewer than a batch of {batch_size}, so a batch would hold a pair "
-                f"twice; set pairs.{name}.batch_size to {samples} or less, or name more tars"
-            )
-    return readers
+@dataclass(frozen=True, slots=True)
+class FurtherDataset:
+    """One beside the first."""
+
+    key: str
+    """Its place in the recipe: `pairs.laion`."""
+    recipe: InterleavedRecipe | PairsRecipe
+    reader: SampleReader
+
+
+def open_dataset(
+    data: WindowsRecipe, split: str, indexes: Path, ranks: Ranks, cache: CacheRecipe | None
+) -> DatasetReader:
+    """The interleaved dataset's split; the first rank indexes documents that have no index yet."""
+    files = _files(cache, data.shards_per_block)
+    if data.read == "sequences":
+        return SequenceReader(data.dataset, split, files)
+    reader = DocumentReader(
+        data.dataset,
+        split,
+        indexes,
+        images_per_sequence=data.images_per_sequence,
+        groups_in_memory=data.shards_per_block,
+        files=files,
+    )
+    if ranks.first:
+        reader.make_indexes()
+    ranks.wait()
+    return reader
+
+
+def open_further(recipe: Recipe, indexes: Path, ranks: Ranks) -> list[FurtherDataset]:
+    """The recipe's further datasets; the first rank indexes tars that have no index yet and checks shards."""
+    found = []
+    for key, own in recipe.further.items():
+        folder = indexes / key.partition(".")[2]
+        reader: SampleReader
+        if isinstance(own, InterleavedRecipe):
+            reader = dataset = open_dataset(own, "train", folder, ranks, recipe.data.cache)
+            if ranks.first:
+                dataset.check_shards(contents=own.check == "contents")
+        else:
+            reader = _open_pairs(own, folder, ranks, recipe.data.cache)
+        check_size(key, reader, own.batch_size)
+        found.append(FurtherDataset(key, own, reader))
+    return found
+
+
+def _open_pairs(own: PairsRecipe, indexes: Path, ranks: Ranks, cache: CacheRecipe | None) -> PairReader:
+    files = _files(cache, own.shards_per_block)
+    suffixes = {"suffixes": VIDEO_SUFFIXES} if isinstance(own, VideosRecipe) else {}
+    reader = PairReader(own.shards, indexes, files, **suffixes)
+    if ranks.first:
+        reader.make_indexes()
+    ranks.wait()
+    return reader
+
+
+def check_size(key: str, reader: SampleReader, batch_size: int) -> None:
+    """Raises ValueError if the dataset has fewer samples than a batch."""
+    samples = sum(reader.shard_sizes)
+    if samples < batch_size:
+        raise ValueError(
+            f"{reader.folder} has {samples} training samples, fewer than a batch of {batch_size}, so a batch would "
+            f"hold a sample twice; set {key}.batch_size to {samples} or less, or give a larger dataset"
+        )
+
+
+def _files(cache: CacheRecipe | None, shards_per_block: int) -> Files:
+    if cache is None:
+        return Files()
+    return CachedFiles(ShardCache(Path(cache.folder), round(cache.gib * 2**30)), open_shards=shards_per_block)
 
 
 def make_mixture(
-    recipe: Recipe, reader: SequenceReader, pairs: dict[str, PairReader], form: SampleForm, ranks: Ranks
+    recipe: Recipe, reader: SampleReader, further: Sequence[FurtherDataset], form: SampleForm, ranks: Ranks
 ) -> Mixture:
-    """The interleaved dataset and the pairs, each with this rank's lanes. `form` is that of the interleaved windows."""
-    lanes = _lanes(recipe, reader, form, recipe.training.batch_size, recipe.data.shards_per_block, 0, ranks)
+    """The first dataset and the further ones, each with this rank's lanes. `form` is that of the first's windows."""
+    lanes = _lanes(recipe, reader, form, recipe.data, recipe.training.batch_size, 0, ranks)
     sources = [Source(INTERLEAVED, recipe.data.weight, lanes)]
-    for number, (name, found) in enumerate(pairs.items(), 1):
-        own = recipe.pairs[name]
-        lanes = _lanes(recipe, found, _pair_form(form, own), own.batch_size, own.shards_per_block, number, ranks)
-        sources.append(Source(name, own.weight, lanes))
+    for number, dataset in enumerate(further, 1):
+        own = dataset.recipe
+        lanes = _lanes(recipe, dataset.reader, _form(form, own), own, own.batch_size, number, ranks)
+        sources.append(Source(dataset.key.partition(".")[2], own.weight, lanes))
     return Mixture(sources, take_turns=recipe.training.take_turns)
 
 
-def _pair_form(form: SampleForm, pairs: PairsRecipe) -> SampleForm:
-    """A window of a pair: its one image, then its text, which attends to the image (N = 1 in the paper)."""
-    return replace(
-        form,
-        tokens=pairs.tokens,
-        images=1,
-        p_next=0.0,
-        start_at_image=True,
-        leading_space=pairs.leading_space,
-        flip=pairs.flip,
-        colour=pairs.colour,
-    )
+def _form(form: SampleForm, own: InterleavedRecipe | PairsRecipe) -> SampleForm:
+    """Windows as `own` says. Of a pair: its one image, then its text, which attends to it (N = 1 in the paper)."""
+    form = replace(form, tokens=own.tokens, flip=own.flip, colour=own.colour)
+    if isinstance(own, InterleavedRecipe):
+        return replace(form, images=own.images, p_next=own.p_next, start_at_image=own.start_at_image)
+    video = VideoForm(frames=own.frames, per_second=own.frames_per_second) if isinstance(own, VideosRecipe) else None
+    return replace(form, images=1, p_next=0.0, start_at_image=True, leading_space=own.leading_space, video=video)
 
 
 def _lanes(
     recipe: Recipe,
     reader: SampleReader,
     form: SampleForm,
+    own: WindowsRecipe | PairsRecipe,
     batch_size: int,
-    shards_per_block: int,
     number: int,
     ranks: Ranks,
 ) -> LaneDataset:
     """Each source draws from a seed of its own; the first from the recipe's."""
+    packing = own.packing
     return LaneDataset(
         reader,
-        SampleOrder(reader.shard_sizes, recipe.seed + number, shards_per_block),
+        SampleOrder(reader.shard_sizes, recipe.seed + number, own.shards_per_block),
         form,
         batch_size=batch_size,
         lanes=rank_lanes(batch_size, ranks.rank, ranks.count),
         micro_batch_size=recipe.training.micro_batch_size,
+        packing=None if packing is None else Packing(documents=packing.documents, tokens=packing.tokens),
     )

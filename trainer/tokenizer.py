@@ -9,7 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from trainer.data.sequences import SequenceReader, UnreadableSampleError, addresses
+from trainer.data.sequences import SampleReader, UnreadableSampleError, addresses
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -32,7 +32,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_OF_TEXT, pad_token=END_OF_TEXT)
 
 
-def dataset_texts(reader: SequenceReader, samples: int = SAMPLES) -> Iterator[str]:
+def dataset_texts(reader: SampleReader, samples: int = SAMPLES) -> Iterator[str]:
     """The text nodes of the first sequences of a dataset; unreadable ones are left to the loader to count."""
     for _, address in zip(range(samples), addresses(reader), strict=False):
         try:

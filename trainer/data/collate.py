@@ -45,6 +45,8 @@ class Batch:
     """int64 [T, F, 4], beside bytes: top, bottom, left and right of each picture in its square; the rest is padding."""
     pixels: PixelFormat | None = None
     """Beside bytes: what the model takes."""
+    position_ids: torch.Tensor | None = None
+    """int64 [B, L], of packed rows: they start at 0 with each document, which sees nothing before it."""
     skipped: Counter[str] = field(default_factory=Counter)
     """Samples that could not be used while this batch was read, by reason."""
 
@@ -66,6 +68,9 @@ class Batch:
         batch = self._normalised()
         names = ("input_ids", "attention_mask", "image_counts", "phi")
         inputs: dict[str, torch.Tensor | None] = {name: getattr(batch, name) for name in names}
+        if batch.position_ids is not None:
+            # Without a mask the language model takes from the positions where documents begin.
+            inputs |= {"attention_mask": None, "position_ids": batch.position_ids}
         return {**inputs, "pixel_values": batch.pixel_values if len(batch.pixel_values) else None}
 
     def to(self, device: torch.device) -> Batch:
@@ -83,25 +88,62 @@ class Batch:
         return replace(self, **{name: value.pin_memory() for name, value in self._tensors().items()})  # type: ignore[arg-type]
 
     def _tensors(self) -> dict[str, torch.Tensor]:
-        names = ("input_ids", "attention_mask", "labels", "pixel_values", "boxes", "image_counts", "phi")
+        names = (
+            "input_ids",
+            "attention_mask",
+            "labels",
+            "pixel_values",
+            "boxes",
+            "image_counts",
+            "phi",
+            "position_ids",
+        )
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
-def collate(samples: Sequence[Sample], *, tokens: int, pixels: PixelFormat, padding: int) -> Batch:
-    """The batch of `samples`, every row `tokens` long: one shape for all steps, so nothing is compiled twice."""
-    windows = [sample.window for sample in samples]
+def collate(
+    rows: Sequence[Sequence[Sample]], *, tokens: int, pixels: PixelFormat, padding: int, packed: bool = False
+) -> Batch:
+    """The batch of rows of samples (one each unless they are packed), every row `tokens` long: one shape for all
+    steps, so nothing is compiled twice."""
+    joined = [_joined([sample.window for sample in row]) for row in rows]
+    samples = [sample for row in rows for sample in row]
     squares, boxes = _squares([picture for sample in samples for picture in sample.pictures], pixels.size)
     return Batch(
         keys=[sample.key for sample in samples],
-        input_ids=_rows([window.input_ids for window in windows], tokens, padding),
-        attention_mask=_rows([[1] * len(window.input_ids) for window in windows], tokens, 0),
-        labels=_rows([window.labels for window in windows], tokens, IGNORED),
-        phi=_rows([window.phi for window in windows], tokens, 0),
+        input_ids=_padded([row.input_ids for row in joined], tokens, padding),
+        attention_mask=_padded([[1] * len(row.input_ids) for row in joined], tokens, 0),
+        labels=_padded([row.labels for row in joined], tokens, IGNORED),
+        phi=_padded([row.phi for row in joined], tokens, 0),
         pixel_values=squares,
         boxes=boxes,
         pixels=pixels,
-        image_counts=torch.tensor([len(sample.pictures) for sample in samples]),
+        image_counts=torch.tensor([sum(len(sample.pictures) for sample in row) for row in rows]),
+        position_ids=_positions(rows, tokens) if packed else None,
     )
+
+
+def _joined(windows: Sequence[Window]) -> Window:
+    """One behind the other; images are counted on, and no window's end predicts the next one's beginning."""
+    if len(windows) == 1:
+        return windows[0]
+    images = 0
+    input_ids, labels, phi = [], [], []
+    for window in windows:
+        input_ids += window.input_ids
+        labels += [IGNORED, *window.labels[1:]]
+        phi += [image and image + images for image in window.phi]
+        images += len(window.images)
+    return Window(input_ids=input_ids, labels=labels, phi=phi, images=range(images))
+
+
+def _positions(rows: Sequence[Sequence[Sample]], tokens: int) -> torch.Tensor:
+    """Counted from 0 in each document and in the padding: where they begin anew, a language model's attention ends."""
+    found = []
+    for row in rows:
+        lengths = [len(sample.window.input_ids) for sample in row]
+        found.append([place for length in [*lengths, tokens - sum(lengths)] for place in range(length)])
+    return torch.tensor(found)
 
 
 def _squares(images: list[list[Picture]], size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -118,5 +160,5 @@ def _squares(images: list[list[Picture]], size: int) -> tuple[torch.Tensor, torc
     return squares, boxes
 
 
-def _rows(rows: list[list[int]], length: int, padding: int) -> torch.Tensor:
+def _padded(rows: list[list[int]], length: int, padding: int) -> torch.Tensor:
     return torch.tensor([row + [padding] * (length - len(row)) for row in rows])

@@ -9,18 +9,17 @@ of ranks nor that of loader workers changes what any lane sees.
 from __future__ import annotations
 
 import random
-import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from schemas.sequence import Sequence
 from trainer.data.collate import Batch, Sample, collate
 from trainer.data.images import Picture, PixelFormat, UndecodableImageError, decode_image, draw_augmentation
 from trainer.data.order import SampleOrder
+from trainer.data.packing import Packing, fair_shares
 from trainer.data.sequences import SampleReader, UnreadableSampleError
 from trainer.data.video import UndecodableVideoError, VideoForm, decode_video
 from trainer.data.windows import SpecialTokens, draw_window, tokenize_nodes
@@ -38,6 +37,15 @@ SKIP_REASONS = tuple(REASONS.values())
 
 STAND_INS = 100
 """Samples tried for one place in a batch before a dataset is taken to be broken as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A sequence as tokens, and what draws its window."""
+
+    sequence: Sequence
+    ids: list[int]
+    draw: random.Random
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +68,22 @@ class SampleForm:
     video: VideoForm | None = None
     """None: images are images."""
 
-    def sample(self, sequence: Sequence, draw: random.Random) -> Sample:
-        """A window of the sequence with its images; raises Undecodable...Error if one of those is broken."""
+    def draft(self, sequence: Sequence, draw: random.Random) -> Draft:
+        """The sequence as tokens, its window not yet drawn."""
         texts = self._spaced(sequence.texts, draw) if self.leading_space else sequence.texts
-        ids = tokenize_nodes(texts, self.tokenize, self.special, ends=sequence.last)
+        return Draft(sequence, tokenize_nodes(texts, self.tokenize, self.special, ends=sequence.last), draw)
+
+    def sample(self, draft: Draft, tokens: int | None = None) -> Sample:
+        """A window of at most `tokens` (None: the form's), with its images.
+
+        Raises UndecodableImageError or UndecodableVideoError if one of those is broken.
+        """
+        sequence, draw = draft.sequence, draft.draw
         window = draw_window(
-            ids,
+            draft.ids,
             self.special,
             draw,
-            tokens=self.tokens,
+            tokens=self.tokens if tokens is None else tokens,
             images=self.images,
             p_next=self.p_next,
             start_at_image=self.start_at_image,
@@ -105,8 +120,9 @@ class LaneDataset(Dataset[Batch]):
         batch_size: int,
         lanes: range,
         micro_batch_size: int,
+        packing: Packing | None = None,
     ) -> None:
-        self.reader, self.order, self.form = reader, order, form
+        self.reader, self.order, self.form, self.packing = reader, order, form, packing
         self.batch_size = batch_size
         starts = range(lanes.start, lanes.stop, micro_batch_size)
         self.lane_groups = [range(start, min(start + micro_batch_size, lanes.stop)) for start in starts]
@@ -119,21 +135,49 @@ class LaneDataset(Dataset[Batch]):
     def __getitem__(self, item: int) -> Batch:
         step, group = divmod(item, self.micro_batches)
         skipped: Counter[str] = Counter()
-        positions = [step * self.batch_size + lane for lane in self.lane_groups[group]]
-        self.reader.expect(self.order.upcoming(positions[0]))
-        samples = [self._usable_sample(position, skipped) for position in positions]
-        form = self.form
-        batch = collate(samples, tokens=form.tokens, pixels=form.pixels, padding=form.padding)
+        rows = [self._row(step * self.batch_size + lane, skipped) for lane in self.lane_groups[group]]
+        form, tokens = self.form, self.form.tokens if self.packing is None else self.packing.tokens
+        batch = collate(rows, tokens=tokens, pixels=form.pixels, padding=form.padding, packed=self.packing is not None)
         return replace(batch, skipped=skipped)
 
-    def _usable_sample(self, position: int, skipped: Counter[str]) -> Sample:
-        """The sample at `position` or, if it cannot be used, its first stand-in that can."""
+    def _row(self, place: int, skipped: Counter[str]) -> list[Sample]:
+        """The samples of one row: one, or as many as are packed together."""
+        documents = 1 if self.packing is None else self.packing.documents
+        positions = range(place * documents, (place + 1) * documents)
+        self.reader.expect(self.order.upcoming(positions[0]))
+        if self.packing is None:
+            return [self._usable_sample(place, skipped)]
+        drafts = [self._first_draft(position) for position in positions]
+        lengths = [self.form.tokens if draft is None else min(len(draft.ids), self.form.tokens) for draft in drafts]
+        return [
+            self._usable_sample(position, skipped, tokens, draft)
+            for position, tokens, draft in zip(
+                positions, fair_shares(lengths, self.packing.tokens), drafts, strict=True
+            )
+        ]
+
+    def _first_draft(self, position: int) -> Draft | None:
+        """None where a stand-in will be needed."""
+        try:
+            return self._draft(position, 0)
+        except UnreadableSampleError:
+            return None
+
+    def _draft(self, position: int, attempt: int) -> Draft:
+        address = self.order.replacement(position, attempt) if attempt else self.order.address(position)
+        draw = random.Random(f"{self.order.seed}/{position}/{attempt}")
+        return self.form.draft(self.reader.read(address), draw)
+
+    def _usable_sample(
+        self, position: int, skipped: Counter[str], tokens: int | None = None, first: Draft | None = None
+    ) -> Sample:
+        """The sample at `position` (whose draft may be there already) or, if it cannot be used, its first stand-in
+        that can."""
         problem: Exception | None = None
         for attempt in range(STAND_INS):
-            address = self.order.replacement(position, attempt) if attempt else self.order.address(position)
-            draw = random.Random(f"{self.order.seed}/{position}/{attempt}")
             try:
-                return self.form.sample(self.reader.read(address), draw)
+                draft = first if first is not None and not attempt else self._draft(position, attempt)
+                return self.form.sample(draft, tokens)
             except tuple(REASONS) as error:
                 skipped[REASONS[type(error)]] += 1
                 problem = error
@@ -152,38 +196,3 @@ def rank_lanes(batch_size: int, rank: int, ranks: int) -> range:
         )
     share = batch_size // ranks
     return range(rank * share, (rank + 1) * share)
-
-
-def _outlive_sigterm(worker: int) -> None:
-    """SIGTERM goes to the whole process group; the rank saves a checkpoint first, then ends its workers."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-def load_steps(dataset: LaneDataset, *, first_step: int, last_step: int, workers: int) -> Iterator[list[Batch]]:
-    """The micro-batches of each step from `first_step` up to `last_step`, read ahead by `workers` processes."""
-    count = dataset.micro_batches
-    loader = DataLoader(
-        dataset,
-        batch_size=None,
-        sampler=range(first_step * count, last_step * count),
-        num_workers=workers,
-        worker_init_fn=_outlive_sigterm if workers else None,
-        pin_memory=torch.cuda.is_available(),
-        prefetch_factor=4 if workers else None,
-        # A generator of its own: the loader would draw from the global one, and dropout after a resume would differ.
-        generator=torch.Generator(),
-    )
-    batches = iter(loader)
-    for _ in range(first_step, last_step):
-        yield [_next(batches) for _ in range(count)]
-
-
-def _next(batches: Iterator[Batch]) -> Batch:
-    """The next batch; what a loader worker raised is said without the worker's traceback."""
-    try:
-        return next(batches)
-    except ValueError as error:
-        message = str(error)
-        if "Original Traceback" not in message:
-            raise
-        raise ValueError(message.strip().splitlines()[-1].partition(": ")[2]) from error

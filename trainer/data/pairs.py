@@ -29,6 +29,8 @@ from trainer.data.sequences import UnreadableSampleError
 log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
+VIDEO_SUFFIXES = ("mp4", "webm", "mkv", "mov", "avi")
+"""Of what stands beside a text; the first of a sample is taken."""
 CAPTION_KEYS = ("caption", "text", "alt_text")
 """Where a sample without a `txt` has its text, in its `json`."""
 PLACE = pa.struct([("offset", pa.int64()), ("size", pa.int64())])
@@ -43,13 +45,20 @@ class PairReader:
     Raises ValueError if there is none, or none with a pair.
     """
 
-    def __init__(self, shards: Sequence[str], indexes: Path, files: Files | None = None) -> None:
+    def __init__(
+        self,
+        shards: Sequence[str],
+        indexes: Path,
+        files: Files | None = None,
+        *,
+        suffixes: Sequence[str] = IMAGE_SUFFIXES,
+    ) -> None:
         self.folder = ", ".join(shards)
         self.paths = sorted({path for pattern in shards for path in _expanded(pattern)})
         if not self.paths:
             raise ValueError(f"no file matches {self.folder}, so there are no pairs; give the paths of tars")
         self._indexes = indexes
-        self._files = files or Files()
+        self._files, self._suffixes = files or Files(), suffixes
         self._shard_file = lru_cache(maxsize=None)(_shard_file)
         self._rows = lru_cache(maxsize=_INDEXES_IN_MEMORY)(self._load_index)
 
@@ -59,7 +68,7 @@ class PairReader:
         for number, path in enumerate(self.paths):
             target = self._index_path(path)
             if not target.exists():
-                rows, skipped = _scan(path)
+                rows, skipped = _scan(path, self._suffixes)
                 partial = target.with_name(f".partial-{target.name}")
                 pq.write_table(pa.Table.from_pylist(rows, schema=PAIR_INDEX), partial)
                 partial.rename(target)
@@ -129,12 +138,14 @@ def _expanded(pattern: str) -> list[str]:
     return [str(files.unstrip_protocol(path)) for path in files.glob(root)]
 
 
-def _scan(path: str) -> tuple[list[dict[str, Any]], int]:
+def _scan(path: str, suffixes: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
     """The rows of a tar's index and how many samples lack an image or a text. Raises ValueError for no tar."""
     rows: dict[str, dict[str, Any]] = {}
     try:
         with fsspec.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
-            for key, field, place in _members(tar):
+            if file.seek(0, 2) % tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("it ends within a block")
+            for key, field, place in _members(tar, suffixes):
                 rows.setdefault(key, {"key": key, "image": None, "text": None, "fields": None})[field] = place
     except tarfile.TarError as error:
         raise ValueError(f"{path} is not a whole tar ({error}), so its pairs cannot be found; copy it again") from error
@@ -142,11 +153,11 @@ def _scan(path: str) -> tuple[list[dict[str, Any]], int]:
     return pairs, len(rows) - len(pairs)
 
 
-def _members(tar: tarfile.TarFile) -> Iterator[tuple[str, str, dict[str, int]]]:
+def _members(tar: tarfile.TarFile, suffixes: Sequence[str]) -> Iterator[tuple[str, str, dict[str, int]]]:
     for member in tar:
         key, _, suffix = member.name.partition(".")
         suffix = suffix.lower()
-        field = "image" if suffix in IMAGE_SUFFIXES else {"txt": "text", "json": "fields"}.get(suffix)
+        field = "image" if suffix in suffixes else {"txt": "text", "json": "fields"}.get(suffix)
         if member.isfile() and field:
             yield key, field, {"offset": member.offset_data, "size": member.size}
 

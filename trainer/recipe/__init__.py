@@ -4,7 +4,15 @@ Unknown keys and wrong types are errors that name the key. Defaults are the pape
 appendix B.1.2) wherever it gives one.
 """
 
-from trainer.recipe.data import DataRecipe, PairsRecipe
+from trainer.recipe.data import (
+    CacheRecipe,
+    DataRecipe,
+    InterleavedRecipe,
+    PackingRecipe,
+    PairsRecipe,
+    VideosRecipe,
+    WindowsRecipe,
+)
 from trainer.recipe.load import load_recipe
 from trainer.recipe.model import (
     Architecture,
@@ -22,12 +30,15 @@ from trainer.recipe.training import CheckpointRecipe, LogRecipe, OptimizerRecipe
 __all__ = [
     "Architecture",
     "Backbone",
+    "CacheRecipe",
     "CheckpointRecipe",
     "DataRecipe",
+    "InterleavedRecipe",
     "LanguagePretrainingRecipe",
     "LogRecipe",
     "ModelRecipe",
     "OptimizerRecipe",
+    "PackingRecipe",
     "PairsRecipe",
     "ParallelRecipe",
     "PretrainingRecipe",
@@ -36,5 +47,7 @@ __all__ = [
     "TokenizerSource",
     "TrainingRecipe",
     "ValidationRecipe",
+    "VideosRecipe",
+    "WindowsRecipe",
     "load_recipe",
 ]

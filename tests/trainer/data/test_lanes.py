@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from trainer.data.images import PixelFormat
-from trainer.data.lanes import LaneDataset, SampleForm, load_steps, rank_lanes
+from trainer.data.lanes import LaneDataset, SampleForm, rank_lanes
+from trainer.data.loading import load_steps
 from trainer.data.order import SampleOrder
 from trainer.data.sequences import SequenceReader
 from trainer.data.windows import IGNORED, SpecialTokens

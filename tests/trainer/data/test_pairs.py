@@ -109,7 +109,7 @@ FORM = SampleForm(
 
 
 def test_a_window_of_a_pair_shows_its_image_to_its_text(pairs):
-    sample = FORM.sample(reader(pairs).read(SampleAddress(0, 0)), random.Random(0))
+    sample = FORM.sample(FORM.draft(reader(pairs).read(SampleAddress(0, 0)), random.Random(0)))
     ids = sample.window.input_ids
     assert ids[:2] == [2, 1] and ids[-2:] == [2, 3]
     assert ids[2:-2] == letters("a red square")
@@ -121,7 +121,7 @@ def test_half_of_the_texts_get_a_leading_space(pairs):
 
     spaced = replace(FORM, leading_space=0.5)
     pair = reader(pairs).read(SampleAddress(0, 0))
-    third = [spaced.sample(pair, random.Random(n)).window.input_ids[2] for n in range(400)]
+    third = [spaced.sample(spaced.draft(pair, random.Random(n))).window.input_ids[2] for n in range(400)]
     assert set(third) == {ord(" "), ord("a")}
     assert 150 < third.count(ord(" ")) < 250
 
