@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cli import data_commands, demo_command, exchange_commands, training_commands
+from cli import data_commands, demo_command, evaluation_commands, exchange_commands, training_commands
 from cli.exit_status import exit_status
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ def _main(
 data_commands.register(app)
 exchange_commands.register(app)
 training_commands.register(app)
+evaluation_commands.register(app)
 demo_command.register(app)
 
 

@@ -2,31 +2,88 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from pipeline.errors import InputError
 
+HELP = "/image PATH puts a picture in, /again begins anew, /quit ends; anything else is asked."
 
-def describe(checkpoint: Path, image: Path, text: str) -> str:
-    """What the exported model in `checkpoint` says of the picture in the file `image` after `text`."""
-    for path, what in ((checkpoint / "config.json", "an exported model"), (image, "a picture")):
-        if not path.is_file():
-            raise InputError(f"{path} is not there, so there is nothing to read; give {what}")
-    if not (checkpoint / "processor_config.json").is_file():
-        raise InputError(
-            f"{checkpoint} holds a model without its processor (processor_config.json), so text cannot be turned into "
-            "tokens; save a model.FlamingoProcessor to the same folder"
-        )
-    from trainer.data.images import UndecodableImageError
-    from trainer.generate import caption
 
-    try:
-        return f"{text} {caption(checkpoint, image.read_bytes(), text)}".strip()
-    except UndecodableImageError as error:
-        raise InputError(
-            f"{image} is no picture that can be decoded ({error}); give a JPEG, PNG, GIF or WebP"
-        ) from error
+def describe(
+    checkpoint: Path, images: list[Path], text: str, shots: list[str], *, beams: int = 1, tokens: int = 32
+) -> str:
+    """What the exported model in `checkpoint` says of the pictures after `text`, behind `shots` ("IMAGE=TEXT" each)."""
+    if not images:
+        raise InputError("there is no picture to speak of; give --image FILE, or --interactive")
+    conversation = _begin(checkpoint, shots, images, beams=beams, tokens=tokens)
+    return f"{text} {conversation.ask(text)}".strip()
+
+
+def converse(checkpoint: Path, images: list[Path], shots: list[str], *, beams: int = 1, tokens: int = 32) -> None:
+    """Read lines until the end of the input: pictures to put in and texts to go on from; print the answers."""
+    from trainer.evaluate.media import UnreadableMediaError
+
+    conversation = _begin(checkpoint, shots, images, beams=beams, tokens=tokens)
+    typer.echo(HELP)
+    for line in _lines():
+        command, _, rest = line.partition(" ")
+        if command == "/quit":
+            return
+        if command == "/again":
+            conversation.forget()
+        elif command == "/image":
+            try:
+                conversation.show(rest.strip())
+            except UnreadableMediaError as error:
+                typer.echo(f"{error}; give another picture")
+        elif command.startswith("/"):
+            typer.echo(f"{command} is not known here. {HELP}")
+        else:
+            typer.echo(conversation.ask(line))
+
+
+def _lines() -> Iterator[str]:
+    """Lines that are typed, or piped in, without the empty ones."""
+    while True:
+        if sys.stdin.isatty():
+            typer.echo("> ", nl=False)
+        line = sys.stdin.readline()
+        if not line:
+            return
+        if line.strip():
+            yield line.strip()
+
+
+def _begin(checkpoint: Path, shots: list[str], images: list[Path], *, beams: int, tokens: int) -> Any:
+    """A conversation in which shots and pictures are put in already."""
+    from trainer.conversation import Conversation
+    from trainer.evaluate.checkpoint import check_checkpoint
+    from trainer.evaluate.media import UnreadableMediaError
+
+    check_checkpoint(checkpoint)
+    pairs = [_shot(shot) for shot in shots] + [(str(image), "") for image in images]
+    for path, _ in pairs:
+        if "://" not in path and not Path(path).is_file():
+            raise InputError(f"{path} is not there, so there is nothing to look at; give a picture or video")
+    conversation = Conversation.with_checkpoint(checkpoint, beams=beams, tokens=tokens)
+    for path, text in pairs:
+        try:
+            conversation.show(path, text)
+        except UnreadableMediaError as error:
+            raise InputError(f"{error}; give a JPEG, PNG, GIF, WebP or a video") from error
+    return conversation
+
+
+def _shot(words: str) -> tuple[str, str]:
+    image, equals, text = words.partition("=")
+    if not equals or not image or not text:
+        raise InputError(f"--shot {words!r} is no picture with its text, so it shows nothing; write IMAGE=TEXT")
+    return image, text
 
 
 def import_from(kind: str, checkpoint: Path, out: Path, **arguments: Any) -> None:

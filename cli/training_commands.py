@@ -1,4 +1,4 @@
-"""Commands over models: train, generate, import-checkpoint."""
+"""Commands over models: train, import-checkpoint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import typer
 
 def register(app: typer.Typer) -> None:
     app.command()(train)
-    app.command()(generate)
     app.command("import-checkpoint")(import_checkpoint)
 
 
@@ -29,20 +28,6 @@ def train(
     from trainer.launch import train as launch
 
     raise typer.Exit(launch(recipe, overrides or [], launcher, processes))
-
-
-def generate(
-    checkpoint: Annotated[Path, typer.Argument(help="An exported model: the `model` folder of a training.")],
-    image: Annotated[Path, typer.Option(help="A picture.")],
-    text: Annotated[str, typer.Option(help="What the answer goes on from.")] = "",
-) -> None:
-    """Say what a trained Flamingo says of a picture.
-
-    Example: m3w generate demo/training/model --image star.png --text "The picture shows"
-    """
-    from cli.models import describe
-
-    typer.echo(describe(checkpoint, image, text))
 
 
 def import_checkpoint(

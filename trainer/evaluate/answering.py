@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,8 +22,10 @@ def answer(
     max_new_tokens: int,
     beams: int = 3,
     length_penalty: float = 1.0,
+    stop: Sequence[str] = (),
 ) -> list[str]:
-    """What the model says behind each prompt, until `<|endofchunk|>`, the end of the text or `max_new_tokens`."""
+    """What the model says behind each prompt, until `<|endofchunk|>`, the end of the text, one of the texts `stop`, or
+    `max_new_tokens`."""
     batch = batch_of(rows, tokenizer.pad_token_id, model.device)
     output: Any = model.generate(
         **batch.arguments(),
@@ -34,7 +37,13 @@ def answer(
         pad_token_id=tokenizer.pad_token_id,
     )
     said = output[:, batch.input_ids_BL.shape[1] :].tolist()
-    return [tokenizer.decode(_until_end(ids, special), skip_special_tokens=True).strip() for ids in said]
+    texts = [tokenizer.decode(_until_end(ids, special), skip_special_tokens=True) for ids in said]
+    return [until(text, stop).strip() for text in texts]
+
+
+def until(text: str, stop: Sequence[str]) -> str:
+    """The text before the first of `stop` that is in it."""
+    return text[: min((text.find(each) for each in stop if each in text), default=len(text))]
 
 
 def _until_end(ids: list[int], special: SpecialTokens) -> list[int]:

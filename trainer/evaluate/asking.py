@@ -114,6 +114,7 @@ class Asker:
             max_new_tokens=self.task.max_new_tokens,
             beams=self.recipe.beams,
             length_penalty=self.recipe.length_penalty,
+            stop=self.task.stop,
         )
         return {question.example.key: {"answer": text} for question, text in zip(questions, said, strict=True)}
 

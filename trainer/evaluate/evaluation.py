@@ -8,6 +8,7 @@ OUTPUT/results.json                             see results.py
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from trainer.evaluate.predictions import PredictionFiles, claim_output
 from trainer.evaluate.recipe import EvaluationRecipe
 from trainer.evaluate.results import condition, group_of_queries, group_summary, paired, summary, write_results
 from trainer.evaluate.scoring import possible_metrics
-from trainer.evaluate.supports import Supports, draw
+from trainer.evaluate.supports import Supports, draw, same_picture
 from trainer.evaluate.task import Task
 from trainer.evaluate.tasks.reading import located
 from trainer.evaluate.tasks.table import table_columns
@@ -106,23 +107,21 @@ def prepare(checkpoint: Path, recipe: EvaluationRecipe, ranks: Ranks) -> Evaluat
 
 
 def _questions(queries: list[Example], recipe: EvaluationRecipe) -> list[Question]:
-    """Queries with their pictures or, of `query_image: other`, with those of queries that have other answers.
+    """Queries with their pictures or, of `query_image: other`, with those of the queries behind them in a drawn order.
 
-    Pictures are dealt around by a shift of the shuffled queries; one that would get a picture of its own answer
-    takes the next one that differs, so that a right answer is no hit by luck of the draw.
+    What another picture shows is left to chance, so that what is answered right is what guessing answers right.
     """
     if recipe.query_image == "own":
         return [Question(query, query.media) for query in queries]
-    others = draw(queries, None, QUERY_SEED)
-    shuffled = [others[i] for i in torch.randperm(len(others), generator=torch.Generator().manual_seed(QUERY_SEED))]
-    place = {query.key: at for at, query in enumerate(shuffled)}
+    drawn = random.Random(QUERY_SEED).sample(queries, len(queries))
+    place = {query.key: at for at, query in enumerate(drawn)}
     found = []
     for query in queries:
-        turned = (shuffled[(place[query.key] + step) % len(shuffled)] for step in range(1, len(shuffled) + 1))
-        other = next((each for each in turned if not set(each.references) & set(query.references)), None)
+        behind = (drawn[(place[query.key] + step) % len(drawn)].media for step in range(1, len(drawn)))
+        other = next((media for media in behind if not same_picture(media, query.media)), None)
         if other is None:
-            raise EvaluationError("query_image is `other` and all queries have one answer, so no picture shows another")
-        found.append(Question(query, other.media))
+            raise EvaluationError("query_image is `other` and all queries have one picture; set it to `own`")
+        found.append(Question(query, other))
     return found
 
 

@@ -13,7 +13,18 @@ from trainer.evaluate.task import Task, load_task
 from trainer.recipe.load import parse_yaml, put_override
 from trainer.recipe.section import Section
 
-OF_THE_TASK = ("about", "reader", "queries", "supports", "prompt", "answer", "form", "metrics", "max_new_tokens")
+OF_THE_TASK = (
+    "about",
+    "reader",
+    "queries",
+    "supports",
+    "prompt",
+    "answer",
+    "form",
+    "metrics",
+    "max_new_tokens",
+    "stop",
+)
 FREE = ("output", "shots", "seeds", "metrics", "split_by", "features")
 """Keys that may change between two calls on one output: more shots and seeds are added, scores are made anew."""
 
@@ -60,7 +71,8 @@ class EvaluationRecipe(Section):
     form: Literal["open", "close"] | None = None
     metrics: list[str] | None = None
     max_new_tokens: int | None = None
-    """These seven take the place of the task's; of `queries` and `supports` key by key."""
+    stop: list[str] | None = None
+    """These take the place of the task's; of `queries` and `supports` key by key."""
     shots: list[int] = Field(default=[0, 4, 8, 16, 32], min_length=1)
     seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
     """Each draws its own supports; mean and spread are over them."""

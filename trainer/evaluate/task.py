@@ -61,6 +61,8 @@ class Task(Section):
     """Keys of `scoring.METRICS`; the first is the headline."""
     max_new_tokens: int = Field(default=20, ge=1)
     """Of a generated answer."""
+    stop: list[str] = Field(default_factory=list)
+    """A generated answer ends before the first of these, too, such as "." where captions are one sentence."""
 
     def examples(self, which: Literal["queries", "supports"], root: str) -> list[Example]:
         """The examples of one set. Raises EvaluationError for files that are missing or not as published."""

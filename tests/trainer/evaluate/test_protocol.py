@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from trainer.data.windows import SpecialTokens
+from trainer.evaluate.answering import until
 from trainer.evaluate.example import EvaluationError, Example, Media
 from trainer.evaluate.prompt import answer_ids, write_prompt
 from trainer.evaluate.supports import Supports, draw, orders
@@ -98,6 +99,10 @@ def test_a_prompt_that_asks_for_an_absent_field_names_it() -> None:
     task = load_task("coco", {"prompt": "Question: {question}"})
     with pytest.raises(EvaluationError, match=r"KeyError: 'question'.*its fields are none"):
         write_prompt(task, example(1), [])
+
+
+def test_an_answer_ends_before_the_first_text_that_ends_it() -> None:
+    assert until(" a cat. It sleeps, Question: x", ("Question", ".")) == " a cat" and until("a cat", (".",)) == "a cat"
 
 
 def test_a_task_of_ones_own_is_a_yaml_file(tmp_path: Path) -> None:
