@@ -175,6 +175,11 @@ class RecordStream:
 
     def _line(self, limit: int) -> bytes:
         """The bytes up to the next line end, at most `limit` of them."""
+        at, end = self._at, self._window.find(b"\n", self._at, self._at + limit) + 1
+        if end > 0:  # the whole line is here, as it nearly always is: a page has twenty of them
+            self._at = end
+            self._consumed += end - at
+            return self._window[at:end]
         pieces = [b""]
         while limit > 0 and not pieces[-1].endswith(b"\n") and self._ahead(1):
             end = self._window.find(b"\n", self._at, self._at + limit)
@@ -215,10 +220,13 @@ def parse_record(stream: RecordStream, path: str, max_block_bytes: int, *, arc: 
     return record
 
 
+_LOADER = ArcWarcRecordLoader(verify_http=False, arc2warc=True)
+"""Holds parsers, nothing of a record."""
+
+
 def _parsed(stream: RecordStream, arc: bool) -> ArcWarcRecord:
-    loader = ArcWarcRecordLoader(verify_http=False, arc2warc=True)
     try:
-        return loader.parse_record_stream(stream, known_format="arc" if arc else "warc")
+        return _LOADER.parse_record_stream(stream, known_format="arc" if arc else "warc")
     except (ArchiveLoadFailed, StatusAndHeadersParserException, EOFError) as error:
         raise BadRecord("bad_record_header", " ".join(str(error).split())[:200]) from error
     except AttributeError as error:  # warcio's, on a response that names no URL

@@ -36,8 +36,7 @@ class Web:
 @contextmanager
 def serving(web: Web) -> Iterator[Web]:
     handler = type("Handler", (_Handler,), {"web": web})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     web.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -47,6 +46,13 @@ def serving(web: Web) -> Iterator[Web]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A reader that closes its connection early is no error."""
 
 
 class _Handler(BaseHTTPRequestHandler):
