@@ -70,13 +70,16 @@ class Executor:
                 "fewer, or a cluster that has them (--address)"
             )
 
-    def work_off(self, stage: Stage, parts: Iterable[Part]) -> dict[str, LedgerEntry]:
+    def work_off(
+        self, stage: Stage, parts: Iterable[Part], known: dict[str, LedgerEntry] | None = None
+    ) -> dict[str, LedgerEntry]:
         """The ledger entries of all `parts` that are committed in the end, in the order of `parts`.
 
-        Raises `StageFailed` if more than `execution.max_failed_parts` were set aside.
+        `known` are the stage's entries where the caller has read them already. Raises `StageFailed` if more than
+        `execution.max_failed_parts` were set aside.
         """
         by_name = {part.name: part for part in parts}
-        entries = self._still_valid(stage, by_name)
+        entries = self._still_valid(stage, by_name, self.run.entries(stage.name) if known is None else known)
         missing = [part for name, part in by_name.items() if name not in entries]
         self.progress.begin(stage.name, total=len(by_name), done=len(entries))
         failed = 0
@@ -96,9 +99,10 @@ class Executor:
             )
         return {name: entries[name] for name in by_name if name in entries}
 
-    def _still_valid(self, stage: Stage, parts: dict[str, Part]) -> dict[str, LedgerEntry]:
+    def _still_valid(
+        self, stage: Stage, parts: dict[str, Part], entries: dict[str, LedgerEntry]
+    ) -> dict[str, LedgerEntry]:
         """Committed entries that this recipe would make again; the others are taken out of the ledger first."""
-        entries = self.run.entries(stage.name)
         valid = {
             name: entry
             for name, entry in entries.items()
@@ -115,10 +119,9 @@ class Executor:
                 self.run.remove(f"ledger/{stage.name}/failed/{name}.json")
         return valid
 
-    def forget(self, stage: Stage, planned: Iterable[str]) -> None:
-        """Take all that a stage kept, but for the `planned` parts, out of the ledger and out of the run."""
+    def forget(self, stage: Stage, planned: Iterable[str], entries: dict[str, LedgerEntry]) -> None:
+        """Take all that a stage kept, but for the `planned` parts, out of the ledger (`entries`) and out of the run."""
         planned = set(planned)
-        entries = self.run.entries(stage.name)
         stale = [entry for name, entry in entries.items() if name not in planned]
         self._take_out(stage.name, stale, {name: entry for name, entry in entries.items() if name in planned})
         for name in self.run.failures(stage.name).keys() - planned:

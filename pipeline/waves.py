@@ -26,19 +26,20 @@ def fetch_in_waves(
     stage = Stage(name="fetch", fingerprint=fingerprint, process=fetch.process, keeps=True)
     planned: list[str] = []
     fetched: Entries = {}
+    known = executor.run.entries("fetch")  # read once: what follows adds to it as the waves do
     for wave in itertools.count(1):
-        known = executor.run.entries("fetch")
         parts = fetch_plan.plan(requested, known, fingerprint, settings, datetime.now(UTC), settled=fetched)
         planned += [part.name for part in parts]
         _bring_earlier(executor, stage, known, parts, planned, groups)
-        found = executor.work_off(stage, parts)
+        found = executor.work_off(stage, parts, known)
         fetched |= found
+        known |= found
         if not sum_counters(found).get("redirects"):
             break
         redirects = fetch_plan.redirects(fingerprint, wave, groups, settings)
         requested = work_off(executor, redirects, found.values())
     if len(fetched) == len(planned):
-        executor.forget(stage, fetched)
+        executor.forget(stage, fetched, known)
         for further in executor.run.entries("redirects").keys() - {str(before) for before in range(1, wave)}:
             executor.run.remove(f"ledger/redirects/{further}.json")
     return fetched

@@ -44,7 +44,8 @@ def plan(
     `known` are the committed parts of the stage, by name; `settled` the parts of the waves before: where a redirect
     leads to what one of them has asked for, it is not asked for again.
     """
-    parts = [_part(output, known, fingerprint, fetch, now) for output in requested.outputs]
+    last = _last_of_each(known)
+    parts = [_part(output, last, fingerprint, fetch, now) for output in requested.outputs]
     by_group: dict[str, list[str]] = {}
     for name in sorted(settled):
         by_group.setdefault(_group(name), []).append(f"images/index/{name}.parquet")
@@ -58,14 +59,25 @@ def _group(name: str) -> str:
     return name.partition("-")[0]
 
 
-def _part(output: Output, known: dict[str, LedgerEntry], fingerprint: str, fetch: Fetch, now: datetime) -> Part:
+def _last_of_each(known: dict[str, LedgerEntry]) -> dict[str, tuple[int, LedgerEntry]]:
+    """The newest of the committed parts that ask for the same, under what is before the last dot of their names."""
+    last: dict[str, tuple[int, LedgerEntry]] = {}
+    for name, entry in known.items():
+        asked, _, time = name.rpartition(".")
+        if asked not in last or last[asked][0] < int(time):
+            last[asked] = int(time), entry
+    return last
+
+
+def _part(
+    output: Output, last: dict[str, tuple[int, LedgerEntry]], fingerprint: str, fetch: Fetch, now: datetime
+) -> Part:
     stem = PurePath(output.path).stem
     group = _group(stem)
     asked = hashlib.sha256(f"{fingerprint} {output.path} {output.sha256}".encode()).hexdigest()[:8]
     name = f"{stem}-{asked}"
-    time = max((int(other.rpartition(".")[2]) for other in known if other.startswith(f"{name}.")), default=1)
-    last = known.get(f"{name}.{time}")
-    if last is not None and _is_due(last, fetch, now):
+    time, entry = last.get(name, (1, None))
+    if entry is not None and _is_due(entry, fetch, now):
         time += 1
     return Part(
         name=f"{name}.{time}",
