@@ -46,17 +46,23 @@ def report_built(run: str, manifest: Manifest) -> None:
     )
 
 
-def status(run: Annotated[str, typer.Argument(help="The folder of an m3w build.")]) -> None:
-    """Say what of a run is done, what failed and why, and what is left.
+def status(
+    run: Annotated[str, typer.Argument(help="The folder of an m3w build.")],
+    follow: Annotated[bool, typer.Option("--watch", help="Show the build at work until it ends.")] = False,
+) -> None:
+    """Say what of a run is done, what failed and why, and what is left; from any machine that sees its folder.
 
-    Example: m3w status runs/first
+    Example: m3w status runs/first --watch
     """
     from rich.console import Console
 
-    from pipeline.inspect import print_status, run_status
+    from pipeline.inspect import print_status, run_status, watch
     from pipeline.run import Run
 
-    print_status(run_status(Run.open(run)), Console())
+    opened, console = Run.open(run), Console()
+    if follow:
+        watch(opened, console)
+    print_status(run_status(opened), console)
 
 
 def extract(

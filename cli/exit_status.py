@@ -12,6 +12,7 @@ STATUS_OF_ERROR = {
     ("schemas.manifest", "ManifestError"): WRONG_INPUT,
     ("trainer.evaluate.example", "EvaluationError"): WRONG_INPUT,
     ("pipeline.executor", "StageFailed"): FAILED,
+    ("pipeline.retrying", "StoreFailed"): FAILED,
     ("pipeline.run", "ClaimLost"): FAILED,
 }
 """By name, so that no module is imported for an error that nobody raised."""

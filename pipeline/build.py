@@ -18,6 +18,7 @@ from pipeline.images.forbidden import read_forbidden
 from pipeline.ledger import LedgerEntry, Output
 from pipeline.progress import Progress
 from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, stages_of
+from pipeline.retrying import store_failures
 from pipeline.run import Run
 from pipeline.scorers.scorer import check_scorers
 from pipeline.signals.word_lists import ListsByLanguage
@@ -51,13 +52,15 @@ def build(recipe: Recipe, path: str, *, address: str | None = None, progress: Pr
     """Bring the run in the folder `path` to a finished dataset.
 
     Raises `InputError` before anything is written, also where another build is at work on the run (`RunInUse`),
-    `StageFailed` where a stage ends with too many failed parts, `ClaimLost` where another build took the run over.
+    `StageFailed` where a stage ends with too many failed parts, `ClaimLost` where another build took the run over,
+    `StoreFailed` where the run's folder cannot be written.
     """
     parts = select.plan(recipe.crawl) if recipe.crawl.index.paths else _archive_parts(recipe)
     check_lists(recipe)
     evaluated = evaluation_inputs(recipe.duplicates.evaluation)
-    run, progress = Run.create(path), progress or Progress()
-    with claimed(run, recipe.execution.driver_timeout_s, progress.standing, progress.note) as claim:
+    progress = progress or Progress()
+    with store_failures(path), claimed(Run.create(path), recipe.execution, progress) as claim:
+        run = claim.run
         run.write_if_changed("recipe.yaml", recipe.to_yaml())
         executor = Executor(run, recipe, progress, address, claim.check)
         manifest = _Build(recipe, executor).work(parts, evaluated)

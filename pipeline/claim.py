@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import posixpath
 import threading
 import time
 import uuid
@@ -33,6 +32,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.errors import InputError
 from pipeline.process_name import is_dead, own_process
+from pipeline.progress import Progress
+from pipeline.recipe import Execution
 from pipeline.run import DRIVERS, ClaimLost, Run
 
 BEATS_IN_TIMEOUT = 12
@@ -66,12 +67,10 @@ class ClaimFile(BaseModel):
 
 
 @contextmanager
-def claimed(
-    run: Run, timeout_s: float, progress: Callable[[], dict[str, Any]], note: Callable[[str], None]
-) -> Iterator[Claim]:
-    """Hold the run; `progress` is asked at every heartbeat, `note` told what is waited for. Raises `RunInUse`."""
-    claim = Claim(run, timeout_s, progress)
-    claim.take(note)
+def claimed(run: Run, settings: Execution, progress: Progress) -> Iterator[Claim]:
+    """Hold the run; every heartbeat says its progress. Raises `RunInUse`."""
+    claim = Claim(run, settings.driver_timeout_s, progress.standing)
+    claim.take(progress.note)
     try:
         yield claim
     finally:
@@ -198,7 +197,4 @@ class Claim:
             every_s=self._every,
             progress=self.progress(),
         )
-        temporary = posixpath.join(DRIVERS, f"{self.driver}.new")  # not in `tmp`, which is removed at the end
-        self.run.fs.makedirs(self.run.full(DRIVERS), exist_ok=True)
-        self.run.fs.pipe_file(self.run.full(temporary), content.model_dump_json().encode())
-        self.run.publish(temporary, self._name)
+        self.run.write(self._name, content.model_dump_json(), DRIVERS)  # `tmp` is removed while the heart beats

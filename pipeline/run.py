@@ -114,10 +114,10 @@ class Run:
         return content
 
     @retried
-    def write(self, name: str, content: str | bytes) -> None:
-        """Put a small file in place in one step."""
-        temporary = f"tmp/{uuid.uuid4().hex}"
-        self.fs.makedirs(self.full("tmp"), exist_ok=True)
+    def write(self, name: str, content: str | bytes, folder: str = "tmp") -> None:
+        """Put a small file in place in one step; it is first written in `folder`."""
+        temporary = f"{folder}/{uuid.uuid4().hex}"
+        self.fs.makedirs(self.full(folder), exist_ok=True)
         self.fs.pipe_file(self.full(temporary), content.encode() if isinstance(content, str) else content)
         self.publish(temporary, name)
 

@@ -2,6 +2,7 @@
 
 from pipeline.inspect.collect import statistics
 from pipeline.inspect.comparison import comparison_section
+from pipeline.inspect.driver_terminal import watch
 from pipeline.inspect.figures import Comparison, Statistics
 from pipeline.inspect.report import write_report
 from pipeline.inspect.sections import Curve, Paragraph, Pictures, Section, Table
@@ -25,5 +26,6 @@ __all__ = [
     "print_status",
     "run_status",
     "statistics",
+    "watch",
     "write_report",
 ]

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.crawl.parts import archive_parts, index_files
 from pipeline.errors import InputError
+from pipeline.inspect.driver import DriverStatus, driver_status
 from pipeline.ledger import FailedPart, FaultEntry, LedgerEntry
 from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, parse_recipe, stages_of
 from pipeline.run import Run
@@ -65,9 +66,11 @@ class RunStatus(_Figure):
     finished: bool
     """There is a dataset, and it is the one that the run's recipe asks for."""
     stages: list[StageStatus] = Field(default_factory=list)
+    driver: DriverStatus | None = None
+    """The build at work, or the last one that ended without a word."""
 
     def to_json(self) -> str:
-        return json.dumps(self.model_dump(), indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
 
 
 def run_status(run: Run) -> RunStatus:
@@ -90,7 +93,7 @@ def run_status(run: Run) -> RunStatus:
             faults=_faults(entries[stage].values()),
             seconds=round(sum(entry.seconds for entry in entries[stage].values()), 3),
         )
-    return RunStatus(run=run.path, finished=finished, stages=list(found.values()))
+    return RunStatus(run=run.path, finished=finished, stages=list(found.values()), driver=driver_status(run))
 
 
 def _read(run: Run, stage: str) -> tuple[dict[str, LedgerEntry], dict[str, FailedPart]]:

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.inspect.driver_terminal import shown
 from pipeline.inspect.status import RunStatus, StageStatus
 from pipeline.inspect.wording import counted, number, plain
 
@@ -15,7 +16,10 @@ WIDTH = 80
 def print_status(status: RunStatus, console: Console) -> None:
     """The stages, then failed parts with where their tracebacks lie, faults in the input, and the counters."""
     console.print(Text(plain(status.run), style="bold"), soft_wrap=True)
-    console.print(_verdict(status), soft_wrap=True)
+    if status.driver is None or (status.driver.gone and status.finished):
+        console.print(_verdict(status), soft_wrap=True)
+    else:
+        console.print(shown(status.driver), soft_wrap=True)
     console.print()
     console.print(_stages(status))
     _print_failed(status, console)

@@ -7,7 +7,7 @@ so that the page that kills is known: it is dropped under a reason, and the part
 A page's fate does not depend on who reads it. It is dropped only by an attempt that reads apart, by limits on the
 processor time and the memory of this page alone; what reads it in the worker has the same result or dies, since there
 the limit is on time by the clock, of which a page takes no less. And as something else may have killed a process (a
-machine out of memory), a page is dropped when `TRIES` processes in a row ended on it: docs/decisions/0006-isolation.md.
+machine out of memory), a page is its killer when it ended `TRIES` processes in a row: docs/decisions/0006-isolation.md.
 """
 
 from __future__ import annotations
@@ -111,9 +111,10 @@ class PagesApart:
         for _ in range(TRIES):
             self._process = self._process or _PageProcess(self._recipe)
             result = self._process.read(record)
-            if isinstance(result.found, InterleavedDocument) or result.found not in (KILLED, TIMEOUT, MEMORY):
+            if result.found in (KILLED, TIMEOUT, MEMORY):
+                self.close()
+            if result.found != KILLED:
                 return result
-            self.close()
         return result
 
     def close(self) -> None:

@@ -1,0 +1,64 @@
+"""What it costs that a page may kill its parser: the stage `extract` with pages unwatched, watched, and read apart.
+
+    python -m benchmarks.isolation [--rounds N] [--pages N]
+
+On the sample crawl, in one process, each round all three one after the other, so that a busy machine slows all of them.
+A ratio is to unwatched, the median over rounds; `watched` is what every first attempt does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.attempt import Attempt, Care
+from pipeline.crawl.sample import write_sample_crawl
+from pipeline.recipe import Recipe, parse_recipe
+from pipeline.run import Run
+from pipeline.stage import Part
+from pipeline.stages import extract
+
+
+def seconds(care: Care, paths: list[Path], recipe: Recipe, run: Run) -> float:
+    """Of processor time for watched and unwatched pages; by the clock, since other processes work, for pages apart."""
+    clock = time.perf_counter if care is Care.APART else time.process_time
+    started = clock()
+    for path in paths:
+        attempt = Attempt(run, "extract", path.stem, care=care)
+        extract.process(attempt, Part(name=path.stem, inputs=[], work={"path": str(path)}), recipe)
+        attempt.discard()
+    return clock() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--pages", type=int, default=264)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_sample_crawl(Path(folder) / "crawl", pages=options.pages)
+        recipe = parse_recipe({"crawl": {"paths": [str(path) for path in paths]}}, "-")
+        run = Run.create(f"{folder}/run")
+        rounds = [{care: seconds(care, paths, recipe, run) for care in Care} for _ in range(options.rounds + 1)][1:]
+    figures = {}
+    for care in Care:
+        ratio = statistics.median(taken[Care.NONE] / taken[care] for taken in rounds)
+        best = min(taken[care] for taken in rounds)
+        print(f"{care.value:<8} {best:6.2f} s at best, {ratio:.3f} of the speed of unwatched pages")
+        figures[f"ratio_{care.value}"] = round(ratio, 3)
+    machine = f"{platform.machine()}, Python {platform.python_version()}, one process"
+    print(
+        json.dumps(
+            {"bench": "isolation", "date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine, "figures": figures}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""The build that is at work on a run, as it says itself in its claim; one listing and one small file read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.claim import HOLDING, ClaimFile, claims
+from pipeline.process_name import is_dead
+from pipeline.run import Run
+from pipeline.standing import Standing
+
+SILENT_BEATS = 3
+"""Heartbeats that a driver may miss, by a store that is slow to take them, before we doubt it."""
+
+
+class DriverStatus(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str
+    pid: int
+    began_at: datetime
+    silent_s: float
+    """Since its last heartbeat, by this machine's clock."""
+    gone: bool
+    """It ended without a word, or has missed several heartbeats."""
+    standing: Standing
+
+
+def driver_status(run: Run, now: datetime | None = None) -> DriverStatus | None:
+    """The driver that holds the run, or the last one that did and never said that it ended; None for none."""
+    holding = [claim for claim in claims(run).values() if claim.state == HOLDING]
+    if not holding:
+        return None
+    claim = max(holding, key=lambda claim: claim.beat_at)
+    silent_s = max(0.0, ((now or datetime.now(UTC)) - claim.beat_at).total_seconds())
+    return DriverStatus(
+        host=claim.host,
+        pid=claim.pid,
+        began_at=claim.began_at,
+        silent_s=silent_s,
+        gone=is_dead(claim.host, claim.pid, claim.process) or silent_s > SILENT_BEATS * claim.every_s,
+        standing=_standing(claim),
+    )
+
+
+def _standing(claim: ClaimFile) -> Standing:
+    try:
+        return Standing.model_validate(claim.progress)
+    except ValidationError:  # of another version's build
+        return Standing()

@@ -1,0 +1,162 @@
+"""What happens to a cluster under a run: workers, machines and drivers die; the dataset is that of an unbroken run."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.build import build
+from pipeline.claim import HOLDING, RunInUse, claims
+from pipeline.recipe import load_recipe
+from pipeline.run import Run
+from tests.faults.cluster import ThreeNodes, three_nodes
+from tests.faults.runs import Driver, attempts, committed, crawl, dataset_hashes, document_ids, until, write_recipe
+from tests.faults.table import record_row
+
+pytestmark = [pytest.mark.ray]
+TIMEOUT_S = 15.0
+"""After which a silent driver is taken for dead."""
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[ThreeNodes]:
+    with three_nodes() as nodes:
+        yield nodes
+
+
+class Battered:
+    """A recipe with an unbroken run, and another run that things are done to."""
+
+    def __init__(self, folder: Path, nodes: ThreeNodes, *, seeds: int, pages: int):
+        self.nodes, self.run, self._unbroken = nodes, folder / "run", folder / "unbroken"
+        execution = {"memory_mib_per_part": 256, "driver_timeout_s": TIMEOUT_S}
+        self.recipe = write_recipe(
+            folder / "recipe.yaml", crawl(folder / "crawl", seeds=seeds, pages=pages), execution=execution
+        )
+        with Driver(self.recipe, self._unbroken, nodes.address) as driver:
+            status, output = driver.wait()
+        assert status == 0, output
+
+    def driver(self) -> Driver:
+        return Driver(self.recipe, self.run, self.nodes.address)
+
+    def began(self, driver: Driver) -> None:
+        """Wait until the driver holds the run and has parts at work."""
+        until(lambda: (self._holds(driver) and bool(self.nodes.at_work())) or not driver.running)
+
+    def _holds(self, driver: Driver) -> bool:
+        holding = (claim for claim in claims(Run(str(self.run))).values() if claim.state == HOLDING)
+        return any(claim.pid == driver.process.pid for claim in holding)
+
+    def is_unbroken(self, kind: str, faults: int, redone: int) -> None:
+        equal = dataset_hashes(self.run) == dataset_hashes(self._unbroken)
+        record_row(kind, faults, redone, equal)
+        assert equal
+        ids = document_ids(self.run)
+        assert ids == document_ids(self._unbroken), "documents are lost or doubled"
+        assert max(ids.values()) == 1
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory, nodes: ThreeNodes) -> Battered:
+    return Battered(tmp_path_factory.mktemp("large"), nodes, seeds=6, pages=120)
+
+
+@pytest.fixture
+def battered(large: Battered, tmp_path: Path) -> Battered:
+    large.run = tmp_path / "run"
+    return large
+
+
+def test_a_little_of_everything(tmp_path: Path, nodes: ThreeNodes) -> None:
+    """The small form: a driver, a worker and a machine are killed, and a second driver comes in between."""
+    small = Battered(tmp_path, nodes, seeds=1, pages=72)
+    with small.driver() as driver:
+        until(lambda: (small.run / "ledger/extract").exists())
+        driver.kill()
+    before = committed(small.run)
+    with small.driver() as driver:
+        small.began(driver)
+        with pytest.raises(RunInUse, match=f"process {driver.process.pid} .* has been at work on it since"):
+            build(load_recipe(str(small.recipe)), str(small.run))
+        killed = nodes.kill_a_worker(random.Random(0))
+        nodes.lose_a_node()
+        nodes.add_a_node()
+        status, output = driver.wait()
+    assert status == 0, output
+    after = committed(small.run)
+    assert {name: after[name] for name in before} == before, "what was committed is not done again"
+    small.is_unbroken("a driver, a worker and a machine killed, a second driver", 4, attempts(small.run))
+    assert attempts(small.run) <= killed + 2
+
+
+@pytest.mark.slow
+def test_workers_killed_at_random(battered: Battered) -> None:
+    chance, kills = random.Random(1), 0
+    while kills < 20:
+        with battered.driver() as driver:
+            while driver.running and kills < 20:
+                time.sleep(chance.uniform(0.2, 1.5))
+                kills += battered.nodes.kill_a_worker(chance)
+            status, output = driver.wait()
+        assert status == 0, output
+    redone = attempts(battered.run)
+    assert redone <= kills
+    battered.is_unbroken("worker processes killed at random", kills, redone)
+
+
+@pytest.mark.slow
+def test_machines_lost_and_added(battered: Battered) -> None:
+    with battered.driver() as driver:
+        for _ in range(3):
+            battered.began(driver)
+            time.sleep(2)
+            battered.nodes.lose_a_node()
+            time.sleep(2)
+            battered.nodes.add_a_node()
+        status, output = driver.wait()
+    assert status == 0, output
+    redone = attempts(battered.run)
+    assert redone <= 3 * 2, "of each machine at most what it was at, and what was on its way there"
+    battered.is_unbroken("machines switched off, another added each time", 3, redone)
+
+
+@pytest.mark.slow
+def test_drivers_killed(battered: Battered) -> None:
+    chance, kills, redone = random.Random(2), 0, 0
+    while kills < 10:
+        before = committed(battered.run)
+        with battered.driver() as driver:
+            battered.began(driver)
+            time.sleep(chance.uniform(0.5, 4))
+            after = committed(battered.run)
+            redone += sum(after.get(name) != written for name, written in before.items())
+            kills += driver.running
+            driver.kill()
+    with battered.driver() as driver:
+        status, output = driver.wait()
+    assert status == 0, output
+    assert redone == 0, "what was committed is not done again"
+    battered.is_unbroken("drivers killed, started again", kills, redone)
+
+
+@pytest.mark.slow
+def test_a_driver_that_slept_finds_its_run_taken_over(battered: Battered) -> None:
+    """Its process stands still for longer than the timeout, another takes the run over; awake again, it stops."""
+    with battered.driver() as first:
+        battered.began(first)
+        first.process.send_signal(signal.SIGSTOP)
+        with battered.driver() as second:
+            status, output = second.wait()
+        assert status == 0 and "taking over" in output
+        battered.is_unbroken("a driver that slept while another took over", 1, attempts(battered.run))
+        os.kill(first.process.pid, signal.SIGCONT)
+        status, output = first.wait()
+    assert status == 1 and "another build has taken over" in output
+    battered.is_unbroken("the driver that slept, awake again", 1, attempts(battered.run))

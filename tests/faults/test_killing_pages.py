@@ -1,0 +1,131 @@
+"""A page that kills its parser costs one page: found, quarantined with its place, and the part goes on."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from pipeline.attempt import Attempt, Care
+from pipeline.crawl.warc import read_archive
+from pipeline.crawl.warc_record import WarcRecord
+from pipeline.recipe import Recipe, parse_recipe
+from pipeline.run import Run
+from pipeline.stage import Part
+from pipeline.stages import extract
+from pipeline.stages.pages import KILLED, MEMORY, TEST_PARSER, TIMEOUT, PagesApart
+from tests.faults.parsers import LOOP, SEGFAULT
+from tests.faults.parsers import MEMORY as ALLOCATES
+from tests.faults.runs import Driver, attempts, crawl, write_recipe
+from tests.faults.table import record_row
+
+PARSER = {TEST_PARSER: "tests.faults.parsers:killed"}
+LIMITS = {"page_seconds": 1.0, "page_memory_mib": 256}
+PLANTED = {SEGFAULT: KILLED, ALLOCATES: MEMORY, LOOP: TIMEOUT}
+
+
+def page(number: int, comment: bytes = b"") -> bytes:
+    words = b"The harbour opened again on Monday after three weeks of work on its northern wall. " * 9
+    body = b"<html><body>%s<article><h1>Harbour %d</h1><p>%s</p><img src=/a.jpg alt='the wall'><p>%s</p></article></body></html>"
+    html = body % (comment, number, words, words)
+    http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + html
+    head = "\r\n".join(
+        [
+            "WARC/1.0",
+            "WARC-Type: response",
+            f"WARC-Target-URI: http://site.example/{number}",
+            "WARC-Date: 2020-01-02T03:04:05Z",
+            f"Content-Length: {len(http)}",
+        ]
+    )
+    return head.encode() + b"\r\n\r\n" + http + b"\r\n\r\n"
+
+
+def archive(path: Path, comments: list[bytes]) -> dict[bytes, int]:
+    """A page for each comment; where the pages lie that have one."""
+    places, file = {}, io.BytesIO()
+    for number, comment in enumerate(comments):
+        if comment:
+            places[comment] = file.tell()
+        file.write(gzip.compress(page(number, comment)))
+    path.write_bytes(file.getvalue())
+    return places
+
+
+COMMENTS = [b"", SEGFAULT, b"", ALLOCATES, b"", LOOP, b""]
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    return parse_recipe({"crawl": {"paths": [str(tmp_path / "a.warc.gz")]}, "extract": LIMITS}, "-")
+
+
+@pytest.fixture
+def apart(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> Iterator[PagesApart]:
+    for name, value in PARSER.items():
+        monkeypatch.setenv(name, value)
+    reader = PagesApart(recipe)
+    yield reader
+    reader.close()
+
+
+def records(path: Path) -> list[WarcRecord]:
+    return [item for item in read_archive(str(path), max_block_bytes=2**20) if isinstance(item, WarcRecord)]
+
+
+def test_each_killing_page_is_dropped_under_its_reason_and_the_part_goes_on(
+    tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in PARSER.items():
+        monkeypatch.setenv(name, value)
+    places = archive(tmp_path / "a.warc.gz", COMMENTS)
+    attempt = Attempt(Run.create(str(tmp_path / "run")), "extract", "a", care=Care.APART)
+    extract.process(attempt, Part(name="a", inputs=[], work={"path": str(tmp_path / "a.warc.gz")}), recipe)
+    entry = attempt.commit("print", [], 0.0)
+    assert entry.counters["pages"] == 7 and entry.counters["documents"] == 4
+    assert {name: n for name, n in entry.counters.items() if name.startswith("pages_dropped.")} == {
+        f"pages_dropped.{reason}": 1 for reason in PLANTED.values()
+    }
+    quarantine = pq.read_table(tmp_path / "run/quarantine/extract/a.parquet").to_pylist()
+    assert {(row["reason"], row["offset"]) for row in quarantine} == {
+        (PLANTED[comment], offset) for comment, offset in places.items()
+    }
+    assert pq.read_table(tmp_path / "run/documents/extracted/a.parquet").num_rows == 4
+
+
+def test_a_process_killed_by_something_else_costs_no_page(tmp_path: Path, apart: PagesApart) -> None:
+    archive(tmp_path / "a.warc.gz", [b"", b""])
+    first, second = records(tmp_path / "a.warc.gz")
+    assert not isinstance(apart.read(first).found, str)
+    assert apart._process is not None
+    os.kill(apart._process._child.pid, signal.SIGKILL)
+    assert not isinstance(apart.read(second).found, str)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_killing_pages_in_real_ray_workers(tmp_path: Path) -> None:
+    """Of eight files one holds the three pages: its worker dies, the next attempt names all three, nothing else is lost."""
+    folder = crawl(tmp_path / "crawl", seeds=1, pages=24)
+    places = archive(folder / "planted.warc.gz", COMMENTS)
+    path = write_recipe(tmp_path / "recipe.yaml", folder, extract=LIMITS, rules={"languages": []})
+    with Driver(path, tmp_path / "run", **PARSER) as driver:
+        status, output = driver.wait()
+    assert status == 0, output
+    entries = Run.open(str(tmp_path / "run")).entries("extract")
+    (planted,) = (entry for name, entry in entries.items() if name.startswith("planted"))
+    assert planted.attempt == 2
+    assert {(fault.reason, fault.offset) for fault in planted.faults} == {(PLANTED[c], at) for c, at in places.items()}
+    assert planted.counters["documents"] == 4
+
+    values = yaml.safe_load(path.read_text())
+    archive(folder / "planted.warc.gz", [b"" if comment else b"<!-- x -->" for comment in COMMENTS])
+    assert all(entry.attempt == 1 for name, entry in entries.items() if name != planted.part) and values
+    record_row("pages that segfault, allocate without end, never end", 3, attempts(tmp_path / "run"), True)

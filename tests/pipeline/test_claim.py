@@ -1,0 +1,149 @@
+"""One driver at a time on a run: who comes second gives up, who is dead is taken over, who was taken over stops."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pipeline.attempt import Attempt
+from pipeline.claim import Claim, RunInUse, claims
+from pipeline.process_name import is_dead, own_process
+from pipeline.run import ClaimLost, Run
+
+FAST_S = 0.6
+
+
+@pytest.fixture(params=["local", "memory"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"{tmp_path}/run" if request.param == "local" else f"memory://{tmp_path.name}{time.monotonic_ns()}/run"
+
+
+def claim(path: str, timeout_s: float = FAST_S) -> Claim:
+    return Claim(Run.create(path), timeout_s, lambda: {"stages": []})
+
+
+def of_elsewhere(path: str, *, beat: int = 1, state: str = "holding", driver: str = "20200101T000000-old") -> None:
+    """The claim of a driver on another machine, which does not beat."""
+    values = {
+        "driver": driver,
+        "state": state,
+        "host": "elsewhere",
+        "pid": 1,
+        "process": "boot namespace 1 0",
+        "began_at": "2020-01-01T00:00:00Z",
+        "beat": beat,
+        "beat_at": "2020-01-01T00:00:00Z",
+        "every_s": 0.05,
+    }
+    Run.create(path).write(f"drivers/{driver}.json", json.dumps(values))
+
+
+def test_who_holds_the_run_says_so_until_it_is_done(path: str) -> None:
+    held = claim(path).take(print)
+    (stands,) = claims(Run(path)).values()
+    assert (stands.driver, stands.state) == (held.driver, "holding")
+    held.release()
+    assert claims(Run(path)) == {}
+
+
+def test_a_heartbeat_goes_on_and_carries_the_progress(path: str) -> None:
+    held = Claim(Run.create(path), FAST_S, lambda: {"stages": ["here"]}).take(print)
+    first = claims(Run(path))[held.driver]
+    time.sleep(FAST_S / 2)
+    second = claims(Run(path))[held.driver]
+    held.release()
+    assert second.beat > first.beat and second.progress == {"stages": ["here"]}
+
+
+def test_the_second_says_who_is_at_work_and_leaves_nothing(path: str) -> None:
+    held = claim(path).take(print)
+    with pytest.raises(RunInUse, match="is in use: a build by process"):
+        claim(path).take(print)
+    assert set(claims(Run(path))) == {held.driver}
+    held.release()
+
+
+def test_of_many_at_once_one_at_most_comes_to_hold_the_run(path: str) -> None:
+    Run.create(path)
+    together, holding, most, lock = threading.Barrier(6), 0, 0, threading.Lock()
+
+    def one(_: int) -> bool:
+        nonlocal holding, most
+        own = claim(path, timeout_s=5.0)
+        together.wait()
+        try:
+            own.take(lambda text: None)
+        except RunInUse:
+            return False
+        with lock:
+            holding += 1
+            most = max(most, holding)
+        time.sleep(0.5)
+        with lock:
+            holding -= 1
+        own.release()
+        return True
+
+    with ThreadPoolExecutor(6) as threads:
+        took = list(threads.map(one, range(6)))
+    assert most == 1 and any(took)
+
+
+def test_a_claim_that_does_not_beat_is_taken_over_after_the_timeout(path: str) -> None:
+    of_elsewhere(path)
+    said: list[str] = []
+    started = time.monotonic()
+    held = claim(path).take(said.append)
+    assert time.monotonic() - started > FAST_S
+    assert "waiting up to 0.6 s" in said[0] and "elsewhere, which is gone" in said[1]
+    assert set(claims(Run(path))) == {held.driver}
+    held.release()
+
+
+def test_a_dead_process_of_this_machine_is_taken_over_at_once(path: str) -> None:
+    host, pid, name = own_process()
+    assert name is not None and not is_dead(host, pid, name)
+    dead = name.rsplit(" ", 1)[0] + " 1"  # of the same number, and long ago
+    assert is_dead(host, pid, dead)
+    of_elsewhere(path)
+    standing = json.loads(Run(path).read("drivers/20200101T000000-old.json"))
+    Run(path).write(
+        "drivers/20200101T000000-old.json", json.dumps({**standing, "host": host, "pid": pid, "process": dead})
+    )
+    started = time.monotonic()
+    claim(path, timeout_s=60.0).take(print).release()
+    assert time.monotonic() - started < 30
+
+
+def test_who_was_taken_over_commits_nothing_more(path: str) -> None:
+    held = claim(path, timeout_s=60.0).take(print)
+    attempt = Attempt(Run(*held.run.reference), "stage", "part")
+    with attempt.create("out/part.txt") as file:
+        file.write(b"late")
+    held.run.write(f"drivers/{held.driver}.taken", "{}")
+    with pytest.raises(ClaimLost, match="another build has taken over"):
+        attempt.commit("print", [], 0.0)
+    assert Run(path).entries("stage") == {} and not Run(path).exists("out/part.txt")
+    held.release()
+
+
+def test_the_heartbeat_finds_that_the_run_was_taken_over(path: str) -> None:
+    held = claim(path).take(print)
+    held.check()
+    held.run.write(f"drivers/{held.driver}.taken", "{}")
+    deadline = time.monotonic() + 20
+    while not held.lost and time.monotonic() < deadline:
+        time.sleep(0.02)
+    with pytest.raises(ClaimLost):
+        held.check()
+    held.release()
+
+
+def test_a_claim_that_cannot_be_read_is_passed_over(path: str) -> None:
+    Run.create(path).write("drivers/broken.json", '{"driver": ')
+    claim(path).take(print).release()
