@@ -56,7 +56,9 @@ class Executor:
         """Connect to the cluster at the address (or in RAY_ADDRESS), or start Ray on this machine. Twice is once."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         if not ray.is_initialized():
-            ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            # without an address Ray would join whatever cluster was last started on this machine, and end with it
+            address = self._address or os.environ.get("RAY_ADDRESS") or "local"
+            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
 
     def check_gpus(self, gpus: float, key: str) -> None:
         """Raises `InputError` if no machine has so many GPUs for one actor, since Ray would wait for one for ever."""

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 
 from pipeline.attempt import Attempt
 from pipeline.dataset.sequence_shard import SequenceShardWriter, write_index
-from schemas.cutting import sequences_of
 from pipeline.dataset.split import SPLITS
 from pipeline.images.store import StoreReader
 from pipeline.ledger import LedgerEntry
@@ -23,6 +22,7 @@ from pipeline.recipe import Recipe
 from pipeline.run import Run
 from pipeline.stage import Part
 from pipeline.stages.join import joined_name
+from schemas.cutting import sequences_of
 from schemas.document import DATASET_SCHEMA, ROW_GROUP_BYTES, InterleavedDocument
 from schemas.sequence import INDEX_SUFFIX
 
