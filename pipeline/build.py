@@ -59,7 +59,10 @@ def build(recipe: Recipe, path: str, *, address: str | None = None, progress: Pr
     check_lists(recipe)
     evaluated = evaluation_inputs(recipe.duplicates.evaluation)
     progress = progress or Progress()
-    with store_failures(path), claimed(Run.create(path), recipe.execution, progress) as claim:
+    with (
+        store_failures(path),
+        claimed(Run.create(path), recipe.execution.driver_timeout_s, progress.standing, progress.note) as claim,
+    ):
         run = claim.run
         run.write_if_changed("recipe.yaml", recipe.to_yaml())
         executor = Executor(run, recipe, progress, address, claim.check)

@@ -32,8 +32,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.errors import InputError
 from pipeline.process_name import is_dead, own_process
-from pipeline.progress import Progress
-from pipeline.recipe import Execution
 from pipeline.run import DRIVERS, ClaimLost, Run
 
 BEATS_IN_TIMEOUT = 12
@@ -67,10 +65,12 @@ class ClaimFile(BaseModel):
 
 
 @contextmanager
-def claimed(run: Run, settings: Execution, progress: Progress) -> Iterator[Claim]:
-    """Hold the run; every heartbeat says its progress. Raises `RunInUse`."""
-    claim = Claim(run, settings.driver_timeout_s, progress.standing)
-    claim.take(progress.note)
+def claimed(
+    run: Run, timeout_s: float, progress: Callable[[], dict[str, Any]], note: Callable[[str], None]
+) -> Iterator[Claim]:
+    """Hold the run; `progress` is asked at every heartbeat, `note` told what is waited for. Raises `RunInUse`."""
+    claim = Claim(run, timeout_s, progress)
+    claim.take(note)
     try:
         yield claim
     finally:
