@@ -47,6 +47,7 @@ def opened(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > max_pixels:
                 raise NoImageError("too_many_pixels")
+            image.decodermaxblock = max(image.decodermaxblock, len(content))  # one piece, copied once
             yield image
     except NoImageError:
         raise

@@ -37,11 +37,29 @@ def without_metadata(content: bytes, form: str) -> bytes:
 START_OF_SCAN = b"\xff\xda"
 """In a JPEG at least as often as it has scans."""
 _SOI, _EOI, _SOS, _COM = 0xD8, 0xD9, 0xDA, 0xFE
+_SEQUENTIAL_FRAMES = (0xC0, 0xC1)
 _STANDALONE = (0x01, *range(0xD0, 0xD8))
 _APPS = range(0xE0, 0xF0)
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _JFIF_BYTES = 18
 """Of the APP0 segment with its marker; a thumbnail may follow."""
+
+
+def has_one_scan(content: bytes) -> bool:
+    """Whether the first scan of a JPEG gives all of the picture, so that no decoder looks at another."""
+    at, channels = 2, 0
+    try:
+        while True:
+            at, marker = _next_marker(content, at)
+            if marker in _STANDALONE:
+                continue
+            if marker == _SOS:
+                return content[at + 2] == channels
+            if marker in _SEQUENTIAL_FRAMES:
+                channels = content[at + 7]
+            at += _length(content, at)
+    except (IndexError, StructureError):
+        return False
 
 
 def _jpeg(content: bytes) -> Iterator[bytes]:
@@ -75,6 +93,8 @@ def _next_marker(content: bytes, at: int) -> tuple[int, int]:
         raise StructureError(f"no marker at {at}")
     while content[at] == 0xFF:
         at += 1
+    if content[at] == 0:
+        raise StructureError(f"no marker at {at}")  # decoders look on from here, wherever a length would lead
     return at + 1, content[at]
 
 

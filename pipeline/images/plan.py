@@ -10,7 +10,14 @@ from PIL import Image
 
 from pipeline.images import raster
 from pipeline.images.decode import MIME_OF_FORMAT, NoImageError
-from pipeline.images.metadata import MAX_SCANS, START_OF_SCAN, StructureError, TooManyScansError, without_metadata
+from pipeline.images.metadata import (
+    MAX_SCANS,
+    START_OF_SCAN,
+    StructureError,
+    TooManyScansError,
+    has_one_scan,
+    without_metadata,
+)
 from pipeline.images.resize import resized, target_size
 from pipeline.recipe.images import Images
 
@@ -62,16 +69,15 @@ class Plan:
         orientation = raster.orientation_of(image)
         width, height = image.size if orientation < 5 else image.size[::-1]
         target = target_size(width, height, settings.size, settings.pixels)
-        kept = None
-        if target is None and orientation == 1:
-            kept = _without_metadata(content, image.format or "")
-        elif content.count(START_OF_SCAN) > MAX_SCANS:
-            _without_metadata(content, image.format or "")  # for the check alone
+        form = image.format or ""
+        kept = _without_metadata(content, form) if target is None and orientation == 1 else None
+        if kept is None and MIME_OF_FORMAT[form] == "image/jpeg":
+            _check_scans(content, form)
         glance = raster.glance_factor(width, height)
         at_once = ENCODED_PIXELS // 4 if image.mode == "CMYK" else ENCODED_PIXELS
         factor = glance if kept is not None else min(glance, _encoding_factor(width, height, target, at_once))
         return cls(
-            mime=MIME_OF_FORMAT[image.format or ""],
+            mime=MIME_OF_FORMAT[form],
             orientation=orientation,
             width=width,
             height=height,
@@ -109,6 +115,16 @@ def _without_metadata(content: bytes, form: str) -> bytes | None:
         raise NoImageError("too_many_scans") from error
     except StructureError:
         return None
+
+
+def _check_scans(content: bytes, form: str) -> None:
+    """Raises `NoImageError` for a JPEG of too many; one whose structure cannot be followed may have none to spare."""
+    if has_one_scan(content) or content.count(START_OF_SCAN) <= MAX_SCANS:
+        return
+    try:
+        without_metadata(content, form)  # the marker's bytes may stand in metadata, too
+    except StructureError as error:
+        raise NoImageError("too_many_scans") from error
 
 
 def _encoding_factor(width: int, height: int, target: tuple[int, int] | None, max_pixels: int) -> int:

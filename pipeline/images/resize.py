@@ -8,7 +8,11 @@ it, by bilinear interpolation, then down by means over squares: half the time, a
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 from PIL import Image
 
 LITTLE = 1.25
@@ -34,13 +38,35 @@ def resized(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 
     cv2.setNumThreads(1)  # a part is one core's work; cv2 would take all of them for each picture
     mode = "RGBa" if picture.mode == "RGBA" else picture.mode
-    pixels = np.asarray(picture if mode == picture.mode else picture.convert(mode))
+    pixels: NDArray[Any] = _pixels(picture if mode == picture.mode else picture.convert(mode))
+    held_as = "RGBX" if mode == "RGB" and pixels.shape[2] == 4 else mode
     ratio = min(picture.width / size[0], picture.height / size[1])
     times = 1 if ratio < LITTLE else max(2, round(ratio))
     multiple = size[0] * times, size[1] * times
     if multiple != picture.size:
         pixels = cv2.resize(pixels, multiple, interpolation=cv2.INTER_LINEAR)
     if times > 1:
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    small = Image.frombuffer(mode, size, pixels.tobytes(), "raw", mode, 0, 1)
+        pixels = _thirds(pixels) if times == 3 else cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    small = Image.frombytes(mode, size, pixels.tobytes(), "raw", held_as)
     return small if mode == picture.mode else small.convert(picture.mode)
+
+
+def _pixels(picture: Image.Image) -> NDArray[np.uint8]:
+    """Rows x columns (x 4), as Pillow holds them: of RGB the fourth byte means nothing. Not a copy, unless the picture
+    has more than Pillow's 16 MiB in one piece; then RGB has 3 bytes."""
+    try:
+        flat = pa.array(picture)
+    except ValueError:
+        return np.asarray(picture)
+    values = flat if picture.mode == "L" else flat.values
+    return np.asarray(values).reshape(picture.height, picture.width, *([] if picture.mode == "L" else [4]))
+
+
+def _thirds(pixels: NDArray[np.uint8]) -> NDArray[Any]:
+    """Means over squares of 3 x 3, the same as INTER_AREA's in a third of its time; 4 bytes are one number of 32 bits,
+    so that picking pixels is quick."""
+    import cv2
+
+    means = np.asarray(cv2.blur(pixels, (3, 3)))
+    whole = means.view(np.uint32) if means.ndim == 3 and means.shape[2] == 4 else means
+    return whole[1::3, 1::3]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 import subprocess
 import sys
@@ -14,8 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from benchmarks.img2dataset_peer import resizer
 from pipeline.images.decode import NoImageError
 from pipeline.images.phash import distance
+from pipeline.images.resize import resized
 from pipeline.images.signals import IMAGE_SIGNALS
 from pipeline.images.stored import StoredImage, prepare
 from pipeline.recipe import Images
@@ -62,9 +63,14 @@ def test_metadata_is_cut_out_without_encoding_again(photo: Any, encoded: Any) ->
 
 def test_a_jpeg_whose_segments_cannot_be_followed_is_encoded_again(photo: Any, encoded: Any) -> None:
     content = encoded(photo(), "JPEG", comment=b"a secret place")
-    image = stored(content[:20] + b"junk" + content[20:])
-    assert b"secret" not in image.content
-    assert (image.mime, image.width, image.height) == ("image/jpeg", 300, 200)
+    comment = content.index(b"\xff\xfe")
+    hidden = b"\xff\x00" + (2 + 4 + len(b"a secret place")).to_bytes(2, "big")
+    for image in (
+        stored(content[:20] + b"junk" + content[20:]),
+        stored(content[:comment] + hidden + content[comment:]),
+    ):
+        assert b"secret" not in image.content
+        assert (image.mime, image.width, image.height) == ("image/jpeg", 300, 200)
 
 
 # Sizes
@@ -104,25 +110,28 @@ def test_signals_are_those_of_the_picture_as_fetched(photo: Any, encoded: Any) -
 
 
 def test_what_is_resized_looks_like_img2datasets_own(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its resizer, alone: importing the package would load torch."""
     monkeypatch.setenv("NO_ALBUMENTATIONS_UPDATE", "1")
-    package = importlib.util.find_spec("img2dataset")
-    assert package is not None and package.submodule_search_locations
-    place = Path(package.submodule_search_locations[0]) / "resizer.py"
-    spec = importlib.util.spec_from_file_location("img2dataset_resizer", place)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
     with pytest.warns(DeprecationWarning, match="imghdr"):
-        spec.loader.exec_module(module)
+        module = resizer()
     for size, mode in (("shortest_side", "keep_ratio"), ("longest_side", "keep_ratio_largest")):
-        resizer = module.Resizer(192, mode, True)
+        theirs_at_192 = module.Resizer(192, mode, True)
         for name in ("astronaut.png", "coffee.png", "rocket.jpg", "hubble_deep_field.jpg", "camera.png"):
             content = next(shared_data.glob(f"images/scikit-image/**/{name}")).read_bytes()
-            theirs, width, height, *_ = resizer(io.BytesIO(content))
+            theirs, width, height, *_ = theirs_at_192(io.BytesIO(content))
             ours = stored(content, size, 192)
             assert (ours.width, ours.height) == (width, height), name
             expected = Image.open(io.BytesIO(theirs)).convert("RGB")
             assert decibels(opened(ours).convert("RGB"), expected) > 31, name
+
+
+@pytest.mark.parametrize("width", [900, 2700], ids=["held in one piece", "in several"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_third_of_the_size_is_the_mean_over_squares(width: int, mode: str) -> None:
+    size = width, width // 9 * 6
+    picture = Image.frombytes(mode, size, np.random.default_rng(0).bytes(size[0] * size[1] * len(mode)))
+    squares = np.asarray(picture, dtype=float).reshape(size[1] // 3, 3, size[0] // 3, 3, -1)
+    small = np.asarray(resized(picture, (size[0] // 3, size[1] // 3)))
+    assert (small.reshape(squares.mean((1, 3)).shape) == np.rint(squares.mean((1, 3)))).all()
 
 
 # As a viewer shows it
@@ -232,11 +241,20 @@ def test_a_webp_of_more_pixels_than_memory_has_room_for_is_refused_before_it_is_
         stored(content)
 
 
-def test_a_jpeg_of_endless_scans_says_so(photo: Any, encoded: Any) -> None:
-    content = encoded(photo(), "JPEG")
-    scan = content[content.index(b"\xff\xda") : -2]
-    with pytest.raises(NoImageError, match="too_many_scans"):
-        stored(content[:-2] + scan * 200 + b"\xff\xd9")
+@pytest.mark.parametrize("settings", [{}, {"size": "longest_side", "pixels": 64}], ids=["kept", "resized"])
+def test_a_jpeg_of_endless_scans_says_so(settings: Any, photo: Any, encoded: Any) -> None:
+    content = encoded(photo(), "JPEG", progressive=True)
+    endless = content[:-2] + content[content.rindex(b"\xff\xda") : -2] * 200 + b"\xff\xd9"
+    for hostile in (endless, endless[:20] + b"junk" + endless[20:]):
+        with pytest.raises(NoImageError, match="too_many_scans"):
+            stored(hostile, **settings)
+
+
+def test_bytes_of_a_marker_in_metadata_are_no_scans(photo: Any, encoded: Any) -> None:
+    comment = b"\xff\xda" * 200
+    for kind in ({}, {"progressive": True}):
+        image = stored(encoded(photo(), "JPEG", comment=comment, **kind), "longest_side", 64)
+        assert (image.width, comment in image.content) == (64, False)
 
 
 def test_preparing_images_loads_neither_torch_nor_img2dataset() -> None:
