@@ -35,6 +35,7 @@ from pipeline.stages import (
     links,
     repeated,
     requests,
+    samples,
     score,
     select,
     unique,
@@ -93,7 +94,8 @@ class _Build:
             self.executor.check_gpus(self.recipe.scores.gpus, "scores.gpus")
         if self.recipe.crawl.index.paths:
             parts = self._select(parts)
-        extracted = self._stage("extract", extract.process, parts)
+        ready_made = self.recipe.crawl.format != "warc"
+        extracted = self._stage("extract", samples.process if ready_made else extract.process, parts)
         kept = self._stage("filter", filter.process, _following(extracted))
         self._forget_what_is_off()
         known = self._evaluation(evaluated)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import yaml
 
+from pipeline.dataset.card_loading import loading
+from pipeline.dataset.card_rights import rights
 from pipeline.recipe import Recipe
 from schemas.manifest import Manifest
 
 
 def dataset_card(manifest: Manifest, recipe: Recipe) -> str:
     """Markdown; a function of the manifest and the recipe alone."""
-    return "\n".join([_front_matter(manifest, recipe), _body(manifest, recipe), _loading(manifest), _rules(recipe), ""])
+    split = next(iter(manifest.splits), "train")
+    parts = [_front_matter(manifest, recipe), _body(manifest, recipe), loading(split), _rules(recipe)]
+    return "\n".join([*parts, "", rights(manifest, recipe)])
 
 
 def _front_matter(manifest: Manifest, recipe: Recipe) -> str:
@@ -20,6 +24,8 @@ def _front_matter(manifest: Manifest, recipe: Recipe) -> str:
     }
     fields = {
         "pretty_name": recipe.dataset.name,
+        "license": "other",
+        "license_name": "rights-of-the-pages-owners",
         "language": recipe.rules.languages or ["multilingual"],
         "task_categories": ["image-text-to-text", "image-to-text"],
         "tags": ["interleaved", "m3w"],
@@ -33,8 +39,8 @@ def _body(manifest: Manifest, recipe: Recipe) -> str:
         f"# {recipe.dataset.name}",
         "",
         "Web pages as interleaved documents: texts and images in page order, built from a crawl by m3w "
-        f"{manifest.m3w_version}. The images and texts belong to the owners of the pages they were found on; each "
-        "document names its page (`url`) and its place in the crawl (`warc_path`, `warc_offset`).",
+        f"{manifest.m3w_version}. Each document names its page (`url`) and its place in the crawl (`warc_path`, "
+        "`warc_offset`).",
         "",
         "| split | documents | images | sequences | shards | bytes |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
@@ -46,26 +52,6 @@ def _body(manifest: Manifest, recipe: Recipe) -> str:
         size = sum(shard.bytes for shard in split.documents) + sum(shard.bytes for shard in split.sequences)
         lines.append(f"| {name} | {documents:,} | {images:,} | {samples:,} | {len(split.documents)} | {size:,} |")
     return "\n".join([*lines, "", "The splits have no host in common.", ""])
-
-
-def _loading(manifest: Manifest) -> str:
-    split = next(iter(manifest.splits), "train")
-    return f"""## How to load it
-
-```python
-import datasets
-documents = datasets.load_dataset("parquet", data_files="documents/{split}-*.parquet", split="train")
-```
-
-```python
-import glob, webdataset
-sequences = webdataset.WebDataset(sorted(glob.glob("sequences/{split}-*.tar")), shardshuffle=False).decode("pil")
-```
-
-`texts` and `images` are parallel lists, null in one where the other has a node; `image_bytes` holds the bytes. A
-sequence (one tar sample) is a run of a document's nodes with at most five images; `image_positions` says where they
-stand, and `0.jpg`, `1.png`, ... are their bytes in that order.
-"""
 
 
 def _rules(recipe: Recipe) -> str:

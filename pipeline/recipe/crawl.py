@@ -115,6 +115,6 @@ class Crawl(Section):
             )
         if self.format != "warc" and (self.index.paths or self.part_mib):
             raise ValueError(
-                f"crawl.format is {self.format}, so neither crawl.index nor crawl.part_mib has a meaning; leave them out"
+                f"crawl.format is {self.format}, so neither crawl.index nor crawl.part_mib has a meaning; drop them"
             )
         return self

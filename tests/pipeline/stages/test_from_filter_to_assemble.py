@@ -8,6 +8,7 @@ import hashlib
 import io
 import itertools
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -288,6 +289,24 @@ def test_the_manifest_counts_what_the_shards_hold(crawl: Crawl, in_place: Any) -
     card = (in_place.folder / "run/dataset/README.md").read_text()
     assert "| train | 1 | 1 | 1 | 1 |" in card
     assert "| too_small | images | shorter_side | 64 |  |" in card
+
+
+def test_the_card_says_who_refused_and_its_examples_load_the_dataset(
+    crawl: Crawl, in_place: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = document(["hidden", f"{SITE}/1.png"], f"{SITE}/refused")
+    refused.opt_out = ["noai"]
+    crawl.build({"p": [document(["text", f"{SITE}/1.png"]), refused]}, {f"{SITE}/1.png": picture()})
+    card = (in_place.folder / "run/dataset/README.md").read_text()
+    assert "| pages: refused by their own marks, or on a list | 1 |" in card
+    assert "robots.txt: nothing was fetched from the web" in card
+    monkeypatch.chdir(in_place.folder / "run/dataset")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(in_place.folder / "cache"))
+    examples = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert len(examples) == 4
+    for example in examples:
+        exec(example, {})
+        assert "text" in capsys.readouterr().out or "duckdb" in example
 
 
 def test_a_shard_that_a_killed_attempt_left_is_no_part_of_the_dataset(crawl: Crawl, in_place: Any) -> None:

@@ -1,0 +1,108 @@
+"""Documents of other projects become a dataset, with the images that came with them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.attempt import Attempt
+from pipeline.errors import InputError
+from pipeline.exchange import nemo
+from pipeline.exchange.export import export
+from pipeline.exchange.imports import import_dataset
+from pipeline.images.archive import read_image
+from pipeline.recipe import Recipe
+from pipeline.run import Run
+from pipeline.stage import Part
+from pipeline.stages import samples
+from schemas.document import OK
+
+NODES = ["First.", "red", "green", "Second.", "Third.", "blue"]
+
+
+def nodes(row: dict[str, Any]) -> list[str]:
+    """Texts, and the colours that the pictures' URLs name."""
+    urls = [image and image["url"].removeprefix("http://site.example/").removesuffix(".png") for image in row["images"]]
+    return [text or url for text, url in zip(row["texts"], urls, strict=True)]
+
+
+@pytest.mark.ray
+def test_a_dataset_comes_back_from_an_export_with_the_same_nodes_and_bytes(
+    dataset: Path, row: dict[str, Any], tmp_path: Path
+) -> None:
+    export("mmc4", str(dataset), str(tmp_path / "mmc4"))
+    manifest = import_dataset("mmc4", [str(tmp_path / "mmc4/data/*.tar")], str(tmp_path / "run"))
+    assert manifest.counts["assemble"]["images"] == 3
+    shard = manifest.splits["train"].documents[0].path
+    (found,) = pq.read_table(tmp_path / "run/dataset" / shard).to_pylist()
+    assert nodes(found) == NODES
+    assert [image["status"] for image in found["images"] if image] == [OK] * 3
+    assert [content for content in found["image_bytes"] if content] == [c for c in row["image_bytes"] if c]
+    assert (found["url"], found["language"]) == (row["url"], found["language"])
+
+
+def test_what_a_sample_carries_is_found_in_the_run_by_its_url(row: dict[str, Any], tmp_path: Path) -> None:
+    table = pa.Table.from_pylist(nemo.write(row), schema=nemo.SCHEMA)
+    lone = {"sample_id": "z", "position": 0, "modality": "text", "text_content": "No image at all."}
+    bad = {"sample_id": "y", "position": 0, "modality": "image", "content_type": "image/png"}
+    pq.write_table(
+        pa.concat_tables([table, pa.Table.from_pylist([lone, bad], schema=nemo.SCHEMA)]), tmp_path / "a.parquet"
+    )
+    run = Run.create(str(tmp_path / "run"))
+    attempt = Attempt(run, "extract", "a")
+    recipe = Recipe.model_validate({"crawl": {"format": "nemo", "paths": ["a"]}})
+    part = Part(name="a", inputs=[], work={"path": str(tmp_path / "a.parquet")})
+    samples.process(attempt, part, recipe)
+    counters = attempt.commit("", [], 0).counters
+    dropped = {"pages_dropped.no_image": 1, "pages_dropped.image_without_bytes_and_url": 1}
+    assert counters.items() >= {"pages": 3, "documents": 1, "image_references": 3, **dropped}.items()
+    (document,) = pq.read_table(tmp_path / "run/documents/extracted/a.parquet").to_pylist()
+    assert nodes(document) == NODES and document["signals"]["words"] == 3
+    kept = dict(zip([image and image["url"] for image in row["images"]], row["image_bytes"], strict=True))
+    places = pq.read_table(tmp_path / "run/images/archive/a.parquet").to_pylist()
+    assert len(places) == 3
+    for place in places:
+        with run.fs.open(run.full(place["warc_path"]), "rb") as file:
+            content = read_image(file, place["warc_path"], place["warc_offset"], place["url"], max_bytes=10**6)
+        assert content == kept[place["url"]]
+
+
+def test_the_same_source_gives_the_same_bytes(row: dict[str, Any], tmp_path: Path) -> None:
+    pq.write_table(pa.Table.from_pylist(nemo.write(row), schema=nemo.SCHEMA), tmp_path / "a.parquet")
+    recipe = Recipe.model_validate({"crawl": {"format": "nemo", "paths": ["a"]}})
+    outputs = []
+    for name in ("one", "two"):
+        attempt = Attempt(Run.create(str(tmp_path / name)), "extract", "a")
+        samples.process(attempt, Part(name="a", inputs=[], work={"path": str(tmp_path / "a.parquet")}), recipe)
+        outputs.append(attempt.commit("", [], 0).outputs)
+    assert outputs[0] == outputs[1]
+
+
+def test_a_source_that_cannot_give_images_is_the_users_to_mend(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"coyo is not a format to import.*obelics, mmc4, pairs, nemo"):
+        import_dataset("coyo", ["a"], str(tmp_path / "run"))
+    with pytest.raises(InputError, match=r"obelics names images by URL alone.*fetch\.source=web"):
+        import_dataset("obelics", ["a"], str(tmp_path / "run"))
+    with pytest.raises(InputError, match="names no file"):
+        import_dataset("pairs", [str(tmp_path / "none.tar")], str(tmp_path / "run"))
+    with pytest.raises(InputError, match=r"neither crawl\.index nor crawl\.part_mib has a meaning"):
+        import_dataset("pairs", ["a"], str(tmp_path / "run"), overrides=["crawl.part_mib=5"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_tars_of_pairs_keep_the_text_behind_the_image(tmp_path: Path) -> None:
+    fields = {"url": "http://site.example/red.png", "caption": "A red one."}
+    table = pa.Table.from_pylist([fields])
+    pq.write_table(table, tmp_path / "pairs.parquet")
+    attempt = Attempt(Run.create(str(tmp_path / "run")), "extract", "a")
+    recipe = Recipe.model_validate({"crawl": {"format": "pairs", "paths": ["a"]}})
+    samples.process(attempt, Part(name="a", inputs=[], work={"path": str(tmp_path / "pairs.parquet")}), recipe)
+    attempt.commit("", [], 0)
+    (document,) = pq.read_table(tmp_path / "run/documents/extracted/a.parquet").to_pylist()
+    assert nodes(document) == ["red", "A red one."]
+    assert json.dumps(document["texts"]) == '[null, "A red one."]'
