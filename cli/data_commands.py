@@ -1,4 +1,4 @@
-"""Commands over crawls and datasets: build, status, extract, stats."""
+"""Commands over crawls and datasets: build, status, extract, stats, view."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    for command in (build, status, extract, stats):
+    for command in (build, status, extract, stats, view):
         app.command()(command)
 
 
@@ -115,3 +115,28 @@ def stats(
         print_comparison(first, others[0], Console())
     else:
         print_statistics(first, Console())
+
+
+def view(
+    dataset: Annotated[str, typer.Argument(help="The folder of a dataset or of a run, on any fsspec path.")],
+    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8008,
+    host: Annotated[str, typer.Option(help="Where to listen; beyond this machine a token is asked for.")] = "127.0.0.1",
+    token: Annotated[str | None, typer.Option(help="What the address must hold; made up where it is needed.")] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A further host name under which it may be asked for.")
+    ] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="For training windows: a tokenizer.json, or a folder with one.")
+    ] = None,
+    marks: Annotated[Path, typer.Option(help="The file that marks of documents are kept in.")] = Path("marks.jsonl"),
+) -> None:
+    """Browse documents, sequences, windows and drops in a browser, and try thresholds.
+
+    Example: m3w view runs/first
+    """
+    from cli.viewing import window_cutter
+    from pipeline.inspect.viewer import Viewer, serve
+
+    viewer = Viewer(dataset, marks, window_cutter(tokenizer))
+    names = frozenset(name.lower() for name in allow_host or ())
+    serve(viewer, host=host, port=port, token=token, names=names, say=typer.echo)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
-from pipeline.images.decode import MIME_OF_FORMAT
+from pipeline.images.decode import FORMATS
 from pipeline.inspect.folder import DatasetFolder
 from schemas.document import DATASET_SCHEMA, InterleavedDocument
 
@@ -64,19 +64,25 @@ def _examples(file: pq.ParquetFile, wanted: set[int]) -> Iterator[Example]:
 
 
 def picture_url(content: bytes) -> str | None:
-    """The picture as a `data:` URL, drawn anew at no more than `SIDE` pixels; None if it cannot be decoded.
+    """The picture as a `data:` URL of at most `SIDE` pixels; None if it cannot be decoded."""
+    drawn = draw(content, SIDE)
+    return None if drawn is None else "data:image/webp;base64," + base64.b64encode(drawn).decode()
+
+
+def draw(content: bytes, side: int) -> bytes | None:
+    """The picture drawn anew as WebP, at no more than `side` pixels; None if it cannot be decoded.
 
     Drawn anew, so that nothing of the bytes from the web reaches the browser.
     """
     try:
-        with Image.open(io.BytesIO(content), formats=list(MIME_OF_FORMAT)) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 return None
             picture = ImageOps.exif_transpose(image)
             picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
     except Exception:  # Pillow raises OSError, ValueError, TypeError, struct.error, ... on damage; the page says so
         return None
-    picture.thumbnail((SIDE, SIDE))
+    picture.thumbnail((side, side))
     drawn = io.BytesIO()
     picture.save(drawn, "WEBP", quality=82)
-    return "data:image/webp;base64," + base64.b64encode(drawn.getvalue()).decode()
+    return drawn.getvalue()

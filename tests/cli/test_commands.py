@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("build", "status", "extract", "stats", "train", "eval", "generate", "import-checkpoint", "demo")
+COMMANDS = ("build", "status", "extract", "stats", "view", "train", "eval", "generate", "import-checkpoint", "demo")
 PAGE = b"""<html><head><title>Two birds</title></head><body><main><h1>Two birds</h1>
 <p>The robin sings from the top of the hedge all winter long, and it sings at night where lamps are lit.</p>
 <figure><img src="robin.jpg" alt="A robin" width="400" height="300"><figcaption>A robin in snow</figcaption></figure>

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,10 +12,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from pipeline.drops import DROP_SCHEMA, Drop
 from pipeline.errors import InputError
 from pipeline.inspect import Curve, Paragraph, Pictures, Section, Table, statistics, write_report
+from pipeline.inspect.examples import draw
 from schemas.document import DOCUMENT_SCHEMA
 from schemas.table import to_table
 from tests.pipeline.inspect.conftest import DOCUMENTS
@@ -200,3 +203,11 @@ def test_a_file_that_cannot_be_written_is_one_line(run_folder: Path, tmp_path: P
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         write_report(statistics(str(run_folder)), tmp_path / "file" / "report.html")
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP"])
+def test_pictures_of_every_stored_format_are_drawn_small(form: str) -> None:
+    file = io.BytesIO()
+    Image.new("P", (600, 300)).convert("P" if form in ("PNG", "GIF") else "RGB").save(file, form)
+    drawn = draw(file.getvalue(), 100)
+    assert drawn is not None and Image.open(io.BytesIO(drawn)).size == (100, 50)

@@ -1,0 +1,74 @@
+"""The trainer's windows for the viewer: which tokens a training step sees of a sequence, and what they attend to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from pipeline.inspect.tokens import open_tokenizer
+from pipeline.inspect.viewer import CutWindow, ShownWindow
+from trainer.data.windows import IGNORED, SpecialTokens, cut_window, tokenize_nodes
+
+IMAGES = 5
+SPECIAL = SpecialTokens(image=-1, end_of_chunk=-2, end_of_text=-3)
+"""Stand for the model's own ids, which are not in every tokenizer; nothing here depends on their values."""
+NAMES = {SPECIAL.image: "<image>", SPECIAL.end_of_chunk: "<|endofchunk|>", SPECIAL.end_of_text: "<EOS>"}
+WORDS = "words and marks, for want of a tokenizer (--tokenizer)"
+_PIECE = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
+
+
+def window_cutter(tokenizer: str | None) -> CutWindow:
+    """The function that the viewer shows windows with; without a tokenizer every word counts as a token.
+
+    Raises `InputError` for a tokenizer that cannot be read.
+    """
+    tokenize, piece = _words() if tokenizer is None else _tokens(tokenizer)
+    said = WORDS if tokenizer is None else tokenizer
+
+    def cut(texts: list[str | None], ends: bool, start: int, tokens: int, attend_next: bool) -> ShownWindow:
+        ids = tokenize_nodes(texts, tokenize, SPECIAL, ends=ends)
+        start = min(start, max(0, len(ids) - 1))
+        window = cut_window(ids, SPECIAL, start=start, tokens=tokens, images=IMAGES, attend_next=attend_next)
+        return ShownWindow(
+            pieces=[NAMES.get(token) or piece(token) for token in window.input_ids],
+            phi=list(window.phi),
+            masked=[label == IGNORED for label in window.labels],
+            first_image=window.images.start,
+            start=start,
+            total=len(ids),
+            tokenizer=said,
+        )
+
+    return cut
+
+
+Tokenize = Callable[[str], list[int]]
+Piece = Callable[[int], str]
+
+
+def _tokens(path: str) -> tuple[Tokenize, Piece]:
+    tokenizer = open_tokenizer(path)
+
+    def tokenize(text: str) -> list[int]:
+        ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def piece(token: int) -> str:
+        return str(tokenizer.decode([token], skip_special_tokens=False))
+
+    return tokenize, piece
+
+
+def _words() -> tuple[Tokenize, Piece]:
+    """Ids are given to pieces as they are met."""
+    known: dict[str, int] = {}
+    pieces: list[str] = []
+
+    def tokenize(text: str) -> list[int]:
+        for found in _PIECE.findall(text):
+            if found not in known:
+                known[found] = len(pieces)
+                pieces.append(found)
+        return [known[found] for found in _PIECE.findall(text)]
+
+    return tokenize, pieces.__getitem__
