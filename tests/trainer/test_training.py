@@ -1,5 +1,6 @@
 """Whole trainings of a tiny Flamingo, from scratch, in one process and in several."""
 
+import io
 import json
 import os
 import signal
@@ -9,6 +10,8 @@ import time
 from itertools import product
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
 import webdataset
@@ -102,16 +105,39 @@ def test_a_stop_and_a_resume_give_the_losses_and_weights_of_an_unbroken_run_bit_
 
 @pytest.fixture
 def with_pairs(recipe: Path, tmp_path: Path, make_png) -> Path:
-    """The recipe with two sets of pairs beside its dataset, one of them as img2dataset writes them."""
+    """The recipe with two sets of pairs, one of videos, and packed rows of a second dataset beside its own."""
     for name in ("laion", "coyo"):
         with webdataset.TarWriter(str(tmp_path / f"{name}-0.tar")) as writer:
             for number, (colour, shape) in enumerate(product(("red", "blue", "green"), ("square", "circle"))):
                 text = f"{name}: a {colour} {shape}"
                 writer.write({"__key__": f"{number:05d}", "png": make_png(colour, shape), "txt": text})
+    with webdataset.TarWriter(str(tmp_path / "clips-0.tar")) as writer:
+        for number in range(3):
+            writer.write({"__key__": f"{number:05d}", "mp4": clip(100 * number), "txt": f"clip {number}"})
     fields = yaml.safe_load(recipe.read_text())
-    shards = {name: {"shards": [str(tmp_path / f"{name}-*.tar")], "batch_size": 2} for name in ("laion", "coyo")}
-    recipe.write_text(yaml.safe_dump({**fields, "pairs": shards}))
+    shards = {
+        name: {"shards": [str(tmp_path / f"{name}-*.tar")], "batch_size": 2} for name in ("laion", "coyo", "clips")
+    }
+    packed = {"batch_size": 2, "tokens": 32, "packing": {"documents": 2, "tokens": 40}}
+    further = {
+        "interleaved": {"packed": {"dataset": fields["data"]["dataset"], **packed}},
+        "videos": {"clips": {**shards.pop("clips"), "frames": 2}},
+        "pairs": shards,
+    }
+    recipe.write_text(yaml.safe_dump({**fields, **further}))
     return recipe
+
+
+def clip(shade: int) -> bytes:
+    """Three seconds of one grey."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=2)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for _ in range(6):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((32, 32, 3), shade, np.uint8), "rgb24")))
+        container.mux(stream.encode())
+    return file.getvalue()
 
 
 @pytest.mark.parametrize("take_turns", [False, pytest.param(True, marks=pytest.mark.slow)])
@@ -121,7 +147,8 @@ def test_a_training_on_a_mixture_resumes_bit_for_bit(with_pairs, tmp_path, take_
     broken = [f"output={tmp_path / 'broken'}", turns]
     assert train(str(with_pairs), [*broken, "training.steps=5"]) == 0
     assert train(str(with_pairs), broken) == 0
-    wanted = ("loss", "loss/laion", "loss/coyo", "gradient_norm")
+    sources = ("loss", "loss/packed", "loss/coyo", "loss/laion", "loss/clips")
+    wanted = (*sources, "gradient_norm")
     whole, other = (
         [{name: line[name] for name in wanted if name in line} for line in read_metrics(tmp_path / folder)]
         for folder in ("whole", "broken")
@@ -129,9 +156,9 @@ def test_a_training_on_a_mixture_resumes_bit_for_bit(with_pairs, tmp_path, take_
     assert whole == other
     named = [set(line) - {"gradient_norm"} for line in whole]
     if take_turns:
-        assert named == [{("loss", "loss/coyo", "loss/laion")[step % 3]} for step in range(8)]
+        assert named == [{sources[step % 5]} for step in range(8)]
     else:
-        assert named == [{"loss", "loss/laion", "loss/coyo"}] * 8
+        assert named == [set(sources)] * 8
 
 
 def test_other_pairs_than_the_checkpoints_are_an_error(with_pairs, tmp_path, capsys):
