@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -289,3 +290,11 @@ def test_the_shipped_recipe_writes_out_every_field_and_its_default() -> None:
     assert load_recipe(str(SHIPPED / "m3w.yaml")).crawl == recipe(crawl={"paths": ["crawl/*.warc.gz"]}).crawl
     assert set(written_out["crawl"]["index"]["where"]) == set(Where.model_fields)
     assert set(written_out["crawl"]["storage"]) == set(Storage.model_fields)
+
+
+def test_every_example_in_the_guide_to_sources_is_a_recipe() -> None:
+    text = (SHIPPED.parent / "docs/sources.md").read_text()
+    examples = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(examples) >= 8
+    for example in examples:
+        assert parse_recipe(yaml.safe_load(example), "docs/sources.md").crawl != recipe().crawl
