@@ -10,7 +10,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 # On a busy machine, threads that spin while they wait for each other take ten times as long.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup demo test test-slow lint format lock clean fuzz-extract
+.PHONY: setup demo test test-slow test-faults lint format lock clean fuzz-extract
 
 setup: .venv/installed
 
@@ -30,6 +30,10 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m "slow and not gpu"
+
+# All that a cluster can do to a run, with the table of what was survived; `make test` has a small form of each.
+test-faults: setup
+	$(BIN)/python -m tests.faults
 
 lint: setup
 	$(BIN)/ruff check .

@@ -35,8 +35,8 @@ class ThreeNodes:
 
     def at_work(self) -> list[int]:
         """Workers that are at one of our parts."""
-        workers = [pid for raylet in self.raylets() for pid in descendants(raylet)]
-        return [pid for pid in workers if title(pid).startswith(AT_WORK) and "/" in title(pid)]
+        titles = {pid: title(pid) for pid in descendants(*self.raylets())}
+        return [pid for pid, its in titles.items() if its.startswith(AT_WORK) and "/" in its]
 
     def kill_a_worker(self, chance: random.Random) -> bool:
         """SIGKILL one that is at work; False if none is."""
@@ -57,6 +57,7 @@ class ThreeNodes:
 
 @contextmanager
 def three_nodes() -> Iterator[ThreeNodes]:
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # on a busy machine
     before = set(descendants(os.getpid()))
     nodes = ThreeNodes()
     try:

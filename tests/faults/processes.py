@@ -9,14 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def descendants(pid: int) -> list[int]:
+def descendants(*pids: int) -> list[int]:
     """Children, and theirs."""
     parents = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             with suppress(OSError):
                 parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-    found, ahead = [], [pid]
+    found, ahead = [], list(pids)
     while ahead:
         parent = ahead.pop()
         children = [child for child, its in parents.items() if its == parent]

@@ -21,7 +21,7 @@ from pipeline.crawl.sample import write_sample_crawl
 from tests.faults.processes import descendants, end_all
 
 REPOSITORY = Path(__file__).parents[2]
-PATIENCE_S = 300.0
+PATIENCE_S = 900.0
 
 
 def crawl(folder: Path, *, seeds: int, pages: int) -> Path:
@@ -110,4 +110,4 @@ def until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> None
     deadline = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+        time.sleep(0.2)

@@ -65,7 +65,7 @@ class Battered:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory, nodes: ThreeNodes) -> Battered:
-    return Battered(tmp_path_factory.mktemp("large"), nodes, seeds=6, pages=120)
+    return Battered(tmp_path_factory.mktemp("large"), nodes, seeds=3, pages=120)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from pipeline.attempt import Attempt, Care
 from pipeline.crawl.warc import read_archive
@@ -23,7 +22,7 @@ from pipeline.stages import extract
 from pipeline.stages.pages import KILLED, MEMORY, TEST_PARSER, TIMEOUT, PagesApart
 from tests.faults.parsers import LOOP, SEGFAULT
 from tests.faults.parsers import MEMORY as ALLOCATES
-from tests.faults.runs import Driver, attempts, crawl, write_recipe
+from tests.faults.runs import Driver, attempts, crawl, dataset_hashes, write_recipe
 from tests.faults.table import record_row
 
 PARSER = {TEST_PARSER: "tests.faults.parsers:killed"}
@@ -112,20 +111,22 @@ def test_a_process_killed_by_something_else_costs_no_page(tmp_path: Path, apart:
 @pytest.mark.ray
 @pytest.mark.slow
 def test_killing_pages_in_real_ray_workers(tmp_path: Path) -> None:
-    """Of eight files one holds the three pages: its worker dies, the next attempt names all three, nothing else is lost."""
+    """Three files with a killing page each: each ends its worker in its own way, and costs its page; twice over."""
     folder = crawl(tmp_path / "crawl", seeds=1, pages=24)
-    places = archive(folder / "planted.warc.gz", COMMENTS)
-    path = write_recipe(tmp_path / "recipe.yaml", folder, extract=LIMITS, rules={"languages": []})
-    with Driver(path, tmp_path / "run", **PARSER) as driver:
-        status, output = driver.wait()
-    assert status == 0, output
+    places = {
+        comment: archive(folder / f"planted-{PLANTED[comment]}.warc.gz", [b"", comment, b""]) for comment in PLANTED
+    }
+    recipe = write_recipe(tmp_path / "recipe.yaml", folder, extract=LIMITS, rules={"languages": []})
+    for run in ("run", "again"):
+        with Driver(recipe, tmp_path / run, **PARSER) as driver:
+            status, output = driver.wait()
+        assert status == 0, output
     entries = Run.open(str(tmp_path / "run")).entries("extract")
-    (planted,) = (entry for name, entry in entries.items() if name.startswith("planted"))
-    assert planted.attempt == 2
-    assert {(fault.reason, fault.offset) for fault in planted.faults} == {(PLANTED[c], at) for c, at in places.items()}
-    assert planted.counters["documents"] == 4
-
-    values = yaml.safe_load(path.read_text())
-    archive(folder / "planted.warc.gz", [b"" if comment else b"<!-- x -->" for comment in COMMENTS])
-    assert all(entry.attempt == 1 for name, entry in entries.items() if name != planted.part) and values
-    record_row("pages that segfault, allocate without end, never end", 3, attempts(tmp_path / "run"), True)
+    for comment, at in places.items():
+        (entry,) = (entry for name, entry in entries.items() if f"planted-{PLANTED[comment]}" in name)
+        assert entry.attempt == 2 and entry.counters["documents"] == 2
+        assert [(fault.reason, fault.offset) for fault in entry.faults] == [(PLANTED[comment], at[comment])]
+    assert all(entry.attempt == 1 for name, entry in entries.items() if "planted" not in name)
+    equal = dataset_hashes(tmp_path / "run") == dataset_hashes(tmp_path / "again")
+    record_row("pages that segfault, allocate without end, never end", 3, attempts(tmp_path / "run"), equal)
+    assert equal
