@@ -10,7 +10,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 # On a busy machine, threads that spin while they wait for each other take ten times as long.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup demo test test-slow test-faults lint format lock clean fuzz-extract
+.PHONY: setup demo docs test test-slow test-faults lint format lock clean fuzz-extract
 
 setup: .venv/installed
 
@@ -51,6 +51,10 @@ format: setup
 
 bench-%: .venv/installed-bench
 	$(BIN)/python -m benchmarks.$*
+
+docs: setup
+	$(BIN)/python -m cli.reference > docs/commands.md
+	$(BIN)/python -m mkdocs build --strict --site-dir site
 
 # Coverage-guided, until it finds something or ten minutes are over.
 fuzz-extract: setup
