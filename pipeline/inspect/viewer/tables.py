@@ -43,9 +43,9 @@ class Tables:
         self._numbers = {self._path(posixpath.join(folder.path, path)): n for n, path in enumerate(self.shards)}
 
     def _path(self, path: str) -> str:
-        if self._local:
-            return str(url_to_fs(path)[1])
-        return path
+        """The path as DuckDB has it, and names files by in its answers."""
+        fs, inside = url_to_fs(path)
+        return str(inside if self._local else fs.unstrip_protocol(inside))
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of a query whose values from outside are all in `parameters`."""
