@@ -8,6 +8,7 @@ it, by bilinear interpolation, then down by means over squares: half the time, a
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,12 @@ def _pixels(picture: Image.Image) -> NDArray[np.uint8]:
     """Rows x columns (x 4), as Pillow holds them: of RGB the fourth byte means nothing. Not a copy, unless the picture
     has more than Pillow's 16 MiB in one piece; then RGB has 3 bytes."""
     try:
-        flat = pa.array(picture)
+        held = pa.array(picture)
     except ValueError:
         return np.asarray(picture)
-    values = flat if picture.mode == "L" else flat.values
-    return np.asarray(values).reshape(picture.height, picture.width, *([] if picture.mode == "L" else [4]))
+    shape = (picture.height, picture.width) if picture.mode == "L" else (picture.height, picture.width, 4)
+    values = held if picture.mode == "L" else held.values  # np.asarray of these would load pandas
+    return np.frombuffer(values.buffers()[1], np.uint8, count=math.prod(shape), offset=values.offset).reshape(shape)
 
 
 def _thirds(pixels: NDArray[np.uint8]) -> NDArray[Any]:
