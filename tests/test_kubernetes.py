@@ -81,6 +81,7 @@ SPECS = {
         "headGroupSpec",
         rayVersion=STRING,
         enableInTreeAutoscaling=FLAG,
+        authOptions=closed("mode", mode={"enum": ["disabled", "token"]}),
         autoscalerOptions=closed(
             version={"enum": ["v1", "v2"]},
             upscalingMode={"enum": ["Default", "Aggressive", "Conservative"]},

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
+from ray._private.utils import psutil  # the one that Ray brings
 
 SECONDS_BETWEEN_LOOKS = 0.25
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,148 @@
+"""How a build grows with cores, pages and parts.
+
+    python -m benchmarks.scale [--pages N ...] [--rounds N] [--parts N] [--folder DIR]
+
+Builds: the smallest crawl on one core and on two, bound to them, in each round; then the larger crawls on two.
+`pages_per_second_N` is by the time that the cores gave to the build or to nobody, since other work on the machine is
+none of ours; `efficiency` is what two cores did of twice what one did, by the same measure. Memory is the peak of the
+resident set, of the driver and of the largest worker. The ledger: `benchmarks.scale.ledger`. The bill of a whole crawl
+from these figures: `python -m benchmarks.scale.cost`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.scale.crawl import write_crawl
+from benchmarks.scale.meter import Use, metered
+
+Figures = dict[str, float]
+
+
+def name_of(count: int) -> str:
+    return f"{count // 1000}k" if count < 1_000_000 else f"{count // 1_000_000}m"
+
+
+def built(listing: Path, run: Path, cores: int) -> tuple[dict[str, Any], Use]:
+    """What a build of the listed files from nothing says, and what it used."""
+    shutil.rmtree(run, ignore_errors=True)
+    output, use = metered(
+        [sys.executable, "-m", "benchmarks.scale.build", str(listing), str(run), str(cores)], list(range(cores))
+    )
+    return json.loads(output.splitlines()[-1]), use
+
+
+def show(pages: int, cores: int, found: dict[str, Any], use: Use) -> None:
+    rate = pages * cores / use.share
+    used = f"{use.seconds:9.0f}{use.cpu_seconds:9.0f}{use.driver_mib:9.0f}{use.worker_mib:9.0f}"
+    print(f"{pages:10,}{cores:6d}{rate:10.1f}{used}", flush=True)
+    stages = ", ".join(f"{name} {seconds:.0f}" for name, seconds in found["work"].items())
+    print(f"{'':10s}seconds of work by stage: {stages}")
+
+
+def grow(listing: Path, pages: int, rounds: int, folder: Path) -> Figures:
+    """One core against two."""
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    peaks: dict[int, Use] = {}
+    for _ in range(rounds):
+        for cores in rates:
+            found, peaks[cores] = built(listing, folder / "run", cores)
+            show(pages, cores, found, peaks[cores])
+            rates[cores].append(pages * cores / peaks[cores].share)
+    efficiency = statistics.median(two / (2 * one) for one, two in zip(rates[1], rates[2], strict=True))
+    figures = {f"pages_per_second_{cores}": round(statistics.median(of), 1) for cores, of in rates.items()}
+    figures |= {"efficiency": round(efficiency, 3)} | memory(pages, peaks[2])
+    return figures | stored(folder / "run", pages) | counted(found["counts"], pages)
+
+
+def memory(pages: int, use: Use) -> Figures:
+    return {
+        f"driver_mib_{name_of(pages)}": round(use.driver_mib),
+        f"worker_mib_{name_of(pages)}": round(use.worker_mib),
+    }
+
+
+def counted(counts: dict[str, dict[str, int]], pages: int) -> Figures:
+    """What a page brings, of what later stages work on."""
+    return {
+        "kept_documents_a_page": round(counts["filter"]["documents"] / pages, 3),
+        "image_references_a_page": round(counts["extract"]["image_references"] / pages, 3),
+        "image_urls_a_page": round(counts["requests"]["image_urls"] / pages, 3),
+    }
+
+
+def stored(run: Path, pages: int) -> Figures:
+    """Bytes of the run for each page, by folder, and files for each part of `extract`."""
+    sizes = {path: path.stat().st_size for path in run.rglob("*") if path.is_file()}
+    parts = len(list((run / "ledger" / "extract").glob("*.json")))
+    folders = ("documents", "duplicates", "images", "ledger", "dataset")
+    by_folder = {name: sum(size for path, size in sizes.items() if path.is_relative_to(run / name)) for name in folders}
+    figures = {f"{name}_bytes_a_page": round(size / pages) for name, size in by_folder.items()}
+    return figures | {"files_a_part": round(len(sizes) / parts, 1)}
+
+
+def ledger(parts: int, folder: Path) -> Figures:
+    run = folder / "ledger"
+    shutil.rmtree(run, ignore_errors=True)
+    command = [sys.executable, "-m", "benchmarks.scale.ledger", str(parts), str(run)]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    shutil.rmtree(run, ignore_errors=True)
+    found: Figures = json.loads(output.splitlines()[-1])
+    print(f"\nA ledger of {parts:,} parts")
+    for name, value in found.items():
+        print(f"  {name:28s}{value:12,.3f}")
+    return {
+        f"seconds_{name_of(parts)}_parts": found["found_done_seconds"],
+        f"driver_mib_{name_of(parts)}_parts": round(found["entries_mib"]),
+        "listings_per_stage": max(found["found_done_listings"], found["fetch_found_done_listings"]),
+        "reads_of_an_entry": max(found["found_done_reads"], found["fetch_found_done_reads"]),
+        "commit_ms": found["commit_ms"],
+        "store_operations_a_part": sum(value for name, value in found.items() if name.endswith("s_a_part")),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pages", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parts", type=int, default=100_000)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "m3w-bench-scale")
+    options = parser.parse_args()
+    print(f"{'pages':>10s}{'cores':>6s}{'pages/s':>10s}{'seconds':>9s}{'CPU s':>9s}{'driver':>9s}{'worker':>9s} MiB")
+    figures: Figures = {}
+    for pages in sorted(options.pages):
+        listing, crawl = write_crawl(options.folder / "crawl", pages)
+        if not figures:
+            figures = grow(listing, pages, options.rounds, options.folder)
+            figures["archive_bytes_a_page"] = round(crawl.archive_bytes / pages)
+            continue
+        found, use = built(listing, options.folder / "run", 2)
+        show(pages, 2, found, use)
+        figures |= memory(pages, use) | {f"pages_per_second_2_{name_of(pages)}": round(pages * 2 / use.share, 1)}
+    figures |= ledger(options.parts, options.folder)
+    shutil.rmtree(options.folder / "run", ignore_errors=True)
+    print(
+        json.dumps(
+            {
+                "bench": "scale",
+                "date": datetime.now(UTC).date().isoformat(),
+                "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+                "figures": figures,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
