@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pipeline.images.client import Client
 from pipeline.images.guard import Guard
 from pipeline.images.host import Desk, HostFetch, Outcome, Request
+from pipeline.images.manners import Gates
 from pipeline.images.opt_out import OptOut
 from pipeline.images.stored import StoredImage
 from pipeline.recipe import Consent, Fetch
@@ -60,6 +61,7 @@ async def _fetch_all(
                 fetch=fetch,
                 consent=consent,
                 client=client,
+                gates=Gates(fetch),
                 look=lambda content: loop.run_in_executor(pool, look, content),
                 opt_out=OptOut.from_files(consent.opt_out),
                 emit=emit,

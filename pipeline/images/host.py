@@ -14,7 +14,7 @@ from pipeline.crawl.http_body import BodyError, undo_encodings
 from pipeline.images.client import Answer, Client, FetchError, pause_of
 from pipeline.images.consent import TDM, TDM_FILE, header_reserves, refused_directive
 from pipeline.images.decode import NoImageError
-from pipeline.images.manners import HostGate
+from pipeline.images.manners import Gates
 from pipeline.images.opt_out import OPTED_OUT, OptOut
 from pipeline.images.origin import REDIRECTS, Origin, ask_origin, target
 from pipeline.images.robots import HOURS_VALID
@@ -73,6 +73,7 @@ class Desk:
     fetch: Fetch
     consent: Consent
     client: Client
+    gates: Gates
     look: Callable[[bytes], Awaitable[StoredImage]]
     """Bytes to a stored image, or `NoImageError`; on another thread."""
     opt_out: OptOut
@@ -83,12 +84,11 @@ class HostFetch:
     """The requests of one host, worked off by `workers` calls of `work` at the same time."""
 
     def __init__(self, host: str, requests: list[Request], desk: Desk):
-        manners = desk.fetch.manners(host)
         self._host, self._desk = host, desk
-        self._gate = HostGate(manners.connections, manners.delay_s, max_pause_s=desk.fetch.max_pause_s)
+        self._gate = desk.gates.of(host)
         self._waiting = [(0.0, number, 1, request) for number, request in enumerate(requests)]
         self._origins: dict[str, asyncio.Task[Origin]] = {}
-        self.workers = min(manners.connections, len(requests))
+        self.workers = min(desk.fetch.manners(host).connections, len(requests))
 
     async def work(self) -> None:
         """Ask for what waits, until nothing does."""
@@ -145,9 +145,8 @@ class HostFetch:
         root = f"{parts.scheme.lower()}://{parts.netloc.rpartition('@')[2].lower()}/"
         known = self._origins.get(root)
         if known is None or (known.done() and _now() - known.result().asked_at > HOURS_VALID * 3600):
-            known = asyncio.create_task(
-                ask_origin(root, self._desk.client, self._gate, self._desk.fetch, self._desk.consent)
-            )
+            desk = self._desk
+            known = asyncio.create_task(ask_origin(root, desk.client, desk.gates, desk.fetch, desk.consent))
             self._origins[root] = known
         return await known
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from pipeline.images.client import FetchError
+from pipeline.recipe import Fetch
 
 FAILURES_TO_GIVE_UP = 8
 """So many failures of the network in a row, without one answer between, and a host counts as down."""
@@ -86,6 +87,20 @@ class HostGate:
         self._failures += 1
         if self._failures >= FAILURES_TO_GIVE_UP and self.given_up is None:
             self.given_up = "host_down"
+
+
+class Gates:
+    """The gates of all hosts that one part has to do with: its own, and those that a redirected robots.txt leads to."""
+
+    def __init__(self, fetch: Fetch):
+        self._fetch = fetch
+        self._gates: dict[str, HostGate] = {}
+
+    def of(self, host: str) -> HostGate:
+        if host not in self._gates:
+            manners = self._fetch.manners(host)
+            self._gates[host] = HostGate(manners.connections, manners.delay_s, max_pause_s=self._fetch.max_pause_s)
+        return self._gates[host]
 
 
 def _now() -> float:

@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 from pipeline.images import consent, robots
 from pipeline.images.client import Answer, Client, FetchError, pause_of
 from pipeline.images.consent import TdmRules
-from pipeline.images.manners import HostGate
+from pipeline.images.manners import Gates
 from pipeline.images.robots import Robots
 from pipeline.recipe import Consent, Fetch
 from pipeline.urls import host_of, without_fragment
@@ -37,21 +37,21 @@ class Origin:
     """By the event loop's clock; the rules hold for a day."""
 
 
-async def ask_origin(root: str, client: Client, gate: HostGate, fetch: Fetch, wanted: Consent) -> Origin:
+async def ask_origin(root: str, client: Client, gates: Gates, fetch: Fetch, wanted: Consent) -> Origin:
     """The rules of the origin whose root is `root` (`https://host:port/`), as far as the recipe asks for them."""
     rules, tdm, basis = robots.no_rules(fetch.agent), consent.NO_TDM_RULES, []
     now = asyncio.get_running_loop().time
     if fetch.robots:
-        found = await _file(f"{root}robots.txt", client, gate, robots.MAX_BYTES)
+        found = await _file(f"{root}robots.txt", client, gates, robots.MAX_BYTES)
         if isinstance(found, FetchError):
             why = f"robots.txt {found}"
             return Origin(rules, tdm, why, _as_status(found, "robots_unreachable"), now())
         rules = robots.robots_of(fetch.agent, found.status, found.content)
         basis.append(rules.basis)
-        gate.slow_down(rules.delay_s)
+        gates.of(host_of(root)).slow_down(rules.delay_s)
     tdm_file = f"{root.rstrip('/')}{consent.TDM_FILE}"
     if wanted.tdm and rules.allows(tdm_file):
-        found = await _file(tdm_file, client, gate, consent.MAX_TDM_BYTES)
+        found = await _file(tdm_file, client, gates, consent.MAX_TDM_BYTES)
         if isinstance(found, FetchError):
             why = f"tdmrep.json {found}"
             return Origin(rules, tdm, ", ".join([*basis, why]), _as_status(found, "tdm_unreachable"), now())
@@ -68,7 +68,7 @@ def _as_status(failure: FetchError, status: str) -> FetchError:
     return FetchError(status, transient=True)
 
 
-async def _file(url: str, client: Client, gate: HostGate, max_bytes: int) -> Answer | FetchError:
+async def _file(url: str, client: Client, gates: Gates, max_bytes: int) -> Answer | FetchError:
     """The answer to `url`, 2xx or 4xx, after at most five redirects to whatever host (RFC 9309, section 2.3.1.2).
 
     5xx, and 429, which is a host in distress and not one without the file, are tried once more and are failures then.
@@ -76,23 +76,25 @@ async def _file(url: str, client: Client, gate: HostGate, max_bytes: int) -> Ans
     error = FetchError("host_down")
     for _ in range(ATTEMPTS):
         try:
-            answer = await _followed(url, host_of(url), client, gate, max_bytes)
+            answer = await _followed(url, client, gates, max_bytes)
             if 200 <= answer.status < 300 or (400 <= answer.status < 500 and answer.status != 429):
                 return answer
             error = FetchError(f"http_{answer.status}", http_status=answer.status, transient=True, again=True)
-            gate.pause(pause_of(answer.headers) or PAUSE_S, str(error))
+            gates.of(host_of(answer.url)).pause(pause_of(answer.headers) or PAUSE_S, str(error))
         except FetchError as failure:
             error = failure
-        if not error.again or gate.given_up is not None:
+        if not error.again or gates.of(host_of(url)).given_up is not None:
             break
     return error
 
 
-async def _followed(url: str, host: str, client: Client, gate: HostGate, max_bytes: int) -> Answer:
+async def _followed(url: str, client: Client, gates: Gates, max_bytes: int) -> Answer:
+    """Each request at the pace of the host that it goes to."""
     for _ in range(robots.MAX_REDIRECTS + 1):
         if not url.lower().startswith(("http://", "https://")):
             raise FetchError("blocked_scheme")
-        answer = await _asked(url, client, gate if host_of(url) == host else None, max_bytes)
+        async with AsyncExitStack() as places, gates.of(host_of(url)).request() as sent:
+            answer = await client.ask(url, max_bytes=max_bytes, accept="*/*", places=places, sent=sent)
         if answer.status not in REDIRECTS or "Location" not in answer.headers:
             return answer
         url = target(answer)
@@ -105,11 +107,3 @@ def target(answer: Answer) -> str:
         return without_fragment(urljoin(answer.url, answer.headers["Location"]))
     except ValueError as error:
         raise FetchError("invalid_url") from error
-
-
-async def _asked(url: str, client: Client, gate: HostGate | None, max_bytes: int) -> Answer:
-    async with AsyncExitStack() as places:
-        if gate is None:
-            return await client.ask(url, max_bytes=max_bytes, accept="*/*", places=places)
-        async with gate.request() as sent:
-            return await client.ask(url, max_bytes=max_bytes, accept="*/*", places=places, sent=sent)
