@@ -14,10 +14,8 @@ own. The driver's memory is the peak of its resident set, imports included. For 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -25,11 +23,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.command import options_parser, print_figures
 from benchmarks.synthetic_documents import vocabulary
 from pipeline.dedup.minhash import signatures
 from pipeline.dedup.ngrams import words
@@ -136,8 +134,7 @@ def name_of(count: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = options_parser(__doc__)
     parser.add_argument("--documents", type=int, nargs="*", default=[10_000, 100_000])
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "m3w-bench-dedup")
     options = parser.parse_args()
@@ -155,16 +152,7 @@ def main() -> None:
         show(count, found)
         figures[f"seconds_{name_of(count)}"] = round(found["seconds"], 1)
         figures[f"driver_mib_{name_of(count)}"] = round(found["driver_mib"])
-    print(
-        json.dumps(
-            {
-                "bench": "dedup",
-                "date": datetime.now(UTC).date().isoformat(),
-                "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-                "figures": figures,
-            }
-        )
-    )
+    print_figures("dedup", figures, f"{os.cpu_count()} cores")
 
 
 def show(count: int, found: dict[str, float]) -> None:

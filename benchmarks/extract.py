@@ -9,22 +9,17 @@ Decoding: each file of `data/encodings/chardet` is read without a declaration an
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-import json
-import platform
 import statistics
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
+from benchmarks.command import options_parser, print_figures, require_data
 from pipeline.extract.decode import decode
 
-SHARED = Path(__file__).parents[2] / "shared"
 PEERS = ("trafilatura", "resiliparse")
 COLUMNS = ("text F1", "image F1", "order", "snippets")
 PUBLISHED = {"OBELICS": (0.787, 0.159, 1.0, 0.666)}
@@ -86,12 +81,8 @@ def seconds(system: System, work: list[tuple[bytes, str]]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--data", type=Path, default=SHARED, help="the shared folder")
-    options = parser.parse_args()
-    if not (options.data / "tools").is_dir():
-        sys.exit(f"{options.data} is not there, so there is nothing to measure on; name the shared folder with --data")
+    options = options_parser(__doc__, data=True).parse_args()
+    require_data(options.data, "tools")
     score = judge(options.data)
     systems: dict[str, System] = {name: score.SYSTEMS[name]() for name in ("project", *PEERS)}
     quality = {
@@ -106,16 +97,7 @@ def main() -> None:
     encodings = decoding(options.data)
     figures["decoded_right"] = round(sum(r for r, _ in encodings.values()) / sum(n for _, n in encodings.values()), 4)
     show(quality, rounds, len(work), encodings)
-    print(
-        json.dumps(
-            {
-                "bench": "extract",
-                "date": datetime.now(UTC).date().isoformat(),
-                "machine": f"{platform.machine()}, Python {platform.python_version()}, one process",
-                "figures": figures,
-            }
-        )
-    )
+    print_figures("extract", figures, "one process")
 
 
 def show(

@@ -12,21 +12,17 @@ English, with datatrove's own words and with ours handed to it.
 
 from __future__ import annotations
 
-import argparse
-import json
-import platform
 import statistics
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from benchmarks.command import options_parser, print_figures, require_data
 from pipeline.extract import extract_page
 from pipeline.rules import Rule, broken
 from pipeline.signals.document import measure, text_signals
@@ -34,7 +30,6 @@ from pipeline.signals.text import document_text, words_of
 from pipeline.signals.word_lists import ListsByLanguage
 from schemas.document import InterleavedDocument
 
-SHARED = Path(__file__).parents[2] / "shared"
 FOLDERS = {
     "html/readability": "source.html", "html/trafilatura": "*.htm*", "html/postlight-parser": "*.htm*",
     "web/gitenberg": "*.htm*", "web/wikipedia-ray-charles": "*.htm*",
@@ -156,12 +151,8 @@ def seconds(decide: Callable[[str], object], work: list[str]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--data", type=Path, default=SHARED, help="the shared folder")
-    options = parser.parse_args()
-    if not (options.data / "data").is_dir():
-        sys.exit(f"{options.data} is not there, so there is nothing to measure on; name the shared folder with --data")
+    options = options_parser(__doc__, data=True).parse_args()
+    require_data(options.data, "data")
     work, peer = texts(options.data), Datatrove()
     for text in work[:20]:
         ours(text), peer.decisions(text)
@@ -183,9 +174,7 @@ def main() -> None:
         "documents_per_second": round(statistics.median(len(work[TIMED]) / times["m3w"] for times in rounds), 1),
         **{f"agreement_{name}": round(share, 4) for name, share in agreement(mine, same_words).items()},
     }
-    machine = f"{platform.machine()}, Python {platform.python_version()}, one process"
-    date = datetime.now(UTC).date().isoformat()
-    print(json.dumps({"bench": "filters", "date": date, "machine": machine, "figures": figures}))
+    print_figures("filters", figures, "one process")
 
 
 def show(

@@ -10,18 +10,12 @@ over areas of the picture decoded at full size, which is what img2dataset does, 
 
 from __future__ import annotations
 
-import argparse
-import importlib.util
 import io
-import json
 import os
-import platform
 import time
 import warnings
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 
@@ -29,27 +23,16 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from benchmarks.command import options_parser, print_figures, require_data
+from benchmarks.img2dataset_peer import resizer
 from pipeline.images import raster
 from pipeline.images.decode import NoImageError
 from pipeline.images.resize import resized, target_size
 from pipeline.images.stored import prepare
 from pipeline.recipe import Images
 
-SHARED = Path(__file__).parents[2] / "shared"
 SIDE, QUALITY, MAX_PIXELS = 256, 95, 64_000_000
 Way = Callable[[bytes], object]
-
-
-def resizer() -> ModuleType:
-    """img2dataset's module alone: the package imports torch."""
-    package = importlib.util.find_spec("img2dataset")
-    assert package is not None and package.submodule_search_locations
-    place = Path(package.submodule_search_locations[0]) / "resizer.py"
-    spec = importlib.util.spec_from_file_location("img2dataset_resizer", place)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def decoded(content: bytes, times: int) -> tuple[Image.Image, tuple[int, int]]:
@@ -166,10 +149,8 @@ def likeness(contents: list[bytes]) -> dict[str, tuple[float, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--data", type=Path, default=SHARED)
-    options = parser.parse_args()
+    options = options_parser(__doc__, data=True).parse_args()
+    require_data(options.data, "data/web")
     warnings.simplefilter("ignore")
     cv2.setNumThreads(1)
     kinds = files(options.data)
@@ -190,13 +171,7 @@ def main() -> None:
         "large_jpeg_ratio": times["JPEG over 256"]["img2dataset's resizer"]
         / times["JPEG over 256"]["ours at 256, with signals and hashes"],
     }
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    figures = {name: round(value, 2) for name, value in figures.items()}
-    print(
-        json.dumps(
-            {"bench": "images", "date": datetime.now(UTC).date().isoformat(), "machine": machine, "figures": figures}
-        )
-    )
+    print_figures("images", {name: round(value, 2) for name, value in figures.items()}, f"{os.cpu_count()} cores")
 
 
 if __name__ == "__main__":

@@ -12,21 +12,17 @@ On a GPU: bf16, at the paper's widths. Shapes: B rows, L tokens, P images of the
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.command import options_parser, print_figures
 from benchmarks.model_attention import compare_ways
 from benchmarks.model_pair import CPU, GPU, Sizes, batch, idefics, ours
 
@@ -102,8 +98,7 @@ def matrix_product_share(case: Case, sizes: Sizes, flamingo: nn.Module) -> float
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = options_parser(__doc__)
     parser.add_argument("--compile", action="store_true", help="compile both with torch.compile (the default on a GPU)")
     arguments = parser.parse_args()
     gpu = torch.cuda.is_available()
@@ -125,12 +120,17 @@ def main() -> None:
         ways[name] = found = compare_ways(counts, tokens, arguments.rounds, _backward_seconds, (device, dtype))
         shown = " ".join(f"{found.get(way, math.nan):10.1f}" for way in ("tiles", "dense", "gather"))
         print(f"{name:38} {shown}", flush=True)
-    report = _report(results, ways, device)
+    figures = _figures(results, ways)
     if not gpu:
         share = matrix_product_share(CASES[1], sizes, models[0])
         print(f"\nmatrix products, of our time at {CASES[1].name}: {share:.0%}")
-        report["figures"]["matrix_product_share_full_rows"] = round(share, 3)
-    print(json.dumps(report))
+        figures["matrix_product_share_full_rows"] = round(share, 3)
+    print_figures(
+        "model",
+        figures,
+        f"{torch.get_num_threads()} threads",
+        processor=torch.cuda.get_device_name() if gpu else None,
+    )
 
 
 def _backward_seconds(forward: Callable[[], Tensor]) -> float:
@@ -141,10 +141,7 @@ def _backward_seconds(forward: Callable[[], Tensor]) -> float:
     return _clock() - start
 
 
-def _report(results: dict[str, dict[str, float]], ways: dict[str, dict[str, float]], device: str) -> dict[str, Any]:
-    machine = (
-        torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()}, {torch.get_num_threads()} threads"
-    )
+def _figures(results: dict[str, dict[str, float]], ways: dict[str, dict[str, float]]) -> dict[str, float]:
     first = results[CASES[0].name]
     figures = {"ratio_to_idefics": round(first["ratio_to_idefics"], 3)}
     for case, name in zip(CASES[1:], ("full_rows", "long"), strict=True):
@@ -152,7 +149,7 @@ def _report(results: dict[str, dict[str, float]], ways: dict[str, dict[str, floa
     for name, found in ways.items():
         figures[f"tiles_to_dense_{name}"] = round(found["dense"] / found["tiles"], 3)
     figures["tokens_per_second"] = round(first["tokens_per_second"], 1)
-    return {"bench": "model", "date": datetime.now(UTC).date().isoformat(), "machine": machine, "figures": figures}
+    return figures
 
 
 if __name__ == "__main__":

@@ -12,14 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.command import print_figures
 from benchmarks.synthetic_dataset import write_dataset
 
 CORES = 2
@@ -79,16 +78,7 @@ def main() -> None:
         f"m3w stats: {figures['seconds']} s on {CORES} cores ({figures['cpu_seconds']} s of work), "
         f"peak {figures['peak_mib']} MiB"
     )
-    print(
-        json.dumps(
-            {
-                "bench": "stats",
-                "date": datetime.now(UTC).date().isoformat(),
-                "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-                "figures": {**figures, **shown},
-            }
-        )
-    )
+    print_figures("stats", {**figures, **shown}, f"{os.cpu_count()} cores")
 
 
 if __name__ == "__main__":

@@ -138,9 +138,7 @@ def main() -> None:
     records, times = counts["ours"][0], {name: [r[name][0] for r in rounds] for name in READERS}
     median = {name: statistics.median(values) for name, values in times.items()}
     stage = statistics.median(whole)
-    print(
-        f"{records} records, {size / 2**20:.1f} MiB; extract {stage:.2f} s: {records / stage:.0f} records/s\n"
-    )
+    print(f"{records} records, {size / 2**20:.1f} MiB; extract {stage:.2f} s: {records / stage:.0f} records/s\n")
     columns = f"{'reader':10s}{'records/s':>11s}{'of extract':>12s}{'records':>9s}{'body bytes':>12s}"
     print(f"{columns}   odd files: whole, records lost, only there")
     for name in READERS:
