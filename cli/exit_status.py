@@ -10,6 +10,7 @@ FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 STATUS_OF_ERROR = {
     ("pipeline.errors", "InputError"): WRONG_INPUT,
     ("schemas.manifest", "ManifestError"): WRONG_INPUT,
+    ("trainer.recipe.section", "RecipeError"): WRONG_INPUT,
     ("trainer.evaluate.example", "EvaluationError"): WRONG_INPUT,
     ("pipeline.executor", "StageFailed"): FAILED,
     ("pipeline.retrying", "StoreFailed"): FAILED,

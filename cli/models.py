@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +98,12 @@ def import_from(kind: str, checkpoint: Path, out: Path, **arguments: Any) -> Non
         import_openflamingo(checkpoint, out, **arguments)
     except (ValueError, OSError) as error:
         raise InputError(str(error)) from error
+
+
+def describe_training(recipe: str, overrides: Sequence[str], *, gpus: int, gpu: str, mfu: float) -> str:
+    """What a training would need and cost; RecipeError ends the command with status 2."""
+    from trainer.dry_run import describe as in_words
+    from trainer.dry_run import dry_run
+    from trainer.recipe import load_recipe
+
+    return "\n".join(in_words(dry_run(load_recipe(recipe, overrides), gpus=gpus, gpu=gpu, mfu=mfu)))

@@ -18,16 +18,26 @@ def train(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value into the recipe.")
     ] = None,
-    launcher: Annotated[str, typer.Option(help="torchrun or ray.")] = "torchrun",
-    processes: Annotated[int, typer.Option(help="Processes on this machine.", min=1)] = 1,
+    launcher: Annotated[str, typer.Option(help="torchrun (this machine) or ray (a cluster).")] = "torchrun",
+    processes: Annotated[int, typer.Option(help="Processes, one a GPU where there are any.", min=1)] = 1,
+    address: Annotated[str | None, typer.Option(help="A Ray cluster's address; without it Ray starts here.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train nothing: say what it would need and cost.")] = False,
+    gpus: Annotated[int, typer.Option(help="Of a dry run.", min=1)] = 8,
+    gpu: Annotated[str, typer.Option(help="Of a dry run: h100, a100, ...")] = "h100",
+    mfu: Annotated[float, typer.Option(help="Of a dry run: model FLOPs utilisation.", min=0.01, max=1)] = 0.4,
 ) -> None:
     """Train a Flamingo on a dataset. Called again it goes on from the newest checkpoint.
 
     Example: m3w train recipes/train-tiny.yaml --set data.dataset=runs/first/dataset
     """
+    if dry_run:
+        from cli.models import describe_training
+
+        typer.echo(describe_training(recipe, overrides or [], gpus=gpus, gpu=gpu, mfu=mfu))
+        return
     from trainer.launch import train as launch
 
-    raise typer.Exit(launch(recipe, overrides or [], launcher, processes))
+    raise typer.Exit(launch(recipe, overrides or [], launcher, processes, address))
 
 
 def import_checkpoint(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -9,7 +10,36 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from trainer.recipe import Recipe, RecipeError
+
 METRICS_FILE = "metrics.jsonl"
+
+
+def open_journal(folder: Path, recipe: Recipe, *, first_step: int) -> Journal:
+    """The journal of the recipe's training, with what it logs to."""
+    run = _wandb_run(folder, recipe) if recipe.log.wandb else None
+    return Journal(folder, first_step=first_step, tensorboard=recipe.log.tensorboard, run=run)
+
+
+def _wandb_run(folder: Path, recipe: Recipe) -> Any:
+    """One run for a training, however often it is gone on with."""
+    assert recipe.log.wandb is not None
+    try:
+        import wandb
+    except ImportError as error:
+        raise RecipeError(
+            "log.wandb asks for Weights & Biases, which is not installed, so nothing could be logged to it; "
+            "pip install 'm3w[wandb]', or leave log.wandb out"
+        ) from error
+    wanted, identity = recipe.log.wandb, hashlib.sha256(recipe.output.encode()).hexdigest()[:16]
+    return wandb.init(
+        project=wanted.project,
+        name=wanted.name,
+        id=identity,
+        resume="allow",
+        dir=str(folder),
+        config=recipe.model_dump(),
+    )
 
 
 class Journal:
@@ -19,12 +49,13 @@ class Journal:
     checkpoint: so the file holds every step once, as if the run had never stopped.
     """
 
-    def __init__(self, folder: Path, *, first_step: int, tensorboard: bool) -> None:
+    def __init__(self, folder: Path, *, first_step: int, tensorboard: bool, run: Any = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / METRICS_FILE
         _take_back(path, first_step)
         self._file = path.open("a", encoding="utf-8")
         self._board: Any = None
+        self._run = run
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter  # takes 2 s to import
 
@@ -38,6 +69,8 @@ class Journal:
         if self._board is not None:
             for name, value in values.items():
                 self._board.add_scalar(name, value, step)
+        if self._run is not None:
+            self._run.log(dict(values), step=step)
 
     def __enter__(self) -> Self:
         return self
@@ -48,6 +81,8 @@ class Journal:
         self._file.close()
         if self._board is not None:
             self._board.close()
+        if self._run is not None:
+            self._run.finish(exit_code=0 if kind is None else 1)
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

@@ -89,6 +89,8 @@ def _train_on_ray(recipe: Recipe, processes: int, address: str | None) -> int:
     from ray.exceptions import RayError
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # A minute by default: on a busy machine torch and transformers take longer to load.
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "600")
     if not ray.is_initialized():
         ray.init(address=address, include_dashboard=False, logging_level=logging.ERROR)
     status = ray.remote(num_cpus=0)(_Status).remote()

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from model import Flamingo
 from trainer.build import (
     build_model,
     make_processor,
@@ -23,6 +24,7 @@ from trainer.checkpoint import Checkpoints
 from trainer.data.lanes import LaneDataset, SampleForm, rank_lanes
 from trainer.data.order import SampleOrder
 from trainer.data.sequences import DatasetReader, SampleReader
+from trainer.flops import Costs, count_costs
 from trainer.loss import in_bf16
 from trainer.mixture import Mixture
 from trainer.optimizer import make_optimizer
@@ -50,6 +52,8 @@ class Training:
     held_out: LaneDataset | None
     checkpoints: Checkpoints
     output: Output
+    costs: Costs | None
+    """FLOPs, from the model's shapes; None where they cannot be counted."""
     step: int
     """Updates done."""
 
@@ -80,9 +84,18 @@ def prepare(recipe: Recipe, ranks: Ranks) -> tuple[Training, Any]:
         held_out=_held_out(recipe, form, indexes, ranks),
         checkpoints=checkpoints,
         output=output,
+        costs=_costs(inner(model), processor.image_size),
         step=checkpoints.resume(inner(model), optimizer),
     )
     return training, processor
+
+
+def _costs(model: Flamingo, image_size: int) -> Costs | None:
+    try:
+        return count_costs(model, image_size)
+    except (RuntimeError, NotImplementedError) as error:  # an encoder that does not run on the meta device
+        log.warning("no FLOPs and no MFU: %s", " ".join(str(error).split()))
+        return None
 
 
 def _make_model(recipe: Recipe, reader: DatasetReader, form: SampleForm, processor: Any, output: Output) -> nn.Module:

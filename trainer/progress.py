@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from trainer.data.lanes import SKIP_REASONS
+from trainer.flops import Costs
 from trainer.mixture import INTERLEAVED
 from trainer.ranks import Ranks
 from trainer.update import UpdateReport
@@ -22,7 +24,9 @@ Step = TypeVar("Step")
 class Progress:
     """Sums over the updates since the last values; what was skipped is counted from the start."""
 
-    def __init__(self) -> None:
+    def __init__(self, costs: Costs | None = None, peak: float | None = None) -> None:
+        """`costs` of the model and `peak`, FLOP/s of one process's device, give the utilisation; a CPU has none."""
+        self._costs, self._peak = costs, peak
         self._skipped: Counter[str] = Counter()
         self._reports: list[UpdateReport] = []
         self.restart()
@@ -66,15 +70,33 @@ class Progress:
             "tokens_per_second": sum(report.tokens for report in reports) / seconds,
             "samples_per_second": sum(report.samples for report in reports) / seconds,
             "images_per_second": sum(report.images for report in reports) / seconds,
+            **self._arithmetic(seconds, ranks),
             "padding_share": 1 - sum(r.tokens for r in reports) / sum(r.places for r in reports),
             "loader_wait": self._waited / seconds,
             **gate_values(model),
             **{f"skipped/{reason}": count for reason, count in zip(SKIP_REASONS, skipped, strict=True)},
         }
-        if torch.cuda.is_available():
-            values["memory_gib"] = torch.cuda.max_memory_allocated() / 2**30
+        values["memory_gib"] = memory_gib()
         self.restart()
         return values
+
+    def _arithmetic(self, seconds: float, ranks: Ranks) -> dict[str, float]:
+        """FLOP/s of one process, as the model's shapes have them, and their share of what its device can do."""
+        if self._costs is None:
+            return {}
+        flops = sum(
+            self._costs.of(places=report.places, pairs=report.pairs, images=report.images, frames=report.frames)
+            for report in self._reports
+        )
+        rate = flops / seconds / ranks.count
+        return {"teraflops": rate / 1e12, **({"mfu": rate / self._peak} if self._peak else {})}
+
+
+def memory_gib() -> float:
+    """The most that this process has held: on its GPU or, without one, in memory."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _losses(reports: Sequence[UpdateReport]) -> dict[str, float]:

@@ -20,8 +20,9 @@ from types import FrameType
 import yaml
 
 from trainer.export import export_model
+from trainer.flops import device_peak
 from trainer.held_out import held_out_loss, rank_batches
-from trainer.journal import Journal
+from trainer.journal import Journal, open_journal
 from trainer.mixture import Share
 from trainer.optimizer import learning_rate, set_learning_rate
 from trainer.parallelize import inner
@@ -59,7 +60,7 @@ def train(recipe: Recipe, ranks: Ranks, asked: threading.Event | None = None) ->
 def _run(training: Training, journal: Journal | None, asked: threading.Event) -> bool:
     """Updates from `training.step` to the last; False if some rank was asked to stop on the way."""
     recipe, ranks = training.recipe, training.ranks
-    progress = Progress()
+    progress = Progress(training.costs, device_peak(ranks.device))
     steps = training.mixture.steps(training.step, recipe.training.steps, recipe.data.workers)
     training.model.train()
     for shares in progress.waiting(steps):
@@ -125,7 +126,7 @@ def _validate(training: Training) -> dict[str, float]:
 
 
 def _describe(values: dict[str, float]) -> str:
-    shown = ("loss", "held_out_loss", "look", "gradient_norm", "samples_per_second", "loader_wait")
+    shown = ("loss", "held_out_loss", "look", "gradient_norm", "samples_per_second", "mfu", "loader_wait")
     return ", ".join(f"{name} {values[name]:.4g}" for name in shown if name in values)
 
 
@@ -135,9 +136,7 @@ def _journal(training: Training) -> Iterator[Journal | None]:
     if not training.ranks.first:
         yield None
         return
-    with Journal(
-        training.output.folder, first_step=training.step, tensorboard=training.recipe.log.tensorboard
-    ) as journal:
+    with open_journal(training.output.folder, training.recipe, first_step=training.step) as journal:
         yield journal
 
 

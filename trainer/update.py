@@ -38,8 +38,12 @@ class UpdateReport:
     """Without padding."""
     places: int
     """With padding: what the model computed."""
+    pairs: int
+    """Of places, row by row: the squares of the rows' lengths."""
     samples: int
     images: int
+    """Or videos."""
+    frames: int
     stop: bool
     """Some rank was asked to stop."""
     skipped: Counter[str] = field(default_factory=Counter)
@@ -102,7 +106,9 @@ def update(
         tokens=sum(count.tokens for count in counts),
         places=sum(count.places for count in counts),
         samples=sum(count.samples for count in counts),
+        pairs=sum(count.pairs for count in counts),
         images=sum(count.images for count in counts),
+        frames=sum(count.frames for count in counts),
         stop=any(count.stops for count in counts),
         skipped=sum((batch.skipped for share in shares for batch in share.batches), Counter[str]()),
     )
@@ -114,8 +120,10 @@ class _Counts(NamedTuple):
     loss_tokens: int
     tokens: int
     places: int
+    pairs: int
     samples: int
     images: int
+    frames: int
     stops: int
 
 
@@ -132,7 +140,9 @@ def _own_counts(batches: Sequence[Batch], stop: bool) -> list[float]:
         sum(batch.loss_tokens for batch in batches),
         sum(batch.text_tokens for batch in batches),
         sum(batch.input_ids.numel() for batch in batches),
+        sum(batch.input_ids.numel() * batch.input_ids.shape[1] for batch in batches),
         sum(len(batch.keys) for batch in batches),
         sum(len(batch.pixel_values) for batch in batches),
+        sum(batch.pixel_values.shape[0] * batch.pixel_values.shape[1] for batch in batches),
         stop,
     ]

@@ -123,7 +123,7 @@ def test_a_checkpoint_that_cannot_be_written_is_an_error_and_the_one_before_stay
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(CheckpointError, match="step 2 could not be written .* No space left"):
+    with pytest.raises(CheckpointError, match=r"step 2 could not be written .* No space left"):
         saved(store, 2, model, optimizer)
     assert open_store(str(tmp_path)).steps() == [1]
 

@@ -183,11 +183,6 @@ def test_what_the_user_can_put_right_is_one_line_and_status_two(recipe, capsys, 
     assert error.count("\n") == 1
 
 
-def test_the_ray_launcher_says_what_to_use_instead(recipe, capsys):
-    assert train(str(recipe), launcher="ray") == 2
-    assert "torchrun" in capsys.readouterr().err
-
-
 def test_a_checkpoint_of_another_model_is_refused(recipe, capsys):
     assert train(str(recipe), ["training.steps=2"]) == 0
     assert train(str(recipe), ["model.architecture.resampler_latents=5"]) == 2
@@ -227,21 +222,6 @@ def test_processes_share_a_mixture_and_change_no_loss(with_pairs, tmp_path):
     for ours, theirs in zip(*(read_metrics(tmp_path / str(count)) for count in (1, 2)), strict=True):
         for name in ("loss", "loss/laion", "loss/coyo"):
             assert theirs[name] == pytest.approx(ours[name], rel=1e-5)
-
-
-@pytest.mark.slow
-def test_a_killed_training_goes_on_as_if_it_had_never_been(recipe, tmp_path):
-    """SIGKILL twice, at different moments, then to the end (levanter's crash test)."""
-    lengths = ["training.steps=30", "checkpoints.every=4"]
-    whole = start(recipe, [f"output={tmp_path / 'whole'}", *lengths])
-    sets = [f"output={tmp_path / 'killed'}", *lengths]
-    for lines in (6, 17):
-        process = start(recipe, sets)
-        wait_for_lines(tmp_path / "killed", lines, process)
-        process.kill()
-        process.wait()
-    assert start(recipe, sets).wait() == whole.wait() == 0
-    assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
 
 
 @pytest.mark.slow

@@ -25,7 +25,14 @@ from trainer.recipe.model import (
 from trainer.recipe.parallel import ParallelRecipe
 from trainer.recipe.recipe import Recipe
 from trainer.recipe.section import RecipeError
-from trainer.recipe.training import CheckpointRecipe, LogRecipe, OptimizerRecipe, TrainingRecipe, ValidationRecipe
+from trainer.recipe.training import (
+    CheckpointRecipe,
+    LogRecipe,
+    OptimizerRecipe,
+    TrainingRecipe,
+    ValidationRecipe,
+    WandbRecipe,
+)
 
 __all__ = [
     "Architecture",
@@ -48,6 +55,7 @@ __all__ = [
     "TrainingRecipe",
     "ValidationRecipe",
     "VideosRecipe",
+    "WandbRecipe",
     "WindowsRecipe",
     "load_recipe",
 ]

@@ -53,6 +53,15 @@ class ValidationRecipe(Section):
     batch_size: int = Field(default=16, ge=2)
 
 
+class WandbRecipe(Section):
+    """Weights & Biases besides; the extra `wandb` brings it. WANDB_MODE=offline keeps it on this machine."""
+
+    project: str
+    name: str | None = None
+    """Of the run; null: W&B thinks of one."""
+
+
 class LogRecipe(Section):
     every: int = Field(default=10, ge=1)
     tensorboard: bool = True
+    wandb: WandbRecipe | None = None
