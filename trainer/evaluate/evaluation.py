@@ -22,6 +22,7 @@ from trainer.evaluate.asking import Asker, Question
 from trainer.evaluate.checkpoint import open_checkpoint
 from trainer.evaluate.example import EvaluationError, Example
 from trainer.evaluate.features import Features
+from trainer.evaluate.finetuning import finetuned
 from trainer.evaluate.media import UnreadableMediaError
 from trainer.evaluate.pictures import Pictures
 from trainer.evaluate.predictions import PredictionFiles, claim_output
@@ -68,7 +69,8 @@ def evaluate(checkpoint: Path, recipe: EvaluationRecipe, ranks: Ranks, progress:
 
     Raises EvaluationError for what the user can put right.
     """
-    evaluation = prepare(checkpoint, recipe, ranks)
+    asked = checkpoint if recipe.finetune is None else finetuned(checkpoint, recipe, ranks)
+    evaluation = prepare(asked, recipe, ranks)
     for seed in recipe.seeds:
         if all(not _missing(evaluation, shots, seed) for shots in recipe.shots):
             continue

@@ -54,6 +54,20 @@ class RoundTripRecipe(Section):
     """Pixels; null: the pipeline's own."""
 
 
+class FinetuneRecipe(Section):
+    """The checkpoint is first fine-tuned on the supports: see finetuning.py."""
+
+    steps: int = Field(ge=1)
+    batch_size: int = Field(default=16, ge=1)
+    """Of a step, over all processes."""
+    learning_rate: float = Field(default=1e-5, gt=0)
+    vision_encoder: bool = True
+    """Trained too, as in the paper."""
+    language_model: bool = False
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip: float = Field(default=1.0, gt=0)
+
+
 class EvaluationRecipe(Section):
     """What is asked, with which supports, how often."""
 
@@ -107,6 +121,7 @@ class EvaluationRecipe(Section):
     """`auto`: bf16 autocast where a GPU is, else fp32."""
     split_by: SplitBy | None = None
     round_trip: RoundTripRecipe | None = None
+    finetune: FinetuneRecipe | None = None
 
     def resolved_task(self) -> Task:
         """The task with this recipe's changes. Raises EvaluationError."""
