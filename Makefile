@@ -10,7 +10,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 # On a busy machine, threads that spin while they wait for each other take ten times as long.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup demo docs test test-slow test-faults lint format lock clean fuzz-extract
+.PHONY: setup demo docs test test-slow test-faults test-browser lint format lock clean fuzz-extract
 
 setup: .venv/installed
 
@@ -34,6 +34,10 @@ test-slow: setup
 # All that a cluster can do to a run, with the table of what was survived; `make test` has a small form of each.
 test-faults: setup
 	$(BIN)/python -m tests.faults
+
+# Needs Chromium (apt-get install chromium); skipped with a word where there is none.
+test-browser: setup
+	$(BIN)/python -m pytest -m browser
 
 lint: setup
 	$(BIN)/ruff check .

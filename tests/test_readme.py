@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -45,13 +47,28 @@ def test_the_tree_is_the_tree() -> None:
         assert (ROOT / "pipeline" / room).is_dir(), room
 
 
+def assert_serves(words: list[str], folder: Path) -> None:
+    """The command says an address, and a page is there until it is interrupted."""
+    command = [sys.executable, "-m", "cli", *words[1:], "--port", "0"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address = server.stdout.readline().split()[-1]
+        with urllib.request.urlopen(f"{address}api/about", timeout=60) as response:
+            assert b'"documents"' in response.read()
+        server.send_signal(signal.SIGINT)
+    assert server.returncode in (0, 130)
+
+
 @pytest.mark.ray
 def test_the_commands_and_the_code_run_in_order(tmp_path: Path) -> None:
     write_sample_crawl(tmp_path / "demo/crawl", pages=48)
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
     found = commands()
-    assert [words[1] for words in found] == ["build", "status", "stats", "extract", "train"]
+    assert [words[1] for words in found] == ["build", "status", "stats", "view", "extract", "train"]
     for words in found:
+        if words[1] == "view":
+            assert_serves(words, tmp_path)
+            continue
         sets = [part for value in FEWER_STEPS for part in ("--set", value)] if words[1] == "train" else []
         command = [sys.executable, "-m", "cli", *words[1:], *sets]
         result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
