@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -14,6 +14,7 @@ from ray.cluster_utils import Cluster
 from tests.faults.processes import descendants, end_all, title
 
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "memory": 2 * 2**30}
+STARTS = 5
 AT_WORK = "ray::"
 """Ray's workers show the name of the task that they are at behind this; an idle one says IDLE."""
 
@@ -22,8 +23,10 @@ class ThreeNodes:
     """A head and two more, one task at a time each."""
 
     def __init__(self) -> None:
-        self.cluster = Cluster(initialize_head=True, head_node_args=NODE)
-        self.others = [self.cluster.add_node(**NODE) for _ in range(2)]
+        self.cluster = _started(lambda: Cluster(initialize_head=True, head_node_args=NODE))
+        self.others: list[Any] = []
+        for _ in range(2):
+            self.add_a_node()
 
     @property
     def address(self) -> str:
@@ -52,17 +55,29 @@ class ThreeNodes:
         self.cluster.remove_node(self.others.pop(0), allow_graceful=False)
 
     def add_a_node(self) -> None:
-        self.others.append(self.cluster.add_node(**NODE))
+        self.others.append(_started(lambda: self.cluster.add_node(**NODE)))
+
+
+def _started(start: Callable[[], Any]) -> Any:
+    """Ray gives a node 30 s to start, which a busy machine may not."""
+    for left in reversed(range(STARTS)):
+        try:
+            return start()
+        except Exception:
+            if not left:
+                raise
+    return None
 
 
 @contextmanager
 def three_nodes() -> Iterator[ThreeNodes]:
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # on a busy machine
     before = set(descendants(os.getpid()))
-    nodes = ThreeNodes()
+    nodes = None
     try:
+        nodes = ThreeNodes()
         yield nodes
     finally:
-        started: list[Any] = [pid for pid in descendants(os.getpid()) if pid not in before]
-        nodes.cluster.shutdown()
+        started = [pid for pid in descendants(os.getpid()) if pid not in before]
+        if nodes is not None:
+            nodes.cluster.shutdown()
         end_all(started)

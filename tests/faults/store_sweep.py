@@ -69,7 +69,6 @@ def main(folder: Path, every: int) -> None:
     os.environ[FOLDER] = str(folder / "store")
     announce(folder / "announced")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(folder / "announced"), os.environ.get("PYTHONPATH", "")])
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # on a busy machine
     register()
     sweep = Sweep(folder)
     numbers = range(1, sweep.calls + 1, every)

@@ -46,3 +46,26 @@ def test_a_part_that_failed_waits_again_and_lets_its_owners_others_go_first() ->
     assert waiting.take() is None
     waiting.done(second)
     assert waiting.take() == (first, 2)
+
+
+def test_a_part_that_pauses_is_passed_over_until_its_time_has_come() -> None:
+    now = 100.0
+    first, second = Named("1"), Named("2")
+    waiting = Waiting([first, second], clock=lambda: now)
+    assert waiting.take() == (first, 1)
+    waiting.again(first, 2, pause_s=5)
+    assert waiting.take() == (second, 1)
+    assert waiting.take() is None and waiting.seconds_to_next == 5
+    now = 104.0
+    assert waiting.take() is None and waiting.seconds_to_next == 1
+    now = 105.0
+    assert waiting.take() == (first, 2)
+    assert waiting.take() is None and waiting.seconds_to_next is None
+
+
+def test_an_owners_others_go_on_while_one_of_its_parts_pauses() -> None:
+    first, second = Named("1", "host"), Named("2", "host")
+    waiting = Waiting([first, second], clock=lambda: 0.0)
+    waiting.take()
+    waiting.again(first, 2, pause_s=5)
+    assert waiting.take() == (second, 1)
