@@ -49,7 +49,8 @@ def _bring_earlier(
     executor: Executor, stage: Stage, known: Entries, parts: list[Part], planned: list[str], groups: int
 ) -> None:
     """If parts are to be done anew, group what others have found for them to take over."""
-    others = [entry for name, entry in known.items() if name not in planned and entry.fingerprint == stage.fingerprint]
+    asked = set(planned)
+    others = [entry for name, entry in known.items() if name not in asked and entry.fingerprint == stage.fingerprint]
     executor.run.remove(fetch_plan.EARLIER)
     if others and any(part.name not in known for part in parts):
         work_off(executor, fetch_plan.earlier(stage.fingerprint, groups), others)
