@@ -2,7 +2,8 @@
 
 The checkout is the reader's (github.com/mlfoundations/open_flamingo); nothing of it is here. It needs `einops` and
 `einops_exts`. Its package imports open_clip for weights that random ones do not need, so its modules are loaded
-without it; the vision encoder and the language model are ours, as their factory would hand them over.
+without it. Its resampler and its cross-attention have heads of fixed size (8 x 64), so that tiny shapes are not equal
+ones: the row is for a GPU. The vision encoder and the language model are ours, as their factory would hand them over.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def open_flamingo_step(checkout: Path, ours: Flamingo, shapes: Any, device: torc
     config, vocabulary = ours.config, ours.config.text_config.vocab_size
     with device:
         language_model = AutoModelForCausalLM.from_config(deepcopy(config.text_config))
-        language_model.resize_token_embeddings(vocabulary + 2)
+        language_model.resize_token_embeddings(vocabulary + 2, mean_resizing=False)
         extend(language_model, mixin)
         language_model.set_decoder_layers_attr_name("gpt_neox.layers")
         visual = types.SimpleNamespace(visual=_Visual(deepcopy(ours.vision_encoder).float()))
