@@ -1,6 +1,6 @@
 """A whole small build with its crawl and its run on an S3 store that refuses and breaks requests.
 
-    python -m benchmarks.s3 [--refuse-every K] [--break-every K]
+    python -m benchmarks.s3 [--refuse-every K] [--break-every K] [--files N]
 
 The sample crawl is built three times from an S3 server on this machine (moto): to a local folder, to the server, and to
 the server while it answers every K-th request with 503 SlowDown and ends every K-th large answer after a third of its
@@ -71,10 +71,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--refuse-every", type=int, default=10)
     parser.add_argument("--break-every", type=int, default=3)
+    parser.add_argument("--files", type=int, default=None, help="of the sample crawl; all unless told")
     options = parser.parse_args()
     with slow_store() as store, tempfile.TemporaryDirectory() as folder:
         fs, path = s3(store), recipe(Path(folder))
-        upload_crawl(fs, Path(folder) / "crawl")
+        upload_crawl(fs, Path(folder) / "crawl", options.files)
         local = build(path, f"{folder}/run", store)
         expected = hashes(fsspec.filesystem("file"), f"{folder}/run")
         store.requests.clear()

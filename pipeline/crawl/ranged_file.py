@@ -62,7 +62,8 @@ class RangedFile(io.RawIOBase):
         self._at = 0
         self._bound: int | None = None
         self._response: Any = None
-        self._response_at, self._response_end = 0, 0
+        self._response_at = 0
+        self._response_end: int | None = None
         self._size: int | None = None
         self._version: str | None = None
 
@@ -138,16 +139,19 @@ class RangedFile(io.RawIOBase):
     def _piece(self, size: int) -> bytes:
         if self._size is not None and self._at >= self._size:
             return b""
-        if self._response is not None and not 0 <= self._at - self._response_at <= SKIP_BYTES:
+        if self._response is not None and not self._is_ahead(self._at):
             self._drop()
-        if self._response is None:
+        fresh = self._response is None
+        if fresh:
             wanted = None if self._bound is None else max(self._bound, self._at + size)
             self._connect(self._at, wanted)
             if self._response is None:
                 return b""
-        while self._response_at < self._at:
-            self._take(self._at - self._response_at)
+        while self._response_at < self._at and self._take(self._at - self._response_at):
+            pass
         data = self._take(size)
+        if not data and fresh and self._size is not None:
+            raise _Passing("an answer without a byte")
         if not data:
             self._drop()  # the end of a bounded range, or of a body whose length nobody said
             self._size = self._at if self._size is None else self._size
@@ -155,10 +159,15 @@ class RangedFile(io.RawIOBase):
         self._at += len(data)
         return data
 
+    def _is_ahead(self, at: int) -> bool:
+        """Whether the open response comes to the byte `at`, and soon."""
+        near = 0 <= at - self._response_at <= SKIP_BYTES
+        return near and (self._response_end is None or at < self._response_end)
+
     def _take(self, size: int) -> bytes:
         data: bytes = self._response.read1(min(size, PIECE_BYTES), decode_content=False)
         self._response_at += len(data)
-        if not data and self._response_at < self._response_end:
+        if not data and self._response_end is not None and self._response_at < self._response_end:
             raise _Passing(f"a body that ended {self._response_end - self._response_at} bytes early")
         return data
 
@@ -197,9 +206,12 @@ class RangedFile(io.RawIOBase):
             raise _refusal(status, self.name)
         whole = headers.get("Content-Length") if status == 200 else (found and found[2])
         self._same_file(headers.get("ETag") or headers.get("Last-Modified"), None if whole is None else int(whole))
-        self._response_at = int(found[1] or 0) if found else 0  # a server without ranges: read on up to the byte
+        begin = int(found[1] or 0) if found else 0  # a server without ranges: read on up to the byte
+        if begin > self._response_at:
+            raise OSError(f"{self.name}: asked for byte {self._response_at}, the server began at {begin}")
+        self._response_at = begin
         length = headers.get("Content-Length")
-        self._response_end = self._response_at + int(length) if length is not None else self._size or 0
+        self._response_end = None if length is None else self._response_at + int(length)
         return None
 
     def _same_file(self, tag: str | None, size: int | None) -> None:

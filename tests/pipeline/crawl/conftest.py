@@ -82,9 +82,13 @@ class _Handler(BaseHTTPRequestHandler):
             return self._empty(416, {"Content-Range": f"bytes */{len(content)}"})
         self.send_response(206 if found else 200)
         if found:
+            start += 10 * (fault == "elsewhere")
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
         if web.tagged:
             self.send_header("ETag", tag)
+        if fault == "hollow":
+            self.close_connection = True
+            return self.end_headers()
         self.send_header("Content-Length", str(end - start))
         self.end_headers()
         return self._body(memoryview(content)[start:end], fault)

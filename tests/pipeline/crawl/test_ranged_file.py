@@ -114,6 +114,20 @@ def test_what_will_not_pass_is_not_tried_again(web: Any, file: RangedFile, statu
     assert len(web.asked) == 1
 
 
+def test_answers_that_are_not_what_was_asked_for_are_never_taken(web: Any, file: RangedFile) -> None:
+    web.faults = ["hollow", "hollow"]
+    assert file.read(100) == CONTENT[:100]
+    assert len(web.asked) == 3
+    web.always = "hollow"
+    file.seek(550_000)
+    file._drop()
+    with pytest.raises(ReadFailed, match="4 attempts failed, the last with an answer without a byte"):
+        file.read(1)
+    web.always = "elsewhere"
+    with pytest.raises(OSError, match="asked for byte 550000, the server began at 550010"):
+        file.read(1)
+
+
 def test_an_empty_file_is_empty_and_a_dead_port_is_named(web: Any) -> None:
     web.files["empty"] = b""
     empty = RangedFile("empty", lambda: f"{web.url}/empty", STORAGE)

@@ -24,7 +24,9 @@ def wacz(members: dict[str, bytes], compression: int) -> bytes:
     with zipfile.ZipFile(file, "w", compression) as archive:
         archive.writestr("datapackage.json", "{}")
         for name, content in members.items():
-            archive.writestr(name, content)
+            info = zipfile.ZipInfo(name)
+            info.compress_type, info.extra = compression, b"\x99\x99\x04\x00abcd"  # a field of the writer's own
+            archive.writestr(info, content)
     return file.getvalue()
 
 
