@@ -51,6 +51,7 @@ format: setup
 # The peers that benchmarks measure against are no part of the product.
 .venv/installed-bench: .venv/installed
 	$(PIP) -c requirements.lock -e '.[bench]'
+	$(PIP) --no-deps --upgrade --target .venv/streaming mosaicml-streaming==0.13.0 catalogue==2.0.10 cramjam==2.14.0 python-snappy==0.7.3 zstd==1.5.7.2
 	touch $@
 
 bench-%: .venv/installed-bench

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from trainer.data.images import Picture, PixelFormat, normalised, place_in_square
+from trainer.data.images import Picture, PixelFormat, normalised, place
 from trainer.data.windows import IGNORED, Window
 
 
@@ -38,7 +38,7 @@ class Batch:
     """int64 [B, L]: the row's image, from 1, that a token attends to; 0: none."""
     pixel_values: torch.Tensor
     """float32 [T, F, 3, S, S], normalised: of row 0 first, in the order of the tags. As the loader gives them they are
-    uint8 [T, F, S, S, 3], a fourth of the bytes; `to` and `inputs` make pixels of them where the model is."""
+    uint8, not normalised, a fourth of the bytes; `to` and `inputs` make pixels of them where the model is."""
     image_counts: torch.Tensor
     """int64 [B], summing to T."""
     boxes: torch.Tensor | None = None
@@ -149,14 +149,12 @@ def _positions(rows: Sequence[Sequence[Sample]], tokens: int) -> torch.Tensor:
 def _squares(images: list[list[Picture]], size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """All images have as many frames as the first; of none, one frame."""
     frames = len(images[0]) if images else 1
-    squares = torch.zeros(len(images), frames, size, size, 3, dtype=torch.uint8)
+    squares = torch.zeros(len(images), frames, 3, size, size, dtype=torch.uint8)
     boxes = torch.zeros(len(images), frames, 4, dtype=torch.long)
     target = squares.numpy()
     for number, image in enumerate(images):
         for frame, picture in enumerate(image):
-            top, bottom, left, right = place_in_square(picture, size)
-            target[number, frame, top:bottom, left:right] = picture
-            boxes[number, frame] = torch.tensor((top, bottom, left, right))
+            boxes[number, frame] = torch.tensor(place(picture, target[number, frame]))
     return squares, boxes
 
 

@@ -131,18 +131,27 @@ def place_in_square(picture: Picture, size: int) -> tuple[int, int, int, int]:
 
 def to_pixels(picture: Picture, pixels: PixelFormat) -> torch.Tensor:
     """float32 [3, S, S]: normalised, in the middle of a square padded with the mean."""
-    top, bottom, left, right = place_in_square(picture, pixels.size)
-    square = torch.zeros(pixels.size, pixels.size, 3, dtype=torch.uint8)
-    square[top:bottom, left:right] = torch.tensor(picture)
-    return normalised(square[None], torch.tensor([[top, bottom, left, right]]), pixels)[0]
+    square = np.zeros((3, pixels.size, pixels.size), np.uint8)
+    box = place(picture, square)
+    return normalised(torch.from_numpy(square)[None, None], torch.tensor([[box]]), pixels)[0, 0]
+
+
+def place(picture: Picture, square: NDArray[np.uint8]) -> tuple[int, int, int, int]:
+    """Puts the picture into the middle of the empty `square` [3, S, S]; top, bottom, left and right of its place."""
+    (height, width), size = picture.shape[:2], square.shape[1]
+    top, left = (size - height) // 2, (size - width) // 2
+    for channel, plane in zip(square, cv2.split(picture), strict=True):
+        channel[top : top + height, left : left + width] = plane
+    return top, top + height, left, left + width
 
 
 def normalised(squares: torch.Tensor, boxes: torch.Tensor, pixels: PixelFormat) -> torch.Tensor:
-    """float32 [..., 3, S, S] of uint8 [..., S, S, 3], 0 outside of the boxes [..., 4] that the pictures lie in."""
-    device = squares.device
-    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (pixels.mean, pixels.std))
-    values = squares.movedim(-1, -3).to(torch.float32).mul_(1 / (255 * std)).sub_(mean / std)
-    place = torch.arange(pixels.size, device=device)
-    top, bottom, left, right = boxes.unsqueeze(-1).unbind(-2)
-    rows, columns = (place >= top) & (place < bottom), (place >= left) & (place < right)
-    return values.mul_((rows[..., :, None] & columns[..., None, :]).unsqueeze(-3))
+    """float32 [T, F, 3, S, S] of uint8 [T, F, 3, S, S], 0 outside of the boxes [T, F, 4] that the pictures lie in.
+
+    The boxes are those of `place`, on the CPU.
+    """
+    mean, std = (torch.tensor(values, device=squares.device).view(3, 1, 1) for values in (pixels.mean, pixels.std))
+    values = squares.to(torch.float32).mul_(1 / (255 * std)).sub_(mean / std)
+    for square, (top, bottom, left, right) in zip(values.flatten(0, 1), boxes.flatten(0, 1).tolist(), strict=True):
+        square[:, :top], square[:, bottom:], square[:, :, :left], square[:, :, right:] = 0, 0, 0, 0
+    return values

@@ -1,0 +1,252 @@
+"""Samples of a dataset to the tensors of a training step on one core: ours, plain webdataset, MosaicML Streaming.
+
+    python -m benchmarks.loader [--rounds N] [--data ../shared]
+
+The same sequences (text and JPEG pictures of the shared web pages) lie in one tar, which ours and webdataset read, and
+in Streaming's own shards. All three end with the same tensors, and that is checked: token ids, and pixels of 320 x 320
+normalised and padded. The peers do what their users do: `decode("pil")` or Pillow, then `FlamingoProcessor` for the
+pixels; the text is tokenised by one function for all. One process, seconds of its own CPU time: a core's.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import statistics
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+import webdataset
+from PIL import Image
+
+from benchmarks.command import options_parser, print_figures, require_data
+from model import FlamingoProcessor
+from schemas.document import ImageReference
+from schemas.manifest import Manifest, SequenceShard, Split
+from schemas.sequence import INDEX_SCHEMA, Sequence, encode_sample
+from trainer.build import pixel_format, special_tokens
+from trainer.data.lanes import LaneDataset, SampleForm
+from trainer.data.loading import load_steps
+from trainer.data.order import SampleOrder
+from trainer.data.sequences import SequenceReader
+from trainer.data.windows import cut_window, tokenize_nodes
+from trainer.tokenizer import Tokenize, train_tokenizer
+
+BATCH, TOKENS, IMAGES, SIDE = 8, 256, 3, 320
+STREAMING = Path(__file__).parents[1] / ".venv/streaming"
+"""Where `make bench-loader` puts MosaicML Streaming, which asks for another torch if it is installed as a whole."""
+WORDS = "The picture on this page was taken by the author of the book on a journey through the country. "
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+"""input_ids [B, L] and pixel_values [T, 3, S, S]."""
+
+
+def sequences(shared: Path) -> list[Sequence]:
+    """Pages of three JPEGs each, of 320 pixels or more, with a text before and behind each."""
+    found = []
+    for path in sorted((shared / "data/web").rglob("*.jpg")):
+        content = path.read_bytes()
+        if content[:3] == b"\xff\xd8\xff" and max(Image.open(io.BytesIO(content)).size) >= SIDE:
+            found.append(content)
+    image = ImageReference(url="https://example.org/i", mime="image/jpeg", status="ok")
+    pages = [found[i : i + IMAGES] for i in range(0, len(found) - IMAGES + 1, IMAGES)]
+    return [
+        Sequence(
+            document_id=f"{number:032x}",
+            url="https://example.org/",
+            sequence=0,
+            texts=[WORDS, *[None, WORDS] * IMAGES],
+            images=[None, *[image, None] * IMAGES],
+            image_bytes=page,
+        )
+        for number, page in enumerate(pages[: len(pages) // BATCH * BATCH])
+    ]
+
+
+def write_tar(folder: Path, samples: list[Sequence]) -> Path:
+    """The tar with its index and manifest."""
+    tar, index = folder / "train-00000-of-00001.tar", folder / "train-00000-of-00001.index.parquet"
+    with webdataset.TarWriter(str(tar), encoder=False) as writer:
+        for sample in samples:
+            writer.write({"__key__": sample.key, **encode_sample(sample)})
+    rows: dict[str, dict[str, Any]] = {}
+    with tarfile.open(tar) as archive:
+        for member in archive:
+            key, _, suffix = member.name.partition(".")
+            new = {"key": key, "document_id": key[:32], "offset": member.offset, "size": 0, "members": []}
+            row = rows.setdefault(key, new)
+            row["size"] = member.offset_data + -(-member.size // 512) * 512 - row["offset"]
+            row["members"].append({"suffix": suffix, "offset": member.offset_data, "size": member.size})
+    pq.write_table(pa.Table.from_pylist(list(rows.values()), schema=INDEX_SCHEMA), index)
+    shard = SequenceShard(
+        path=tar.name,
+        sha256=sha256(tar.read_bytes()).hexdigest(),
+        bytes=tar.stat().st_size,
+        index=index.name,
+        index_sha256=sha256(index.read_bytes()).hexdigest(),
+        samples=len(samples),
+        images=len(samples) * IMAGES,
+    )
+    splits = {"train": Split(sequences=[shard])}
+    manifest = Manifest(m3w_version="0", recipe_sha256="0" * 64, splits=splits, counts={})
+    (folder / "dataset.json").write_text(manifest.to_json())
+    return tar
+
+
+def ours(folder: Path, form: SampleForm, samples: int) -> Iterator[Batch]:
+    """The training's own loader in one process, up to the pixels that the model is called with."""
+    reader = SequenceReader(str(folder), "train")
+    order = SampleOrder(reader.shard_sizes, seed=0)
+    lanes = LaneDataset(reader, order, form, batch_size=BATCH, lanes=range(BATCH), micro_batch_size=BATCH)
+    for (batch,) in load_steps(lanes, first_step=0, last_step=samples // BATCH, workers=0):
+        inputs = batch.inputs()
+        assert inputs["input_ids"] is not None and inputs["pixel_values"] is not None
+        yield inputs["input_ids"], inputs["pixel_values"][:, 0]
+
+
+def in_batches(
+    samples: Iterator[tuple[list[str | None], list[Image.Image]]], form: SampleForm, processor: FlamingoProcessor
+) -> Iterator[Batch]:
+    """What a peer's samples take to become the same tensors."""
+    ids: list[list[int]] = []
+    pixels: list[torch.Tensor] = []
+    for texts, pictures in samples:
+        tokens = tokenize_nodes(texts, form.tokenize, form.special)
+        window = cut_window(tokens, form.special, start=0, tokens=TOKENS, images=IMAGES, attend_next=False)
+        ids.append(window.input_ids + [form.padding] * (TOKENS - len(window.input_ids)))
+        pixels += [processor.pixels(picture)[0] for picture in pictures]
+        if len(ids) == BATCH:
+            yield torch.tensor(ids), torch.stack(pixels)
+            ids, pixels = [], []
+
+
+def by_webdataset(tar: Path) -> Iterator[tuple[list[str | None], list[Image.Image]]]:
+    for sample in webdataset.WebDataset(str(tar), shardshuffle=False).decode("pil"):
+        yield sample["json"]["texts"], [sample[f"{number}.jpg"] for number in range(IMAGES)]
+
+
+def import_streaming() -> Any:
+    """MosaicML Streaming, with stand-ins for what its image datasets, not used here, import from torchvision."""
+    sys.path.insert(0, str(STREAMING))
+    names = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional", "torchvision.datasets")
+    stand_ins = {name: ModuleType(name) for name in names}
+    stand_ins["torchvision.transforms.functional"].to_tensor = None  # type: ignore[attr-defined]
+    stand_ins["torchvision.datasets"].VisionDataset = object  # type: ignore[attr-defined]
+    sys.modules.update(stand_ins)
+    try:
+        return import_module("streaming")
+    finally:
+        for name in names:
+            del sys.modules[name]
+
+
+def write_streaming(folder: Path, samples: list[Sequence]) -> None:
+    columns = {"json": "json", **{f"{number}.jpg": "bytes" for number in range(IMAGES)}}
+    with import_streaming().MDSWriter(out=str(folder), columns=columns) as writer:
+        for sample in samples:
+            members = encode_sample(sample)
+            writer.write({**members, "json": json.loads(members["json"])})
+
+
+def by_streaming(folder: Path) -> Iterator[tuple[list[str | None], list[Image.Image]]]:
+    for sample in import_module("streaming").StreamingDataset(local=str(folder), shuffle=False, batch_size=BATCH):
+        pictures = [Image.open(io.BytesIO(sample[f"{number}.jpg"])).convert("RGB") for number in range(IMAGES)]
+        yield sample["json"]["texts"], pictures
+
+
+def seconds(batches: Callable[[], Iterator[Batch]]) -> tuple[float, list[Batch]]:
+    """CPU time of this process."""
+    begin = time.process_time()
+    found = list(batches())
+    return time.process_time() - begin, found
+
+
+def check_equal(one: list[Batch], other: list[Batch]) -> float:
+    """The mean difference of pixels, after normalisation; exits if samples differ. In any order of samples."""
+
+    def sorted_rows(batches: list[Batch]) -> dict[tuple[int, ...], list[float]]:
+        found: dict[tuple[int, ...], list[float]] = {}
+        for ids, pixels in batches:
+            assert ids.shape == (BATCH, TOKENS) and pixels.shape == (BATCH * IMAGES, 3, SIDE, SIDE)
+            found.setdefault(tuple(ids[0].tolist()), []).extend(pixels.abs().mean((1, 2, 3)).tolist())
+        return {key: sorted(values) for key, values in found.items()}
+
+    ours, theirs = sorted_rows(one), sorted_rows(other)
+    if ours.keys() != theirs.keys():
+        sys.exit("the loaders gave different texts, so their speeds cannot be compared")
+    differences = [abs(a - b) for key in ours for a, b in zip(ours[key], theirs[key], strict=True)]
+    return statistics.mean(differences)
+
+
+def main() -> None:
+    words = options_parser(__doc__, data=True).parse_args()
+    require_data(words.data, "data/web")
+    torch.set_num_threads(1)
+    samples = sequences(words.data)
+    processor = FlamingoProcessor(train_tokenizer([WORDS] * 9, 300), image_size=SIDE)
+    form = SampleForm(
+        tokenize=Tokenize(processor.tokenizer),
+        special=special_tokens(processor),
+        pixels=pixel_format(processor),
+        padding=processor.tokenizer.pad_token_id,
+        tokens=TOKENS,
+        images=IMAGES,
+        p_next=0.0,
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        tar = write_tar(folder, samples)
+        ways: dict[str, Callable[[], Iterator[Batch]]] = {
+            "ours": lambda: ours(folder, form, len(samples)),
+            "webdataset": lambda: in_batches(by_webdataset(tar), form, processor),
+        }
+        if (STREAMING / "streaming").is_dir():
+            write_streaming(folder / "mds", samples)
+            ways["streaming"] = lambda: in_batches(by_streaming(folder / "mds"), form, processor)
+        times, first = _measured(ways, words.rounds)
+    _report(times, first, len(samples))
+
+
+def _measured(
+    ways: dict[str, Callable[[], Iterator[Batch]]], rounds: int
+) -> tuple[dict[str, list[float]], dict[str, list[Batch]]]:
+    """Each round times every way once; a first round warms up and gives what is compared."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    first = {name: seconds(way)[1] for name, way in ways.items()}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            times[name].append(seconds(way)[0])
+    return times, first
+
+
+def _report(times: dict[str, list[float]], first: dict[str, list[Batch]], samples: int) -> None:
+    figures: dict[str, float] = {}
+    print(f"{samples} samples of {IMAGES} JPEGs, to {SIDE} px and {TOKENS} tokens; CPU seconds of one process\n")
+    print(f"{'':12}{'samples/s':>12}{'images/s':>12}{'pixels differ from ours by':>30}")
+    for name, found in times.items():
+        rate = samples / statistics.median(found)
+        difference = check_equal(first["ours"], first[name])
+        print(f"{name:12}{rate:12.1f}{rate * IMAGES:12.1f}{difference:30.4f}")
+        figures[f"{name}_samples_per_core_second"] = round(rate, 1)
+        figures[f"{name}_images_per_core_second"] = round(rate * IMAGES, 1)
+        if name != "ours":
+            ratios = [theirs / ours for theirs, ours in zip(found, times["ours"], strict=True)]
+            figures[f"ratio_to_{name}"] = round(statistics.median(ratios), 2)
+    if "streaming" not in times:
+        print("MosaicML Streaming is not installed: `make bench-loader` does that")
+    print_figures("loader", figures, "one process")
+
+
+if __name__ == "__main__":
+    main()

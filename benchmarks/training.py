@@ -1,0 +1,142 @@
+"""A small Flamingo trained for real, from CIFAR-10's pictures alone: crawl, build, training, and what it came to.
+
+    python -m benchmarks.training [--folder runs/cifar] [--data ../shared] [--curves docs/images/cifar.png]
+
+Follows recipes/train-cifar.yaml: the encoder learns to name pictures, the language model the pages' language; both are
+frozen, and the parts between are trained. What is there already is not made again. Then pictures that were held out are
+named by ranking the ten classes' sentences by their likelihood, with the right picture and with that of another sample.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from random import Random
+
+import torch
+
+from benchmarks.cifar_crawl import ARCHIVE, FACTS, SHARED, naming, write_crawl
+from benchmarks.command import options_parser, print_figures
+from model import Flamingo, FlamingoProcessor
+from trainer.build import pixel_format, special_tokens
+from trainer.data.images import decode_image, to_pixels
+from trainer.generate import load_checkpoint
+from trainer.journal import read_metrics
+from trainer.tokenizer import Tokenize
+
+PICTURES = 200
+"""Held-out pictures that are named."""
+SENTENCE = "This is a photo of {a} {name}."
+
+
+def run(folder: Path, shared: Path) -> None:
+    """Everything that is not in `folder` yet."""
+    recipes = Path(__file__).parents[1] / "recipes"
+    if not (folder / "crawl").is_dir():
+        write_crawl(folder / "crawl", shared / ARCHIVE)
+    crawl = f'crawl.paths=["{folder}/crawl/*.warc.gz"]'
+    _m3w("build", str(recipes / "build-cifar.yaml"), "--run", str(folder / "build"), "--set", crawl)
+    overrides = [f"output={folder}/training", f"data.dataset={folder}/build/dataset"]
+    _m3w("train", str(recipes / "train-cifar.yaml"), *(word for each in overrides for word in ("--set", each)))
+
+
+def _m3w(*words: str) -> None:
+    subprocess.run([sys.executable, "-m", "cli", *words], check=True)
+
+
+@torch.no_grad()
+def log_likelihoods(model: Flamingo, processor: FlamingoProcessor, picture: bytes, sentences: list[str]) -> list[float]:
+    """Of each sentence behind the picture, nats."""
+    special, tokenize, pixels = special_tokens(processor), Tokenize(processor.tokenizer), pixel_format(processor)
+    rows = [[special.end_of_chunk, special.image, *tokenize(sentence)] for sentence in sentences]
+    longest = max(map(len, rows))
+    ids = torch.tensor([row + [special.end_of_text] * (longest - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
+    shown = to_pixels(decode_image(picture, pixels.size), pixels)[None, None].expand(len(rows), -1, -1, -1, -1)
+    counts = torch.ones(len(rows), dtype=torch.long)
+    logits = model(input_ids=ids, attention_mask=mask, pixel_values=shown, image_counts=counts).logits
+    found = torch.log_softmax(logits[:, 1:-1].float(), -1).gather(-1, ids[:, 2:, None])[..., 0]
+    totals: list[float] = (found * mask[:, 2:]).sum(1).tolist()
+    return totals
+
+
+def accuracies(model_folder: Path, shared: Path) -> tuple[float, float]:
+    """Shares of held-out pictures whose class ranks first: with the picture itself, and with another sample's."""
+    model, processor = load_checkpoint(model_folder)
+    classes = sorted(FACTS)
+    sentences = [naming(SENTENCE, name) for name in classes]
+    with zipfile.ZipFile(shared / ARCHIVE) as file:
+        names = sorted(name for name in file.namelist() if name.startswith("test/") and name.endswith(".jpg"))
+        drawn = Random(0).sample(names, PICTURES)
+        said = [_best(log_likelihoods(model, processor, file.read(name), sentences)) for name in drawn]
+    shown = [classes.index(name.split("/")[1]) for name in drawn]
+    right = sum(a == b for a, b in zip(said, shown, strict=True))
+    wrong = sum(a == b for a, b in zip(said[1:] + said[:1], shown, strict=True))
+    return right / PICTURES, wrong / PICTURES
+
+
+def _best(values: list[float]) -> int:
+    return max(range(len(values)), key=values.__getitem__)
+
+
+def draw_curves(lines: list[dict[str, float]], path: Path) -> None:
+    """Loss and look test by step."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    curves = (
+        (left, "loss", "training", "#9db4c8"),
+        (left, "held_out_loss", "held out", "#1f4e79"),
+        (left, "held_out_loss_shuffled_images", "held out, images shuffled", "#c0504d"),
+        (right, "look", "look test", "#1f4e79"),
+    )
+    for axes, name, label, colour in curves:
+        points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
+        axes.plot(*zip(*points, strict=True), label=label, color=colour, marker="o" if len(points) < 20 else None)
+    for axes, title in ((left, "Loss"), (right, "Look test: what the right images are worth")):
+        axes.set(title=title, xlabel="step", ylabel="nats a token", xlim=(0, None))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    left.set_ylim(0.15, 0.6)  # the first steps, from a loss of several nats, would flatten the rest
+    right.set_ylim(0, None)
+    left.legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = options_parser(__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("runs/cifar"))
+    parser.add_argument("--data", type=Path, default=SHARED, help="the shared folder")
+    parser.add_argument("--curves", type=Path, default=None, help="draw the curves into this picture")
+    words = parser.parse_args()
+    if not (words.data / ARCHIVE).is_file():
+        sys.exit(f"{words.data / ARCHIVE} is not there; name the shared folder with --data")
+    run(words.folder, words.data)
+    lines = read_metrics(words.folder / "training")
+    held_out = [line for line in lines if "held_out_loss" in line]
+    for line in held_out:
+        print(f"step {line['step']:5.0f}  held-out loss {line['held_out_loss']:.4f}  look test {line['look']:.4f}")
+    if words.curves:
+        draw_curves(lines, words.curves)
+    right, wrong = accuracies(words.folder / "training/model", words.data)
+    print(f"\n{PICTURES} held-out pictures, ten classes: {right:.1%} named right; with another picture {wrong:.1%}")
+    figures = {
+        "close_ended_accuracy": right,
+        "close_ended_accuracy_wrong_image": wrong,
+        "held_out_loss_first": round(held_out[0]["held_out_loss"], 4),
+        "held_out_loss_last": round(held_out[-1]["held_out_loss"], 4),
+        "look_first": round(held_out[0]["look"], 4),
+        "look_last": round(held_out[-1]["look"], 4),
+        "steps": held_out[-1]["step"],
+    }
+    print_figures("training", figures)
+
+
+if __name__ == "__main__":
+    main()
