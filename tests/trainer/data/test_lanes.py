@@ -1,10 +1,14 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
+from schemas.sequence import INDEX_SCHEMA
 from trainer.data.images import PixelFormat
 from trainer.data.lanes import LaneDataset, SampleForm, rank_lanes
 from trainer.data.loading import load_steps
 from trainer.data.order import SampleOrder
+from trainer.data.packing import Packing, fair_shares
 from trainer.data.sequences import SequenceReader
 from trainer.data.windows import IGNORED, SpecialTokens
 
@@ -109,6 +113,46 @@ def test_a_sample_with_a_broken_image_is_replaced_and_counted(tmp_path, make_dat
     assert all(batch.input_ids.shape == (3, 40) for batch in batches)
     assert all("train00000001-0000" not in batch.keys for batch in batches)
     assert all(batch.skipped["undecodable_image"] >= 1 for batch in batches)
+
+
+def test_a_sample_without_json_is_replaced_and_counted(tmp_path, make_dataset, make_png):
+    folder = make_dataset(tmp_path, {"train": [[["good", make_png()], ["bad", make_png()], ["fine", make_png()]]]})
+    index = folder / "sequences" / "train-00000-of-00001.index.parquet"
+    rows = pq.read_table(index).to_pylist()
+    rows[1]["members"] = [member for member in rows[1]["members"] if member["suffix"] != "json"]
+    pq.write_table(pa.Table.from_pylist(rows, schema=INDEX_SCHEMA), index)
+    batches = [lanes(folder, batch_size=3, micro_batch_size=3)[item] for item in range(4)]
+    assert all(batch.input_ids.shape == (3, 40) for batch in batches)
+    assert all("train00000001-0000" not in batch.keys for batch in batches)
+    assert all(batch.skipped["unreadable_sample"] >= 1 for batch in batches)
+
+
+def test_packed_rows_hold_the_samples_of_the_order_on_any_number_of_ranks(shapes_dataset):
+    def keys(rank: int, ranks: int) -> list[list[str]]:
+        reader = SequenceReader(str(shapes_dataset), "train")
+        found = LaneDataset(
+            reader,
+            SampleOrder(reader.shard_sizes, seed=4),
+            FORM,
+            batch_size=4,
+            lanes=rank_lanes(4, rank, ranks),
+            micro_batch_size=2,
+            packing=Packing(documents=3, tokens=64),
+        )
+        return step_keys(found, 0, 3)
+
+    whole = keys(0, 1)
+    parts = [keys(rank, 2) for rank in range(2)]
+    assert [[key for part in parts for key in part[step]] for step in range(3)] == whole
+    assert [key for step in whole for key in step] == [
+        key for step in step_keys(lanes(shapes_dataset, batch_size=12), 0, 3) for key in step
+    ]
+
+
+def test_documents_share_a_row_and_short_ones_leave_room_to_long_ones():
+    assert fair_shares([10, 200, 30], 300) == [10, 200, 30]
+    assert fair_shares([10, 200, 90], 150) == [10, 70, 70]
+    assert fair_shares([50, 50], 20) == [10, 10]
 
 
 def test_a_broken_image_outside_the_window_costs_nothing(tmp_path, make_dataset, make_png):

@@ -92,6 +92,14 @@ def test_no_tar_no_pair_and_half_a_tar_are_errors_that_say_so(tmp_path, pairs, m
         reader(tmp_path, "half.tar")
 
 
+@pytest.mark.parametrize("cut", [100, 600, 1300])
+def test_a_tar_cut_short_within_a_header_a_content_or_its_filling_is_an_error(tmp_path, pairs, cut):
+    content = (pairs / "a.tar").read_bytes()
+    (tmp_path / "half.tar").write_bytes(content[: len(content) // 3 // 512 * 512 + cut])
+    with pytest.raises(ValueError, match=r"not a whole tar.*copy it again"):
+        reader(tmp_path, "half.tar")
+
+
 def letters(text: str) -> list[int]:
     return [ord(letter) for letter in text]
 
