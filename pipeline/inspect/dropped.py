@@ -61,18 +61,20 @@ def _copies(run: Run, count: int) -> Iterator[Drop]:
 
 
 def _images(folder: DatasetFolder, count: int) -> Iterator[Drop]:
-    """References in kept documents whose image is not in the dataset."""
-    found: dict[str, int] = {}
+    """References in kept documents whose image is not in the dataset, each address once."""
+    found: dict[str, set[str]] = {}
     shards = [shard for split in folder.manifest.splits.values() for shard in split.documents]
     for shard in shards[:PARTS]:
         for batch in folder.columns(shard.path, REFERENCE_COLUMNS, rows=1000):
             for row in batch.to_pylist():
                 for image in row["images"]:
                     status = (image or {}).get("status")
-                    if status in (None, OK, VIDEO) or found.get(status, 0) >= count:
+                    if status in (None, OK, VIDEO):
                         continue
-                    found[status] = found.get(status, 0) + 1
-                    yield _image_drop(row, image)
+                    of_status = found.setdefault(status, set())
+                    if len(of_status) < count and image["url"] not in of_status:
+                        of_status.add(image["url"])
+                        yield _image_drop(row, image)
 
 
 def _image_drop(row: dict[str, Any], image: dict[str, Any]) -> Drop:

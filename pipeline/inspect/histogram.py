@@ -9,7 +9,7 @@ from pipeline.inspect.figures import Bin, Distribution
 from pipeline.inspect.wording import bin_label, number, percent, short, shown_bins, size
 
 WIDTH, HEIGHT = 440, 190
-LEFT, RIGHT, TOP, BOTTOM = 40, 6, 16, 36
+LEFT, RIGHT, TOP, BOTTOM = 46, 6, 16, 36
 LABEL_WIDTH = 34
 """An axis label of six characters needs about so much; where columns are narrower some edges go without."""
 SHARE_WIDTH = 24

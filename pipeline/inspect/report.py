@@ -27,7 +27,7 @@ from pipeline.inspect.report_figures import distributions_html, funnel_html, hea
 from pipeline.inspect.section_html import section_html
 from pipeline.inspect.sections import Section
 from pipeline.inspect.static import read
-from pipeline.inspect.wording import plain
+from pipeline.inspect.wording import plain, short_name
 
 EXAMPLES = 12
 EXAMPLES_ARE = "Documents at even distances over the dataset, not chosen by looks. Pictures are shown small."
@@ -72,13 +72,7 @@ def report_html(
         ("Recipe", f"<pre>{escape(recipe)}</pre>" if (recipe := folder.recipe()) else ""),
         ("Environment", section_html(environment_section(folder.run))),
     ]
-    return _page(title or _title(statistics.dataset), head(statistics), [part for part in parts if part[1]])
-
-
-def _title(dataset: str) -> str:
-    """The run's name, or the dataset's: the last word of its path that says something."""
-    names = [name for name in dataset.rstrip("/").split("/") if name and name != "dataset"]
-    return names[-1] if names else dataset
+    return _page(title or short_name(statistics.dataset), head(statistics), [part for part in parts if part[1]])
 
 
 def _under(words: str, html: str) -> str:

@@ -23,12 +23,12 @@ KINDS = {
 def reasons_table(statistics: Statistics) -> str:
     """Every reason of a drop with its cause, its count and its share of what entered the step."""
     rows = [
-        (plain(each.reason), (each.cause or "").replace("_", " "), step.kept_as, each.count, round(each.share * 100, 2))
+        (plain(each.reason), each.count, round(each.share * 100, 2), (each.cause or "").replace("_", " "), step.kept_as)
         for step in statistics.funnel
         for each in step.exits
         if each.kind == "dropped"
     ]
-    header = ("reason", "taken by", "on the way to", "dropped", "% of what entered")
+    header = ("reason", "dropped", "share, %", "taken by", "on the way to")
     return table_html(Table(header=header, rows=rows)) if rows else ""
 
 

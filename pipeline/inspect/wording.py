@@ -117,4 +117,10 @@ def plain(text: str) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
+def short_name(dataset: str) -> str:
+    """The run's name, or the dataset's: the last word of its path that says something, with the one before a `run`."""
+    names = [name for name in dataset.rstrip("/").split("/") if name and name != "dataset"]
+    return "/".join(names[-2:] if names[-1:] == ["run"] else names[-1:]) or dataset
+
+
 TRACKS = {"pages": "From records to documents", "images": "From image references to images"}

@@ -15,7 +15,7 @@ export async function drops(main) {
     el("span", { class: "count" }, `${whole(group.count)} · ${percent(group.share, 1)}`), el("b", {}, group.reason),
     el("small", {}, `${group.cause.replaceAll("_", " ")} · on the way to ${group.step}`)))));
   main.replaceChildren(el("section", { id: "side" }, el("h2", {}, "Dropped, by reason"), list), shown);
-  if (found.length) pick(0);
+  if (found.length) pick(Math.max(0, found.findIndex((group) => group.examples.length)));
   else shown.replaceChildren(el("p", { class: "empty" }, "Nothing was dropped."));
 }
 

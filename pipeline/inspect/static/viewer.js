@@ -259,6 +259,7 @@ theme();
 document.getElementById("keys").addEventListener("click", help);
 document.getElementById("tabs").append(...Object.keys(TABS).map((name) => el("button", { type: "button", role: "tab", onclick: () => show(name) }, name)));
 state.about = await ask("/api/about");
-document.getElementById("name").textContent = state.about.dataset.split("/").filter((name) => name && name !== "dataset").at(-1) || state.about.dataset;
+document.getElementById("name").textContent = state.about.name;
 document.getElementById("name").title = state.about.dataset;
+document.title = `${state.about.name}: m3w view`;
 show("Documents");

@@ -27,6 +27,7 @@ from pipeline.inspect.viewer.preview import Preview
 from pipeline.inspect.viewer.sequences import Sequences
 from pipeline.inspect.viewer.tables import Tables
 from pipeline.inspect.viewer.windows import CutWindow
+from pipeline.inspect.wording import short_name
 from pipeline.rules import DOCUMENT_RULE_SIGNALS
 
 SIDE = 1024
@@ -64,6 +65,7 @@ class Viewer:
         """What the page needs once; from the manifest alone."""
         return {
             "dataset": self.folder.path,
+            "name": short_name(self.folder.path),
             "documents": self.tables.documents,
             "splits": sorted(set(self.tables.split_of)),
             "signals": list(DOCUMENT_RULE_SIGNALS),
