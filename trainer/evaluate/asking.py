@@ -119,7 +119,7 @@ class Asker:
         return {question.example.key: {"answer": text} for question, text in zip(questions, said, strict=True)}
 
     def _rank(self, questions: Sequence[Question], prompts: dict[str, list[Prompt]]) -> dict[str, Record]:
-        """Each choice's log-likelihood, averaged over the orders (appendix B.1.5)."""
+        """Each choice's log-likelihood, averaged over the orders (appendix A.2)."""
         sums = {question.example.key: torch.zeros(len(question.example.choices)) for question in questions}
         for order in range(max((len(written) for written in prompts.values()), default=0)):
             asked = [question for question in questions if len(prompts[question.example.key]) > order]

@@ -28,6 +28,7 @@ from trainer.evaluate.pictures import Pictures
 from trainer.evaluate.predictions import PredictionFiles, claim_output
 from trainer.evaluate.recipe import EvaluationRecipe
 from trainer.evaluate.results import condition, group_of_queries, group_summary, paired, summary, write_results
+from trainer.evaluate.round_trip import RoundTrip
 from trainer.evaluate.scoring import possible_metrics
 from trainer.evaluate.supports import Supports, draw, same_picture
 from trainer.evaluate.task import Task
@@ -78,7 +79,10 @@ def evaluate(checkpoint: Path, recipe: EvaluationRecipe, ranks: Ranks, progress:
         for shots in recipe.shots:
             _ask(evaluation, shots, supports, progress)
     ranks.wait()
-    results = score(evaluation)
+    trip = None
+    if recipe.round_trip is not None and ranks.first:
+        trip = RoundTrip(recipe.round_trip, Path(recipe.output) / "round-trip", ranks.device)
+    results = score(evaluation, trip)
     results["checkpoint"] = str(checkpoint)
     if ranks.first:
         write_results(Path(recipe.output) / "results.json", results)
@@ -175,8 +179,8 @@ def _features(features: Features, pool: Sequence[Example], progress: Progress, s
     return torch.stack([torch.full((width,), torch.nan) if each is None else each for each in found])
 
 
-def score(evaluation: Evaluation) -> dict[str, Any]:
-    """All scores of the predictions in the output."""
+def score(evaluation: Evaluation, trip: RoundTrip | None = None) -> dict[str, Any]:
+    """All scores of the predictions in the output; with `trip` that of the pictures drawn from captions, too."""
     recipe, queries = evaluation.recipe, evaluation.queries
     metrics, left_out = possible_metrics(evaluation.task.metrics)
     groups = None if recipe.split_by is None else _groups(recipe, queries)
@@ -190,7 +194,11 @@ def score(evaluation: Evaluation) -> dict[str, Any]:
                     f"no picture of {len(failed)} queries is readable ({reason}); set `root` or `images`"
                 )
             unreadable.update(failed)
-            conditions.append(condition(shots, seed, pairs, metrics, groups))
+            found = condition(shots, seed, pairs, metrics, groups)
+            if trip is not None:
+                drawn = trip.score([(example, prediction.answer) for example, prediction in pairs])
+                found["metrics"]["round_trip"] = drawn.value
+            conditions.append(found)
     results: dict[str, Any] = {
         "task": recipe.task,
         "headline": metrics[0] if metrics else None,

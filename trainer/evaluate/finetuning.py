@@ -1,4 +1,4 @@
-"""Fine-tuning on a task's training set before it is asked (Flamingo, arXiv 2204.14198, section 4.2 and appendix B.2.2).
+"""Fine-tuning on a task's training set before it is asked (Flamingo, arXiv 2204.14198, section 3.2 and appendix B.2.2).
 
 As in the paper: a low learning rate, the vision encoder trained with the rest, the language model frozen; one picture
 or video and its answer a sample, the loss on the answer alone. Deviations: the resolution stays that of the checkpoint,

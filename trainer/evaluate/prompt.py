@@ -2,7 +2,7 @@
 
     <image>Output: a cat asleep.<|endofchunk|><image>Output:
 
-Flamingo (arXiv 2204.14198), appendix B.1.5 and figure 8. Without shots two exemplars stand there as text alone, their
+Flamingo (arXiv 2204.14198), appendix A.2. Without shots two exemplars stand there as text alone, their
 pictures left out, to show the form of an answer.
 """
 

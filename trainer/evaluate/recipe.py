@@ -30,7 +30,7 @@ FREE = ("output", "shots", "seeds", "metrics", "split_by", "features")
 
 
 class SplitBy(Section):
-    """Scores by groups of queries: the paper's bias check (section 6, appendix on COCO captions of people)."""
+    """Scores by groups of queries: the paper's bias check, on COCO captions of people."""
 
     column: str
     """Of the benchmark's records or, with `table`, of that table."""

@@ -1,6 +1,6 @@
 """Which supports a query is shown: from a seeded draw, at random or the most similar ones.
 
-Flamingo (arXiv 2204.14198), section 4 and appendix B.1.5: supports come from 2,048 examples of the training set. RICES
+Flamingo (arXiv 2204.14198), section 3.1 and appendix A.2: supports come from 2,048 examples of the training set. RICES
 takes those whose pictures are most similar to the query's, by features of the frozen vision encoder, and puts the most
 similar last, next to the query.
 """
@@ -64,7 +64,7 @@ def same_picture(one: Media, other: Media) -> bool:
 
 
 def orders(shots: Sequence[Example], count: int, seed: str) -> list[list[Example]]:
-    """Up to `count` different orders of the shots, the given one first (appendix B.1.5: ensembling over 6)."""
+    """Up to `count` different orders of the shots, the given one first (appendix A.2: ensembling over 6)."""
     found, drawn = [list(shots)], random.Random(seed)
     keys = {tuple(shot.key for shot in shots)}
     for _ in range(20 * count):  # few shots have few orders

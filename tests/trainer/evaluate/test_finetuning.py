@@ -17,15 +17,15 @@ from trainer.evaluate.recipe import load_evaluation
 from trainer.ranks import Ranks
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
-HOW = {"steps": 60, "batch_size": 8, "learning_rate": 0.003}
+HOW = {"steps": 60, "batch_size": 8, "learning_rate": 0.003, "language_model": True}
 
 
 def test_the_loss_falls_and_the_frozen_stays(checkpoint: Path, recipe: Callable[..., Path]) -> None:
-    found = load_evaluation(str(recipe(finetune={**HOW, "steps": 20, "vision_encoder": False})))
+    found = load_evaluation(str(recipe(finetune={**HOW, "steps": 20, "vision_encoder": False, "language_model": False})))
     asked, task = open_checkpoint(checkpoint, torch.device("cpu")), found.resolved_task()
     before = {name: value.clone() for name, value in asked.model.state_dict().items()}
     losses = train(asked, task, task.examples("supports", found.root), found, ALONE)
-    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
     changed = {name for name, value in asked.model.state_dict().items() if not torch.equal(value, before[name])}
     assert any(name.startswith("resampler.") for name in changed)
     assert not any(name.startswith("vision_encoder.") or ".block." in name for name in changed)
