@@ -71,7 +71,8 @@ def _seconds(container: Any, stream: Any) -> float:
     """How long it lasts; 0 where it does not say."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    return float(container.duration or 0) / av.time_base
+    microseconds: int = container.duration or 0
+    return microseconds / int(av.time_base)
 
 
 def _shown_at(container: Any, stream: Any, moments: list[float]) -> Iterator[Any]:
