@@ -73,7 +73,8 @@ def test_the_commands_and_the_code_run_in_order(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "cli", *words[1:], *sets]
         result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
         assert result.returncode == 0, f"{shlex.join(words)}\n{result.stderr}"
-    assert (tmp_path / "report.html").exists() and (tmp_path / "runs/training/model/config.json").exists()
+    assert (tmp_path / "report.html").exists() and (tmp_path / "runs/first/report.html").exists()
+    assert (tmp_path / "runs/training/model/config.json").exists()
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     script = (
         code
