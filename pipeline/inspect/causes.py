@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 from pipeline.blocklist import ADULT, DOMAIN, MALFORMED, SUBSTRING, WORD
 
 Cause = Literal["rule", "duplicate", "fetch", "opt_out", "block_list", "evaluation", "crawl", "left_over"]
-CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 _OF_REASON: dict[str, Cause] = {
     "opted_out": "opt_out",

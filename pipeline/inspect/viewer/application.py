@@ -58,7 +58,7 @@ class Viewer:
         self.marks = Marks(self.marks_file)
         self.documents = Documents(self.tables, self.marks)
         self.sequences = Sequences(self.tables, self.cut_window)
-        self.preview = Preview(self.tables, self.documents)
+        self.preview = Preview(self.tables)
         self.image_preview = ImagePreview(self.tables)
 
     def about(self) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from typing import Any
 import yaml
 
 from pipeline.errors import InputError
-from pipeline.inspect.viewer.documents import Documents
 from pipeline.inspect.viewer.filters import signal_column
 from pipeline.inspect.viewer.tables import Tables
 from pipeline.recipe import Recipe, parse_recipe
@@ -27,8 +26,8 @@ EXTRACTED = "documents/extracted"
 class Preview:
     """The recipe's rules on documents, and others that a reader tries."""
 
-    def __init__(self, tables: Tables, documents: Documents):
-        self._tables, self._documents = tables, documents
+    def __init__(self, tables: Tables):
+        self._tables = tables
         self._recipe = _recipe(tables)
         self._extracted = tables.of_run(EXTRACTED)
 

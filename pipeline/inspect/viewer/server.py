@@ -30,15 +30,18 @@ def serve(
     Beyond this machine a token is asked of everyone; one is made if none is given. Port 0 takes a free one. Raises
     `InputError` where nothing can listen there.
     """
-    token = token or None  # an empty one would let everyone in
-    if token is None and not is_loopback(host):
-        token = secrets.token_urlsafe(24)
+    token = token_for(host, token)
     listening = _listen(host, port)
     app = application(viewer, Guard(token, names))
     shown = host if ":" not in host else f"[{host}]"
     query = f"/?token={token}" if token else "/"
     say(f"{viewer.folder.path}: http://{shown}:{listening.getsockname()[1]}{query}")
     web.run_app(app, sock=listening, print=None, access_log=None, shutdown_timeout=1, loop=asyncio.new_event_loop())
+
+
+def token_for(host: str, given: str | None) -> str | None:
+    """The token that a server on `host` asks for; an empty one, which everyone has, counts as none given."""
+    return given or (None if is_loopback(host) else secrets.token_urlsafe(24))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -12,6 +12,7 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.inspect.viewer import Guard
 from pipeline.inspect.viewer.marks import Marks
+from pipeline.inspect.viewer.server import token_for
 from tests.pipeline.inspect.viewer.conftest import TRAIN, Serve, Served
 
 POLICY = (
@@ -57,6 +58,14 @@ def test_with_a_token_nothing_is_shown_without_it(serve: Serve) -> None:
     assert served.get("/api/about", Cookie="m3w_token=secret", Host="box.example:8008")[0] == 200
     assert served.get("/api/about", Cookie="m3w_token=secret", Host="10.0.0.3:8008")[0] == 200
     assert served.get("/api/about", Cookie="m3w_token=secret", Host="evil.example")[0] == 421
+
+
+def test_beyond_this_machine_there_is_always_a_token() -> None:
+    assert token_for("127.0.0.1", None) is None and token_for("::1", "") is None
+    assert token_for("127.0.0.1", "mine") == token_for("0.0.0.0", "mine") == "mine"
+    for given in (None, ""):
+        first, second = token_for("0.0.0.0", given), token_for("0.0.0.0", given)
+        assert first and second and first != second and len(first) >= 32
 
 
 MARK = {"document_id": TRAIN[0].document_id, "mark": "good", "url": "http://a.example/robin"}
