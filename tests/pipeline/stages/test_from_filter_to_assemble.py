@@ -294,11 +294,13 @@ def test_the_manifest_counts_what_the_shards_hold(crawl: Crawl, in_place: Any) -
 def test_the_card_says_who_refused_and_its_examples_load_the_dataset(
     crawl: Crawl, in_place: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refused = document(["hidden", f"{SITE}/1.png"], f"{SITE}/refused")
-    refused.opt_out = ["noai"]
-    crawl.build({"p": [document(["text", f"{SITE}/1.png"]), refused]}, {f"{SITE}/1.png": picture()})
+    (in_place.folder / "refused.txt").write_text(f"{SITE}/2.png\n")
+    crawl.sections["consent"] = {"opt_out": [str(in_place.folder / "refused.txt")]}
+    urls = [f"{SITE}/1.png", f"{SITE}/2.png"]
+    crawl.build({"p": [document(["text", *urls])]}, {url: picture() for url in urls})
     card = (in_place.folder / "run/dataset/README.md").read_text()
-    assert "| pages: refused by their own marks, or on a list | 1 |" in card
+    assert "| images: refused by a header, a TDM reservation or a list | 1 |" in card
+    assert "opt-out lists: 1;" in card
     assert "robots.txt: nothing was fetched from the web" in card
     monkeypatch.chdir(in_place.folder / "run/dataset")
     monkeypatch.setenv("HF_DATASETS_CACHE", str(in_place.folder / "cache"))
