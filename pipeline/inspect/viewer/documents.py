@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.inspect.viewer.filters import Filters
 from pipeline.inspect.viewer.marks import Marks
 from pipeline.inspect.viewer.rows import Rows
-from pipeline.inspect.viewer.tables import HOST, IMAGES, Tables
+from pipeline.inspect.viewer.tables import HOST, IMAGES, Tables, parquet
 from schemas.document import OK
 
 PAGE = 50
@@ -44,12 +44,12 @@ class Documents:
     def _shown(self, places: list[tuple[str, int]]) -> list[dict[str, Any]]:
         if not places:
             return []
-        rows = self._tables.rows(
-            f"SELECT filename, file_row_number AS row, document_id, url, title, language, signals.words AS words, "
+        columns = (
+            "filename, file_row_number AS row, document_id, url, title, language, signals.words AS words, "
             f"crawled_at::VARCHAR AS crawled_at, {IMAGES} AS images, "
-            f"left(list_filter(texts, lambda text: text IS NOT NULL)[1], {SNIPPET}) AS snippet "
-            f"FROM {self._tables.dataset()} WHERE {_at(places)}"
+            f"left(list_filter(texts, lambda text: text IS NOT NULL)[1], {SNIPPET}) AS snippet"
         )
+        rows = self._tables.rows(_at(places, columns))
         by_place = {(row.pop("filename"), row.pop("row")): row for row in rows}
         shown = []
         for place in places:
@@ -101,13 +101,16 @@ class Documents:
         )
 
 
-def _at(places: list[tuple[str, int]]) -> str:
-    """Rows of files; both come from DuckDB itself."""
+def _at(places: list[tuple[str, int]], columns: str) -> str:
+    """Rows of files, file by file: so DuckDB skips the other row groups, which it does not under one condition for all.
+
+    Names and rows come from DuckDB itself.
+    """
     by_file: dict[str, list[int]] = {}
     for name, row in places:
         by_file.setdefault(name, []).append(row)
-    return " OR ".join(
-        f"(filename = '{name.replace(chr(39), chr(39) * 2)}' AND file_row_number IN ({', '.join(map(str, rows))}))"
+    return " UNION ALL ".join(
+        f"SELECT {columns} FROM {parquet([name])} WHERE file_row_number IN ({', '.join(map(str, rows))})"
         for name, rows in by_file.items()
     )
 

@@ -81,5 +81,10 @@ class Tables:
     def _from(self, paths: Sequence[str]) -> str:
         if not paths:
             raise InputError(f"{self.folder.path} has no such files; build it again")
-        listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-        return f"read_parquet([{listed}], filename = true, file_row_number = true)"
+        return parquet(paths)
+
+
+def parquet(paths: Sequence[str]) -> str:
+    """Files for a FROM, with `filename` and `file_row_number` beside their columns."""
+    listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    return f"read_parquet([{listed}], filename = true, file_row_number = true)"
