@@ -92,6 +92,8 @@ def _train_on_ray(recipe: Recipe, processes: int, address: str | None) -> int:
     # A minute by default: on a busy machine torch and transformers take longer to load.
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "600")
     if not ray.is_initialized():
+        # without an address Ray would join whatever cluster was last started on this machine
+        address = address or os.environ.get("RAY_ADDRESS") or "local"
         ray.init(address=address, include_dashboard=False, logging_level=logging.ERROR)
     status = ray.remote(num_cpus=0)(_Status).remote()
     recipe = recipe.model_copy(update={"output": _absolute(recipe.output)})
