@@ -9,6 +9,8 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 SIZE, LEFT, TOP, RIGHT, BOTTOM = (1200, 720), 110, 90, 360, 90
+INSET, BESIDE = 80, 26
+"""Pixels between the frame and the first dots, and between dots of one number of shots, which would hide each other."""
 SHOWN = {
     "ranking": ("ranked", (31, 88, 160)),
     "ranking_rices": ("ranked, RICES", (214, 96, 20)),
@@ -29,8 +31,8 @@ class Plot:
         self.font, self.small = ImageFont.load_default(26), ImageFont.load_default(22)
 
     def x(self, shots: int) -> float:
-        step = (SIZE[0] - LEFT - RIGHT) / max(1, len(self.shots) - 1)
-        return LEFT + step * self.shots.index(shots)
+        step = (SIZE[0] - LEFT - RIGHT - 2 * INSET) / max(1, len(self.shots) - 1)
+        return LEFT + INSET + step * self.shots.index(shots)
 
     def y(self, percent: float) -> float:
         return SIZE[1] - BOTTOM - (SIZE[1] - TOP - BOTTOM) * percent / 100
@@ -53,7 +55,7 @@ class Plot:
     def line(self, rows: dict[int, dict[str, Any]], colour: tuple[int, int, int], shift: float) -> None:
         """Dots with their spread, joined; `shift` keeps spreads of two lines apart."""
         points = [(self.x(shots) + shift, self.y(row["mean"])) for shots, row in sorted(rows.items())]
-        self.pen.line(points, fill=colour, width=4)
+        self.pen.line(points, fill=colour, width=2)
         for (x, y), (_, row) in zip(points, sorted(rows.items()), strict=True):
             if row["spread"]:
                 low, high = self.y(row["mean"] - row["spread"]), self.y(row["mean"] + row["spread"])
@@ -83,7 +85,7 @@ def draw_plot(found: Rows, chance: float, title: str) -> bytes:
     plot.chance(chance)
     ends = [(plot.y(chance), f"chance, {chance:.0f} %", INK)]
     for number, (name, (label, colour)) in enumerate(SHOWN.items()):
-        plot.line(found[name], colour, shift=4.0 * (number - 2))
+        plot.line(found[name], colour, shift=BESIDE * (number - 2))
         last = found[name][max(found[name])]["mean"]
         ends.append((plot.y(last), f"{label}, {last:.0f} %", colour))
     plot.names(sorted(ends))
