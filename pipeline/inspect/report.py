@@ -19,6 +19,7 @@ from pipeline.errors import InputError
 from pipeline.inspect.dropped import dropped_examples
 from pipeline.inspect.environment import environment_section
 from pipeline.inspect.examples import example_documents
+from pipeline.inspect.fetched import fetched_pictures
 from pipeline.inspect.figures import Statistics
 from pipeline.inspect.folder import DatasetFolder, open_dataset
 from pipeline.inspect.report_drops import drops_html, reasons_table
@@ -67,7 +68,7 @@ def report_html(
         ("Examples", _examples(folder, examples)),
         ("Distributions", distributions_html(statistics)),
         ("Signals", _under(SIGNALS_ARE, signals_html(statistics))),
-        ("Examples of drops", _under(DROPS_ARE, drops_html(dropped_examples(folder)) if examples else "")),
+        ("Examples of drops", _under(DROPS_ARE, _drops(folder) if examples else "")),
         *((section.title, section_html(section)) for section in sections),
         ("Recipe", f"<pre>{escape(recipe)}</pre>" if (recipe := folder.recipe()) else ""),
         ("Environment", section_html(environment_section(folder.run))),
@@ -83,6 +84,12 @@ def _examples(folder: DatasetFolder, examples: int) -> str:
     shown = example_documents(folder, examples) if examples else []
     articles = "".join(map(example_article, shown))
     return _under(EXAMPLES_ARE, f'<div class="columns">{articles}</div>' if articles else "")
+
+
+def _drops(folder: DatasetFolder) -> str:
+    found, run = dropped_examples(folder), folder.run
+    addresses = {drop.image_url for drops in found.values() for drop in drops if drop.image_url}
+    return drops_html(found, fetched_pictures(run, addresses) if run and addresses else {})
 
 
 def _page(title: str, header: str, parts: list[tuple[str, str]]) -> str:

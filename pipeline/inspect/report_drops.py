@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 
 from pipeline.drops import Drop
@@ -32,15 +33,15 @@ def reasons_table(statistics: Statistics) -> str:
     return table_html(Table(header=header, rows=rows)) if rows else ""
 
 
-def drops_html(examples: Examples) -> str:
-    """The examples by kind and reason."""
+def drops_html(examples: Examples, pictures: Mapping[str, str]) -> str:
+    """The examples by kind and reason; `pictures` are those of images that were fetched, by address."""
     parts = []
     for kind, title in KINDS.items():
         of_kind = {reason: drops for (each, reason), drops in examples.items() if each == kind}
         if of_kind:
             parts.append(f"<h3>{title}</h3>")
         for reason, drops in of_kind.items():
-            cards = "".join(map(_card, drops))
+            cards = "".join(_card(drop, pictures) for drop in drops)
             parts.append(f'<h4><code>{escape(plain(reason))}</code></h4><div class="drops">{cards}</div>')
     return "".join(parts)
 
@@ -56,11 +57,13 @@ def threshold(drop: Drop) -> str:
     return f"{drop.signal} = {value}, allowed {bound}"
 
 
-def _card(drop: Drop) -> str:
+def _card(drop: Drop, pictures: Mapping[str, str]) -> str:
     said = [f"<b>{escape(threshold(drop))}</b>"] if drop.signal else []
     said.append(f"<small>{escape(plain(drop.url))}</small>")
     if drop.image_url:
         said.append(f"<small>image: {escape(plain(drop.image_url[:CHARACTERS]))}</small>")
+    if picture := pictures.get(drop.image_url or ""):
+        said.append(f'<figure><img src="{picture}" alt=""></figure>')
     if drop.text:
         more = f" <small>… {number(len(drop.text) - CHARACTERS)} more characters</small>"
         text = escape(drop.text[:CHARACTERS]) + (more if len(drop.text) > CHARACTERS else "")

@@ -18,9 +18,10 @@ from pipeline.drops import DROP_SCHEMA, Drop
 from pipeline.errors import InputError
 from pipeline.inspect import Curve, Paragraph, Pictures, Section, Table, statistics, write_report
 from pipeline.inspect.examples import draw
+from pipeline.stages.tables import LINK_SCHEMA
 from schemas.document import DOCUMENT_SCHEMA
 from schemas.table import to_table
-from tests.pipeline.inspect.conftest import DOCUMENTS
+from tests.pipeline.inspect.conftest import DOCUMENTS, jpeg
 
 
 class Page(HTMLParser):
@@ -157,6 +158,18 @@ def test_drops_are_shown_with_the_threshold_that_took_them(run_folder: Path, tmp
     html = written(run_folder, tmp_path)
     assert html.count("words = 12, allowed at least 50") == 3
     assert "hello &lt;b&gt;there&lt;/b&gt;" in html and "<code>short&lt;i&gt;</code>" in html
+
+
+def test_images_that_were_fetched_and_dropped_are_shown(run_folder: Path, tmp_path: Path) -> None:
+    content = jpeg(40, 30)
+    (run_folder / "images/store").mkdir(parents=True)
+    (run_folder / "images/store/a.tar").write_bytes(b"head" + content)
+    row = dict.fromkeys(LINK_SCHEMA.names) | {"url": "http://a.example/gone.jpg", "status": "ok"}
+    row["place"] = {"path": "images/store/a.tar", "offset": 4, "size": len(content)}
+    (run_folder / "images/links").mkdir()
+    pq.write_table(to_table([row], LINK_SCHEMA), run_folder / "images/links/part.parquet")
+    drops = written(run_folder, tmp_path).partition(">Examples of drops</h2>")[2]
+    assert drops.count('<img src="data:image/webp;base64,') == 1
 
 
 def test_copies_are_shown_by_the_kind_of_copy(run_folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""Pictures of images that a run fetched and did not take, from its store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.images.store import StoreReader
+from pipeline.inspect.examples import picture_url
+from pipeline.run import Run
+
+LINKS = "images/links"
+PARTS = 64
+"""Parts of the run that are looked through."""
+
+
+def fetched_pictures(run: Run, addresses: Collection[str]) -> dict[str, str]:
+    """`data:` URLs of the images at `addresses`, as far as they were fetched and can be drawn."""
+    found: dict[str, str] = {}
+    with StoreReader(run) as store:
+        for name in run.names(LINKS)[:PARTS]:
+            with run.fs.open(run.full(name), "rb") as file:
+                links = pq.read_table(file, columns=["url", "place"])
+            wanted = pc.is_in(links["url"], value_set=pa.array(sorted(addresses), pa.string()))
+            for row in links.filter(wanted).to_pylist():
+                if row["place"] is not None and row["url"] not in found:
+                    with suppress(OSError):  # a store that was taken away costs its pictures, not the report
+                        picture = picture_url(store.read(row["place"]))
+                        found |= {row["url"]: picture} if picture else {}
+    return found
