@@ -16,6 +16,8 @@ from pathlib import Path
 from fsspec.core import url_to_fs
 
 from pipeline.errors import InputError
+from pipeline.images.forbidden import FORBIDDEN
+from pipeline.images.opt_out import OPTED_OUT
 from pipeline.inspect.dropped import dropped_examples
 from pipeline.inspect.environment import environment_section
 from pipeline.inspect.examples import example_documents
@@ -31,6 +33,8 @@ from pipeline.inspect.static import read
 from pipeline.inspect.wording import plain, short_name
 
 EXAMPLES = 12
+NOT_SHOWN = (OPTED_OUT, FORBIDDEN)
+"""Reasons whose pictures are in no report, even where they lie in the store since before they were listed."""
 EXAMPLES_ARE = "Documents at even distances over the dataset, not chosen by looks. Pictures are shown small."
 DROPS_ARE = "At most three of each reason. What a stage drops without keeping a sample of it has none here."
 SIGNALS_ARE = "What the rules look at. Five of a hundred documents lie below the first mark and above the last."
@@ -88,7 +92,8 @@ def _examples(folder: DatasetFolder, examples: int) -> str:
 
 def _drops(folder: DatasetFolder) -> str:
     found, run = dropped_examples(folder), folder.run
-    addresses = {drop.image_url for drops in found.values() for drop in drops if drop.image_url}
+    shown = [drop for drops in found.values() for drop in drops if drop.reason not in NOT_SHOWN]
+    addresses = {drop.image_url for drop in shown if drop.image_url}
     return drops_html(found, fetched_pictures(run, addresses) if run and addresses else {})
 
 

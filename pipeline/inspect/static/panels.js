@@ -28,7 +28,7 @@ function samples(group) {
 function sample(drop) {
   return el("article", { class: "drop" }, drop.threshold ? el("p", { class: "threshold" }, drop.threshold) : null,
     el("p", { class: "meta" }, link(drop.url), drop.image_url ? el("br") : null, drop.image_url ? el("bdi", {}, `image: ${drop.image_url.slice(0, 300)}`) : null),
-    drop.image_url ? picture(drop.image_url) : null,
+    drop.image_url && !["opted_out", "forbidden"].includes(drop.reason) ? picture(drop.image_url) : null,
     drop.text ? el("div", { class: "text", dir: "auto" }, drop.text) : null);
 }
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from pipeline.inspect.examples import draw
 from pipeline.stages.tables import LINK_SCHEMA
 from schemas.document import DOCUMENT_SCHEMA
 from schemas.table import to_table
-from tests.pipeline.inspect.conftest import DOCUMENTS, jpeg
+from tests.pipeline.inspect.conftest import DOCUMENTS, document, jpeg, missing
 
 
 class Page(HTMLParser):
@@ -160,7 +161,11 @@ def test_drops_are_shown_with_the_threshold_that_took_them(run_folder: Path, tmp
     assert "hello &lt;b&gt;there&lt;/b&gt;" in html and "<code>short&lt;i&gt;</code>" in html
 
 
-def test_images_that_were_fetched_and_dropped_are_shown(run_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("reason", "shown"), [("too_small", 1), ("opted_out", 0), ("forbidden", 0)])
+def test_images_that_were_fetched_and_dropped_are_shown_unless_somebody_refused(
+    write_dataset: Callable[..., Path], tmp_path: Path, reason: str, shown: int
+) -> None:
+    run_folder = write_dataset([document("http://a.example/1", ["one", missing(reason)])])
     content = jpeg(40, 30)
     (run_folder / "images/store").mkdir(parents=True)
     (run_folder / "images/store/a.tar").write_bytes(b"head" + content)
@@ -169,7 +174,7 @@ def test_images_that_were_fetched_and_dropped_are_shown(run_folder: Path, tmp_pa
     (run_folder / "images/links").mkdir()
     pq.write_table(to_table([row], LINK_SCHEMA), run_folder / "images/links/part.parquet")
     drops = written(run_folder, tmp_path).partition(">Examples of drops</h2>")[2]
-    assert drops.count('<img src="data:image/webp;base64,') == 1
+    assert drops.count('<img src="data:image/webp;base64,') == shown and reason in drops
 
 
 def test_copies_are_shown_by_the_kind_of_copy(run_folder: Path, tmp_path: Path) -> None:
