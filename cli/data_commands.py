@@ -66,10 +66,10 @@ def status(
 
 
 def extract(
-    file: Annotated[str, typer.Argument(help="An HTML file or a WARC file.")],
+    file: Annotated[str, typer.Argument(help="An HTML, WARC or WACZ file.")],
     url: Annotated[str, typer.Option(help="The page's URL, for an HTML file.")] = "http://localhost/",
 ) -> None:
-    """Extract documents from one HTML or WARC file, as JSON lines.
+    """Extract documents from one HTML, WARC or WACZ file, as JSON lines.
 
     Example: m3w extract page.html --url https://example.com/page.html
     """

@@ -15,6 +15,7 @@ STATUS_OF_ERROR = {
     ("pipeline.executor", "StageFailed"): FAILED,
     ("pipeline.retrying", "StoreFailed"): FAILED,
     ("pipeline.run", "ClaimLost"): FAILED,
+    ("pipeline.starting", "RayFailed"): FAILED,
 }
 """By name, so that no module is imported for an error that nobody raised."""
 

@@ -8,7 +8,6 @@ the part, so it has more tries, and is handled with more care from then on (`Car
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections import Counter
@@ -26,6 +25,7 @@ from pipeline.recipe import Recipe
 from pipeline.retrying import may_pass
 from pipeline.run import ClaimLost, Run
 from pipeline.stage import Part, Stage
+from pipeline.starting import start_ray
 from pipeline.waiting import Waiting
 from pipeline.workers import Actors, Tasks, Workers, cause_of, failed_part, is_death
 
@@ -53,12 +53,13 @@ class Executor:
         self._address, self._check = address, check
 
     def start_ray(self) -> None:
-        """Connect to the cluster at the address (or in RAY_ADDRESS), or start Ray on this machine. Twice is once."""
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        """Connect to the cluster at the address (or in RAY_ADDRESS), or start Ray on this machine. Twice is once.
+
+        Raises `pipeline.starting.RayFailed`.
+        """
         if not ray.is_initialized():
             # without an address Ray would join whatever cluster was last started on this machine, and end with it
-            address = self._address or os.environ.get("RAY_ADDRESS") or "local"
-            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            start_ray(self._address or os.environ.get("RAY_ADDRESS") or "local")
 
     def check_gpus(self, gpus: float, key: str) -> None:
         """Raises `InputError` if no machine has so many GPUs for one actor, since Ray would wait for one for ever."""

@@ -1,21 +1,25 @@
-"""`m3w extract`: one HTML or WARC file to documents, as JSON lines; no run, no rules, no images fetched."""
+"""`m3w extract`: one HTML, WARC or WACZ file to documents, as JSON lines; no run, no rules, no images fetched."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import fsspec
 
 from pipeline.crawl.archive_stream import GZIP_MAGIC, WARC_MAGIC
 from pipeline.crawl.http_body import BodyError
+from pipeline.crawl.storage import open_file
+from pipeline.crawl.wacz import ZIP_MAGIC, warc_members
 from pipeline.crawl.warc import read_archive
 from pipeline.crawl.warc_record import ARC_MAGIC, WarcRecord
 from pipeline.errors import InputError
 from pipeline.extract import extract_page
 from pipeline.recipe import Extract
+from pipeline.recipe.crawl import Storage
 from pipeline.signals.document import measure
 from pipeline.stages.extract import MIB, not_a_page, page_document
 from schemas.document import InterleavedDocument
@@ -29,19 +33,24 @@ def document_lines(path: str, url: str) -> Iterator[str]:
     try:
         with fsspec.open(path, "rb") as file:
             start = file.read(len(ARC_MAGIC))
-            content = b"" if _is_archive(start) else start + file.read()
+            archives = _archives(path, start)
+            content = b"" if archives else start + file.read()
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); give an HTML or a WARC file") from error
+        raise InputError(f"{path} cannot be read ({error}); give an HTML, WARC or WACZ file") from error
     if not start:
-        raise InputError(f"{path} is empty, so it holds no page; give an HTML or a WARC file")
-    found = _archive_documents(path) if _is_archive(start) else [(url, _document(content, url))]
+        raise InputError(f"{path} is empty, so it holds no page; give an HTML, WARC or WACZ file")
+    found = chain.from_iterable(map(_archive_documents, archives)) if archives else [(url, _document(content, url))]
     for page_url, document in found:
         row = {"url": page_url, "dropped": document} if isinstance(document, str) else document.row()
         yield json.dumps(row, ensure_ascii=False, default=_plain)
 
 
-def _is_archive(start: bytes) -> bool:
-    return start.startswith((GZIP_MAGIC, WARC_MAGIC, ARC_MAGIC))
+def _archives(path: str, start: bytes) -> list[str]:
+    """Paths of the archives in a file that begins so: itself, the WARC files of a WACZ file, or none."""
+    if start.startswith(ZIP_MAGIC):
+        with open_file(path, Storage()) as file:
+            return sorted(warc_members(file, path))
+    return [path] if start.startswith((GZIP_MAGIC, WARC_MAGIC, ARC_MAGIC)) else []
 
 
 def _document(html: bytes, url: str) -> InterleavedDocument | str:

@@ -11,6 +11,7 @@ from typing import BinaryIO, cast
 from pipeline.crawl.window import Window
 
 SUFFIX = ".wacz"
+ZIP_MAGIC = b"PK\x03\x04"
 WARC_SUFFIXES = (".warc", ".warc.gz", ".arc", ".arc.gz")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,22 @@ def test_an_archive_is_a_line_a_page(
     assert (row["crawled_at"], row["warc_offset"]) == ("2020-01-02T03:04:05+00:00", len(pack(records[0])))
 
 
+def test_a_wacz_file_is_the_archives_in_it(tmp_path: Path, archive_record: ArchiveRecord) -> None:
+    with zipfile.ZipFile(tmp_path / "site.wacz", "w") as packed:
+        packed.writestr("datapackage.json", "{}")
+        for n in (1, 2):
+            packed.writestr(f"archive/{n}.warc.gz", gzip.compress(archive_record(f"http://a.example/{n}", PAGE)))
+    found = lines(tmp_path / "site.wacz")
+    assert [row["url"] for row in found] == ["http://a.example/1", "http://a.example/2"]
+    assert [row["warc_path"] for row in found] == [
+        f"zip://archive/{n}.warc.gz::{tmp_path / 'site.wacz'}" for n in (1, 2)
+    ]
+
+
 def test_what_cannot_be_read_is_one_line_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    for path in (tmp_path / "nowhere.html", tmp_path, tmp_path / "empty"):
+    zipfile.ZipFile(tmp_path / "other.zip", "w").writestr("a.txt", "no archive")
+    for path in (tmp_path / "nowhere.html", tmp_path, tmp_path / "empty", tmp_path / "other.zip"):
         with pytest.raises(InputError, match=str(path)) as error:
             list(document_lines(str(path), "http://a.example/"))
         assert "\n" not in str(error.value)
