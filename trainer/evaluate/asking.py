@@ -84,13 +84,9 @@ class Asker:
     def _supports(self, question: Question, count: int, supports: Supports, *, seen: bool) -> list[Example]:
         """The first `count` candidates whose pictures can be read, the best last; of text alone, whatever they show."""
         feature_V = self._feature(question.media) if supports.features_PV is not None else None
-        found: list[Example] = []
-        for support in supports.candidates(question.example, feature_V):
-            if len(found) == count:
-                break
-            if not seen or self.pictures.is_readable(support.media):
-                found.append(support)
-        return found[::-1]
+        return supports.choose(
+            question.example, count, feature_V, lambda support: not seen or self.pictures.is_readable(support.media)
+        )
 
     def _feature(self, media: Media) -> Tensor | None:
         assert self.features is not None

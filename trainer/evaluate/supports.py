@@ -8,7 +8,7 @@ similar last, next to the query.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -34,9 +34,15 @@ class Supports:
     features_PV: Tensor | None = None
     """Of the pool's pictures, of length 1; None: supports are chosen at random. A row of nan is never chosen."""
 
-    def choose(self, query: Example, shots: int, feature_V: Tensor | None = None) -> list[Example]:
-        """At most `shots` supports for the query, in the order in which they are shown."""
-        return list(reversed(list(islice(self.candidates(query, feature_V), shots))))
+    def choose(
+        self,
+        query: Example,
+        shots: int,
+        feature_V: Tensor | None = None,
+        usable: Callable[[Example], bool] = lambda support: True,
+    ) -> list[Example]:
+        """At most `shots` `usable` supports for the query, in the order in which they are shown: the best last."""
+        return list(islice(filter(usable, self.candidates(query, feature_V)), shots))[::-1]
 
     def candidates(self, query: Example, feature_V: Tensor | None = None) -> Iterator[Example]:
         """The pool from the first choice on, without the query's own picture: it would give the answer away."""
