@@ -29,6 +29,8 @@ RunReference = tuple[str, str | None]
 """What another process opens the same run by: `Run(*reference)`."""
 RUN_FORMAT = 1
 """Raised when an older run's outputs can no longer be taken for this version's."""
+ENTRIES_AT_ONCE = 1000
+"""Of the ledger: as they are read they lie in memory twice, as text and as entries."""
 DRIVERS = "drivers"
 """The folder of the claims of drivers, see `pipeline.claim`."""
 
@@ -173,20 +175,29 @@ class Run:
         """The parts of a stage that were set aside."""
         return dict(_readable(self._ledger_files(f"{stage}/failed"), FailedPart))
 
+    def _ledger_files(self, folder: str) -> Iterator[tuple[str, bytes]]:
+        names = self._ledger_names(folder)
+        for start in range(0, len(names), ENTRIES_AT_ONCE):
+            contents = self._contents(names[start : start + ENTRIES_AT_ONCE])
+            yield from ((posixpath.basename(name)[: -len(".json")], content) for name, content in contents.items())
+
     @retried
-    def _ledger_files(self, folder: str) -> list[tuple[str, bytes]]:
+    def _ledger_names(self, folder: str) -> list[str]:
         path = self.full(f"ledger/{folder}")
         if not self.fs.isdir(path):
             return []
-        names = sorted(name for name in self.fs.ls(path, detail=False) if name.endswith(".json"))
-        contents = self.fs.cat(names) if names else {}
-        return [(posixpath.basename(name)[: -len(".json")], contents[name]) for name in names]
+        return sorted(name for name in self.fs.ls(path, detail=False) if name.endswith(".json"))
+
+    @retried
+    def _contents(self, names: list[str]) -> dict[str, bytes]:
+        contents = self.fs.cat(names)
+        return {name: contents[name] for name in names}
 
     def set_aside(self, failed: FailedPart) -> None:
         self.write(f"ledger/{failed.stage}/failed/{failed.part}.json", failed.model_dump_json(indent=1) + "\n")
 
 
-def _readable(files: list[tuple[str, bytes]], form: type[Entry]) -> Iterator[tuple[str, Entry]]:
+def _readable(files: Iterable[tuple[str, bytes]], form: type[Entry]) -> Iterator[tuple[str, Entry]]:
     for name, content in files:
         with contextlib.suppress(ValueError):
             yield name, form.model_validate_json(content)

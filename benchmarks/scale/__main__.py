@@ -2,11 +2,12 @@
 
     python -m benchmarks.scale [--pages N ...] [--rounds N] [--parts N] [--folder DIR]
 
-Builds: the smallest crawl on one core and on two, bound to them, in each round; then the larger crawls on two.
-`pages_per_second_N` is by the time that the cores gave to the build or to nobody, since other work on the machine is
-none of ours; `efficiency` is what two cores did of twice what one did, by the same measure. Memory is the peak of the
-resident set, of the driver and of the largest worker. The ledger: `benchmarks.scale.ledger`. The bill of a whole crawl
-from these figures: `python -m benchmarks.scale.cost`.
+First the ledger: `benchmarks.scale.ledger`. Then builds: the smallest crawl on one core and on two, bound to them, in
+each round; then the larger crawls on two. `pages_per_second_N` is by the time that the cores gave to the build or to
+nobody, since other work on the machine is none of ours; `efficiency` is what two cores did of twice what one did, by
+the same measure, `efficiency_clock` by the clock, which is fair only where `others` (the share of the cores that other
+work had) is near 0. Memory is the peak of the resident set, of the driver and of the largest worker. Broken off (^C),
+it prints what it has. The bill of a whole crawl from these figures: `python -m benchmarks.scale.cost`.
 """
 
 from __future__ import annotations
@@ -47,22 +48,26 @@ def show(pages: int, cores: int, found: dict[str, Any], use: Use) -> None:
     rate = pages * cores / use.share
     used = f"{use.seconds:9.0f}{use.cpu_seconds:9.0f}{use.driver_mib:9.0f}{use.worker_mib:9.0f}"
     print(f"{pages:10,}{cores:6d}{rate:10.1f}{used}", flush=True)
-    stages = ", ".join(f"{name} {seconds:.0f}" for name, seconds in found["work"].items())
-    print(f"{'':10s}seconds of work by stage: {stages}")
+    for title, by_stage in (("seconds of work", found["work"]), ("MiB of the driver after", found["driver_mib"])):
+        print(f"{'':10s}{title}: {', '.join(f'{name} {value:.0f}' for name, value in by_stage.items())}", flush=True)
 
 
 def grow(listing: Path, pages: int, rounds: int, folder: Path) -> Figures:
     """One core against two."""
     rates: dict[int, list[float]] = {1: [], 2: []}
     peaks: dict[int, Use] = {}
+    by_clock = []
     for _ in range(rounds):
         for cores in rates:
             found, peaks[cores] = built(listing, folder / "run", cores)
             show(pages, cores, found, peaks[cores])
             rates[cores].append(pages * cores / peaks[cores].share)
+        by_clock.append(peaks[1].seconds / (2 * peaks[2].seconds))
     efficiency = statistics.median(two / (2 * one) for one, two in zip(rates[1], rates[2], strict=True))
     figures = {f"pages_per_second_{cores}": round(statistics.median(of), 1) for cores, of in rates.items()}
-    figures |= {"efficiency": round(efficiency, 3)} | memory(pages, peaks[2])
+    figures |= {"efficiency": round(efficiency, 3), "efficiency_clock": round(statistics.median(by_clock), 3)}
+    figures |= {f"others_{cores}": round(1 - use.share / (use.seconds * cores), 2) for cores, use in peaks.items()}
+    figures |= memory(pages, peaks[2])
     return figures | stored(folder / "run", pages) | counted(found["counts"], pages)
 
 
@@ -104,12 +109,25 @@ def ledger(parts: int, folder: Path) -> Figures:
         print(f"  {name:28s}{value:12,.3f}")
     return {
         f"seconds_{name_of(parts)}_parts": found["found_done_seconds"],
-        f"driver_mib_{name_of(parts)}_parts": round(found["entries_mib"]),
+        f"driver_mib_{name_of(parts)}_parts": round(found["entries_peak_mib"]),
         "listings_per_stage": max(found["found_done_listings"], found["fetch_found_done_listings"]),
         "reads_of_an_entry": max(found["found_done_reads"], found["fetch_found_done_reads"]),
         "commit_ms": found["commit_ms"],
         "store_operations_a_part": sum(value for name, value in found.items() if name.endswith("s_a_part")),
     }
+
+
+def measure(pages: list[int], rounds: int, parts: int, folder: Path, figures: Figures) -> None:
+    """Everything, into `figures`."""
+    figures |= ledger(parts, folder)
+    print(f"\n{'pages':>10s}{'cores':>6s}{'pages/s':>10s}{'seconds':>9s}{'CPU s':>9s}{'driver':>9s}{'worker':>9s} MiB")
+    listing, crawl = write_crawl(folder / "crawl", pages[0])
+    figures |= grow(listing, pages[0], rounds, folder)
+    figures["archive_bytes_a_page"] = round(crawl.archive_bytes / pages[0])
+    for larger in pages[1:]:
+        found, use = built(write_crawl(folder / "crawl", larger)[0], folder / "run", 2)
+        show(larger, 2, found, use)
+        figures |= memory(larger, use) | {f"pages_per_second_2_{name_of(larger)}": round(larger * 2 / use.share, 1)}
 
 
 def main() -> None:
@@ -119,18 +137,11 @@ def main() -> None:
     parser.add_argument("--parts", type=int, default=100_000)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "m3w-bench-scale")
     options = parser.parse_args()
-    print(f"{'pages':>10s}{'cores':>6s}{'pages/s':>10s}{'seconds':>9s}{'CPU s':>9s}{'driver':>9s}{'worker':>9s} MiB")
     figures: Figures = {}
-    for pages in sorted(options.pages):
-        listing, crawl = write_crawl(options.folder / "crawl", pages)
-        if not figures:
-            figures = grow(listing, pages, options.rounds, options.folder)
-            figures["archive_bytes_a_page"] = round(crawl.archive_bytes / pages)
-            continue
-        found, use = built(listing, options.folder / "run", 2)
-        show(pages, 2, found, use)
-        figures |= memory(pages, use) | {f"pages_per_second_2_{name_of(pages)}": round(pages * 2 / use.share, 1)}
-    figures |= ledger(options.parts, options.folder)
+    try:
+        measure(sorted(options.pages), options.rounds, options.parts, options.folder, figures)
+    except KeyboardInterrupt:
+        print("broken off; what follows is what there was")
     shutil.rmtree(options.folder / "run", ignore_errors=True)
     print(
         json.dumps(

@@ -3,7 +3,7 @@
     python -m benchmarks.scale.build CRAWL.paths RUN CORES
 
 The recipe is the paper's with near-duplicate texts, equal texts and repeated paragraphs looked for as well. Prints one
-line of JSON: seconds by stage on the clock and of work, counters, and MiB that Ray spilled to disk.
+line of JSON: seconds by stage on the clock and of work, MiB that the driver holds after each, and counters.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import ray
 
+from benchmarks.scale.meter import process_mib
 from pipeline.build import build
 from pipeline.ledger import FailedPart, LedgerEntry
 from pipeline.progress import Progress
@@ -34,6 +35,7 @@ class Clock(Progress):
         self.seconds: dict[str, float] = defaultdict(float)
         self.work: dict[str, float] = defaultdict(float)
         self.parts: dict[str, int] = defaultdict(int)
+        self.driver_mib: dict[str, int] = {}
         self._began = 0.0
 
     def begin(self, stage: str, *, total: int, done: int) -> None:
@@ -49,6 +51,7 @@ class Clock(Progress):
     def end(self, stage: str) -> None:
         super().end(stage)
         self.seconds[stage] += time.perf_counter() - self._began
+        self.driver_mib[stage] = round(process_mib("VmRSS"))
 
 
 def main(crawl: str, run: str, cores: int) -> None:
@@ -61,6 +64,7 @@ def main(crawl: str, run: str, cores: int) -> None:
         "stages": {name: round(value, 2) for name, value in clock.seconds.items()},
         "work": {name: round(value, 2) for name, value in clock.work.items()},
         "parts": clock.parts,
+        "driver_mib": clock.driver_mib,
         "counts": manifest.counts,
     }
     ray.shutdown()

@@ -5,7 +5,7 @@
 A thousand parts that write one byte each are worked off in this process, for the operations that each costs. Then the
 ledgers of `extract` and `fetch`, whose parts are named after what they ask for, are put in place for so many parts, and
 both stages are found done, as a build that goes on does. Prints one line of JSON: CPU seconds, operations on the
-store, and the peak of this process's memory.
+store, and MiB of a stage's entries.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.scale.counted import most, operations, register
+from benchmarks.scale.meter import process_mib
 from pipeline.attempt import Attempt, Care
 from pipeline.executor import Executor
 from pipeline.ledger import FailedPart, LedgerEntry, Output
@@ -64,11 +65,6 @@ def requested(count: int) -> LedgerEntry:
     )
 
 
-def peak_mib() -> float:
-    status = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
-
-
 def measured(figures: Figures, name: str, ledger: str) -> None:
     """Note how often the ledger was listed and its most-read entry read since the last time, and forget the rest."""
     figures[f"{name}_listings"] = most("list", f"ledger/{ledger}")
@@ -97,13 +93,13 @@ def main(count: int, path: str) -> None:
     stage, parts = Stage(name="extract", fingerprint="-", process=touch), parts_of(count)
     like = commit(executor, stage, parts[:COMMITTED], figures)
     plant(executor.run, stage, parts, like)
-    figures["idle_mib"] = peak_mib()
+    figures["idle_mib"] = process_mib("VmHWM")
+    weigh(path, recipe, stage, parts, figures)
     operations()
     started = time.process_time()
     entries = executor.work_off(stage, parts)
     figures["found_done_seconds"] = time.process_time() - started
     measured(figures, "found_done", "extract")
-    figures["entries_mib"] = peak_mib() - figures["idle_mib"]
     assert len(entries) == count
     fetch, settings, wanted = Stage(name="fetch", fingerprint="-", process=touch, keeps=True), Fetch(), requested(count)
     plant(executor.run, fetch, fetch_plan.plan(wanted, {}, "-", settings, datetime.now(UTC)), like)
@@ -112,8 +108,17 @@ def main(count: int, path: str) -> None:
     assert len(fetch_in_waves(executor, wanted, settings, "-", count)) == count
     figures["fetch_found_done_seconds"] = time.process_time() - started
     measured(figures, "fetch_found_done", "fetch")
-    figures["peak_mib"] = peak_mib()
     print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
+
+
+def weigh(path: str, recipe: Recipe, stage: Stage, parts: list[Part], figures: Figures) -> None:
+    """What the stage's entries take while they are read, and then; on a store that does not note what was asked."""
+    executor = Inline(Run.open(path), recipe, Progress())
+    before = process_mib("VmRSS")
+    entries = executor.work_off(stage, parts)
+    figures["entries_mib"] = process_mib("VmRSS") - before
+    figures["entries_peak_mib"] = process_mib("VmHWM") - before
+    assert len(entries) == len(parts)
 
 
 def commit(executor: Executor, stage: Stage, parts: list[Part], figures: Figures) -> LedgerEntry:

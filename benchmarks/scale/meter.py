@@ -45,7 +45,7 @@ class Use:
         """Take in what the processes have used so far."""
         for process in (root, *root.children(recursive=True)):
             try:
-                times, peak = process.cpu_times(), _peak_mib(process.pid)
+                times, peak = process.cpu_times(), process_mib("VmHWM", process.pid)
                 self._seen[process.pid, process.create_time()] = times.user + times.system
                 if process.pid == root.pid:
                     self.driver_mib = max(self.driver_mib, peak)
@@ -92,9 +92,10 @@ def _looking(root: psutil.Process, use: Use) -> Iterator[None]:
     thread.join()
 
 
-def _peak_mib(pid: int) -> float:
+def process_mib(field: str, pid: int | str = "self") -> float:
+    """Of a process's memory: `VmHWM`, the peak of its resident set, or `VmRSS`, what it is now."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1]) / 1024
     return 0.0
 
