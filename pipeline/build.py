@@ -45,7 +45,10 @@ from schemas.manifest import Manifest
 
 Entries = dict[str, LedgerEntry]
 
-STAGE_VERSIONS = {**dict.fromkeys(STAGE_FIELDS, 1), "extract": 2, "fetch": 3, "deduplicate": 2, "assemble": 2}
+STAGE_VERSIONS = {
+    **dict.fromkeys(STAGE_FIELDS, 1),
+    **{"extract": 3, "fetch": 3, "deduplicate": 2, "join": 2, "assemble": 2},
+}
 """Raised for a stage whose code would now give another result; its parts are then redone."""
 
 

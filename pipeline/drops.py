@@ -34,7 +34,8 @@ DROP_SCHEMA = pa.schema(
         pa.field("image_url", pa.string()),
     ]
 )
-"""`kind`: document, text or image_reference; `url`: the page's; `text`: the document's or the node's, cut."""
+"""`kind`: response, page, document, text or image_reference; `url`: the page's; `text`: the page's, document's or
+node's, cut."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,5 @@
 """Examples of what a run dropped, by reason: from the samples in `drops/`, from the lists of copies, from the statuses
 of images in the dataset.
-
-What a stage drops without keeping a sample (pages without text, answers that are no pages) has no examples.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ REFERENCE_COLUMNS = ("document_id", "url", "language", "images")
 COPY_COLUMNS = ["document_id", "url", "language", "texts"]
 
 Examples = dict[tuple[str, str], list[Drop]]
-"""By kind (`document`, `text`, `image_reference`, `image`) and reason."""
+"""By kind (`response`, `page`, `document`, `text`, `image_reference`, `image`) and reason."""
 
 
 def dropped_examples(folder: DatasetFolder, count: int = PER_REASON) -> Examples:

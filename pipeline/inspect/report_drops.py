@@ -14,6 +14,8 @@ from pipeline.inspect.wording import number, plain, short
 
 CHARACTERS = 400
 KINDS = {
+    "response": "Answers that are no page",
+    "page": "Pages that gave no document",
     "document": "Documents",
     "text": "Texts taken out of documents",
     "image_reference": "Image references taken out of documents",

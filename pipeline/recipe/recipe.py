@@ -88,7 +88,7 @@ FREQUENT_IMAGES = ("duplicates.image_documents", "duplicates.image_excess", "dup
 STAGE_FIELDS: dict[str, tuple[str, ...]] = {
     "select": ("crawl.prefix", "crawl.index.where"),
     "selected": ("crawl.index.pages_per_part",),
-    "extract": ("crawl.format", "extract", "word_lists", "fetch.agent", "fetch.max_image_mib"),
+    "extract": ("crawl.format", "extract", "word_lists", "fetch.agent", "fetch.max_image_mib", "drops"),
     "filter": (
         "urls.pages",
         "consent",
@@ -140,6 +140,7 @@ STAGE_FIELDS: dict[str, tuple[str, ...]] = {
         "duplicates.repeated_distance",
         "duplicates.evaluation.images",
         "duplicates.evaluation.image_distance",
+        "drops",
         "dataset",
     ),
     "assemble": ("dataset",),

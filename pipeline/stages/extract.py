@@ -7,32 +7,35 @@ Every record ends under one counter: `records` = `records_passed.KIND` + `respon
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 
 from pipeline.attempt import Attempt
 from pipeline.crawl.http_body import BodyError, response_body
 from pipeline.crawl.warc_record import Fault, WarcRecord
+from pipeline.drops import Drop, DropSample
 from pipeline.extract import extract_page
 from pipeline.images.consent import page_marks
 from pipeline.parquet import RowWriter
 from pipeline.recipe import Extract, Recipe
 from pipeline.signals.document import measure
+from pipeline.signals.text import document_text
 from pipeline.signals.word_lists import ListsByLanguage
 from pipeline.stage import Part
 from pipeline.stages.pages import PageResult, Pages, pages, parser
+from pipeline.stages.quarantine import note, write_quarantine
 from pipeline.stages.records import records
-from pipeline.stages.tables import ARCHIVE_SCHEMA, FAULT_SCHEMA
-from schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
+from pipeline.stages.tables import ARCHIVE_SCHEMA
+from schemas.document import DOCUMENT_SCHEMA, InterleavedDocument, document_id
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 MIB = 2**20
+RESPONSES_DROPPED = "responses_dropped."
 
 
 def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     """Read the archive that `part.work` names; write `documents/extracted`, `images/archive`, `quarantine/extract`."""
-    lists = ListsByLanguage(recipe.word_lists)
+    lists, sample = ListsByLanguage(recipe.word_lists), DropSample(recipe.drops.keep_per_reason)
     limit = max(recipe.extract.max_page_mib, recipe.fetch.max_image_mib) * MIB
     with (
         closing(pages(attempt.care, lambda record: read_page(record, recipe, lists), recipe)) as reader,
@@ -43,7 +46,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     ):
         for item in records(attempt.run, part.work, max_block_bytes=limit, storage=recipe.crawl.storage):
             if isinstance(item, Fault):
-                _note(attempt, item)
+                note(attempt, item)
                 continue
             attempt.counters["records"] += 1
             if item.kind != "response":
@@ -52,10 +55,11 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
             attempt.counters["responses"] += 1
             if (row := _image_row(item)) is not None:
                 archive.write(row)
-            document = _document(attempt, item, reader)
+            document = _document(attempt, item, reader, sample)
             if document is not None:
                 documents.write(document.row())
-    _write_quarantine(attempt, part)
+    sample.write(attempt)
+    write_quarantine(attempt)
 
 
 KINDS = ("warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation")
@@ -63,11 +67,6 @@ KINDS = ("warcinfo", "response", "resource", "request", "metadata", "revisit", "
 
 def _known_kind(kind: str) -> str:
     return kind if kind in KINDS else "other"
-
-
-def _note(attempt: Attempt, fault: Fault) -> None:
-    attempt.counters[f"faults.{fault.reason}"] += 1
-    attempt.faults.append(fault)
 
 
 def _image_row(record: WarcRecord) -> dict[str, object] | None:
@@ -83,19 +82,22 @@ def _image_row(record: WarcRecord) -> dict[str, object] | None:
     }
 
 
-def _document(attempt: Attempt, record: WarcRecord, reader: Pages) -> InterleavedDocument | None:
+def _document(attempt: Attempt, record: WarcRecord, reader: Pages, sample: DropSample) -> InterleavedDocument | None:
     """The record's document if it is a page that has one with an image; each way not to be is counted."""
     reason = not_a_page(record)
     if reason is not None:
         attempt.counters[reason] += 1
+        if reason.startswith(RESPONSES_DROPPED):
+            sample.add(_drop("response", record, reason.removeprefix(RESPONSES_DROPPED)))
         return None
     attempt.counters["pages"] += 1
     result = reader.read(record)
     found = result.found
     if isinstance(found, str):
         attempt.counters[f"pages_dropped.{found}"] += 1
+        sample.add(_drop("page", record, found, result.text))
         if result.fault is not None:
-            _note(attempt, _fault(record, found, result.fault))
+            note(attempt, _fault(record, found, result.fault))
         return None
     attempt.counters["documents"] += 1
     attempt.counters["image_references"] += int(found.signals["image_nodes"])
@@ -106,6 +108,7 @@ def _document(attempt: Attempt, record: WarcRecord, reader: Pages) -> Interleave
 def read_page(record: WarcRecord, recipe: Recipe, lists: ListsByLanguage) -> PageResult:
     """A page's document, or why it has none. Raises MemoryError, of which this process may not recover."""
     dropped: Counter[str] = Counter()
+    text = None
     try:
         found = page_document(record, recipe.extract, dropped, agent=recipe.fetch.agent, lists=lists)
     except BodyError as error:
@@ -115,8 +118,14 @@ def read_page(record: WarcRecord, recipe: Recipe, lists: ListsByLanguage) -> Pag
     except Exception as error:  # the extractor met a page it was not written for: that page, and only it, is lost
         return PageResult(found="extractor_error", fault=f"{type(error).__name__}: {error}"[:500])
     if isinstance(found, InterleavedDocument) and not found.signals["image_nodes"]:
+        text = document_text(found)
         found = "no_image"
-    return PageResult(found=found, dropped=dropped)
+    return PageResult(found=found, dropped=dropped, text=text)
+
+
+def _drop(kind: str, record: WarcRecord, reason: str, text: str | None = None) -> Drop:
+    url = record.url or ""
+    return Drop(kind=kind, reason=reason, document_id=document_id(url, record.crawled_at), url=url, text=text)
 
 
 def _fault(record: WarcRecord, reason: str, detail: str) -> Fault:
@@ -126,13 +135,13 @@ def _fault(record: WarcRecord, reason: str, detail: str) -> Fault:
 def not_a_page(record: WarcRecord) -> str | None:
     """The counter of a response that is no HTML page of status 200; None if it is one."""
     if record.url is None or not record.url.lower().startswith(("http://", "https://")):
-        return "responses_dropped.not_http"  # Heritrix keeps the answers of name servers as responses, too
+        return f"{RESPONSES_DROPPED}not_http"  # Heritrix keeps the answers of name servers as responses, too
     if record.status != 200:
-        return "responses_dropped.http_status"
+        return f"{RESPONSES_DROPPED}http_status"
     if record.mime.startswith("image/"):
         return "images_in_archive"
     mime = record.mime or (record.payload_type or "").lower() or _sniffed(record.block)
-    return None if mime in HTML_TYPES else "responses_dropped.not_html"
+    return None if mime in HTML_TYPES else f"{RESPONSES_DROPPED}not_html"
 
 
 def _sniffed(block: bytes) -> str:
@@ -174,16 +183,3 @@ def page_document(
         warc_offset=record.offset,
         warc_length=record.length,
     )
-
-
-def _write_quarantine(attempt: Attempt, part: Part) -> None:
-    if not attempt.faults:
-        return
-    with attempt.create(f"quarantine/extract/{part.name}.parquet") as file, RowWriter(file, FAULT_SCHEMA) as writer:
-        for row in _fault_rows(attempt.faults):
-            writer.write(row)
-
-
-def _fault_rows(faults: list[Fault]) -> Iterator[dict[str, object]]:
-    for fault in faults:
-        yield {name: getattr(fault, name) for name in FAULT_SCHEMA.names}

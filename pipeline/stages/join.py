@@ -19,17 +19,21 @@ import pyarrow.parquet as pq
 from pipeline.attempt import Attempt
 from pipeline.dataset.split import SPLITS, split_of
 from pipeline.dedup.image_copies import ImageCopies
+from pipeline.drops import Drop, DropSample
 from pipeline.images.opt_out import OPTED_OUT, OptOut
+from pipeline.nodes import drop_of
 from pipeline.parquet import RowWriter, rows_if_there
 from pipeline.recipe import Recipe
 from pipeline.rules import first_broken
 from pipeline.run import Run
+from pipeline.signals.text import document_text
 from pipeline.stage import Part
 from pipeline.stages.tables import JOINED_SCHEMA
 from pipeline.urls import without_fragment
-from schemas.document import OK, VIDEO
+from schemas.document import OK, VIDEO, InterleavedDocument
 
 COUNTERS = {OK: "images", VIDEO: "videos"}
+NO_IMAGE_LEFT = "no_image_left"
 FILLED = ("status", "fetched_at", "sha256", "mime", "width", "height", "phash")
 
 
@@ -38,6 +42,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     links = _Links(attempt.run, part.name, recipe)
     copies = ImageCopies(attempt.run, part.name, recipe, links.phashes())
     chunks = {split: Chunks(recipe.dataset.shard_mib * 2**20) for split in SPLITS}
+    sample = DropSample(recipe.drops.keep_per_reason)
     with ExitStack() as files:
         writers = {}
         for split in SPLITS:
@@ -50,13 +55,20 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
                 if image is not None:
                     attempt.counters[COUNTERS.get(image["status"], f"image_references_dropped.{image['status']}")] += 1
             if not any(places):
-                attempt.counters["documents_dropped.no_image_left"] += 1
+                attempt.counters[f"documents_dropped.{NO_IMAGE_LEFT}"] += 1
+                sample.add(_drop(row))
                 continue
             attempt.counters["documents"] += 1
             split = split_of(row["url"], recipe.dataset.validation_fraction)
             writers[split].write({**row, "places": places})
             chunks[split].add(_bytes(row, places))
+    sample.write(attempt)
     attempt.facts["chunks"] = {split: chunks[split].closed() for split in SPLITS}
+
+
+def _drop(row: dict[str, Any]) -> Drop:
+    document = InterleavedDocument.from_row(row)
+    return drop_of("document", NO_IMAGE_LEFT, document, document_text(document), None)
 
 
 def joined_name(part: str, split: str) -> str:

@@ -48,6 +48,8 @@ class PageResult:
     """What went wrong, where the reason is one for the quarantine."""
     dropped: Counter[str] = field(default_factory=Counter)
     """What the extractor left out of the document."""
+    text: str | None = None
+    """Of a page that is dropped, where it has one."""
 
 
 ReadPage = Callable[[WarcRecord], PageResult]

@@ -9,13 +9,16 @@ from __future__ import annotations
 from pipeline.attempt import Attempt
 from pipeline.crawl.storage import open_file
 from pipeline.crawl.warc_record import Fault
+from pipeline.drops import DropSample
 from pipeline.exchange import mmc4, nemo, obelics, pairs
 from pipeline.exchange.carried import FOLDER, CarriedImages
 from pipeline.exchange.rows import BROKEN_OFF
 from pipeline.exchange.sample import Reader, Sample
+from pipeline.nodes import drop_of
 from pipeline.parquet import RowWriter
 from pipeline.recipe import Recipe
 from pipeline.signals.document import measure
+from pipeline.signals.text import document_text
 from pipeline.signals.word_lists import ListsByLanguage
 from pipeline.stage import Part
 from pipeline.stages.quarantine import note, write_quarantine
@@ -28,6 +31,7 @@ READERS: dict[str, Reader] = {"obelics": obelics.read, "mmc4": mmc4.read, "pairs
 def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     """Read the file of `part.work`; write `documents/extracted`, `images/carried`, `images/archive`, `quarantine`."""
     lists, path = ListsByLanguage(recipe.word_lists), part.work["path"]
+    sample = DropSample(recipe.drops.keep_per_reason)
     carried_name = f"{FOLDER}{part.name}.warc"
     with (
         open_file(path, recipe.crawl.storage) as source,
@@ -37,7 +41,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     ):
         carried = CarriedImages(carried_file, carried_name)
         for found in READERS[recipe.crawl.format](source, path):
-            document = _document(attempt, found, lists)
+            document = _document(attempt, found, lists, sample)
             if document is not None and isinstance(found, Sample):
                 documents.write(document.row())
                 for url, content in found.contents.items():
@@ -48,10 +52,13 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     ):
         for row in carried.rows.values():
             archive.write(row)
+    sample.write(attempt)
     write_quarantine(attempt)
 
 
-def _document(attempt: Attempt, found: Sample | Fault, lists: ListsByLanguage) -> InterleavedDocument | None:
+def _document(
+    attempt: Attempt, found: Sample | Fault, lists: ListsByLanguage, sample: DropSample
+) -> InterleavedDocument | None:
     """The sample's document, measured; each way not to be one is counted."""
     if isinstance(found, Fault):
         note(attempt, found)
@@ -64,6 +71,7 @@ def _document(attempt: Attempt, found: Sample | Fault, lists: ListsByLanguage) -
         if references:
             attempt.counters.update({"documents": 1, "image_references": references})
             return found.document
+        sample.add(drop_of("page", "no_image", found.document, document_text(found.document), None))
     reason = found.reason if isinstance(found, Fault) else "no_image"
     attempt.counters[f"pages_dropped.{reason}"] += 1
     return None

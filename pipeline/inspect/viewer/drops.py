@@ -15,7 +15,14 @@ from pipeline.inspect.report_drops import threshold
 
 SAMPLES = 50
 """Of each reason."""
-KINDS_OF_UNIT = {"text": ("text",), "image references": ("image_reference", "image"), "images": ("image",)}
+KINDS_OF_UNIT = {
+    "pages": ("response",),
+    "documents": ("page", "document"),
+    "text": ("text",),
+    "image references": ("image_reference", "image"),
+    "images": ("image",),
+}
+"""Kinds of samples by what a step leads to."""
 
 
 def drops(folder: DatasetFolder) -> list[dict[str, Any]]:

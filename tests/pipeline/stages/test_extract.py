@@ -45,6 +45,24 @@ def read(in_place: Any) -> Callable[..., LedgerEntry]:
     return read
 
 
+def test_what_gives_no_document_leaves_a_sample_of_each_reason(
+    in_place: Any, read: Callable[..., LedgerEntry], archive_record: ArchiveRecord
+) -> None:
+    pages = [archive_record(f"http://a.example/{n}", page("Wolves", image="")) for n in range(5)]
+    answers = [archive_record("http://a.example/gone", b"", status="404 Not Found")]
+    answers += [archive_record("http://a.example/style.css", b"a {}", content_type="text/css")]
+    read(b"".join([*pages, *answers]), drops={"keep_per_reason": 2})
+    rows = in_place.rows("drops/extract/part.parquet")
+    assert [(row["kind"], row["reason"]) for row in rows] == [
+        ("page", "no_image"),
+        ("page", "no_image"),
+        ("response", "http_status"),
+        ("response", "not_html"),
+    ]
+    assert rows[0]["text"].startswith("The red fox") and rows[2]["text"] is None
+    assert rows[2]["url"] == "http://a.example/gone" and len(rows[2]["document_id"]) == 32
+
+
 def test_a_page_with_an_image_becomes_a_document(
     in_place: Any, read: Callable[..., LedgerEntry], archive_record: ArchiveRecord
 ) -> None:
