@@ -105,15 +105,24 @@ def _update(training: Training, shares: list[Share], asked: threading.Event) -> 
             reduce_every_micro_batch=recipe.parallel.reduce_every_micro_batch,
         )
     except NonFiniteError as error:
-        path = training.output.folder / f"non-finite-step-{training.step + 1:08d}-rank-{training.ranks.rank:05d}.json"
+        names = {rank: f"non-finite-step-{training.step + 1:08d}-rank-{rank:05d}.json" for rank in error.ranks}
+        _dump(training, shares, names)
+        raise NonFiniteError(
+            f"{error} at step {training.step + 1}; the samples of its batch are in "
+            f"{', '.join(f'{training.output.path}/{name}' for name in list(names.values())[:4])}. "
+            "Lower optimizer.learning_rate, or look at those samples; the newest checkpoint is from before",
+            error.ranks,
+        ) from error
+
+
+def _dump(training: Training, shares: list[Share], names: dict[int, str]) -> None:
+    """Keys of this rank's samples by source and micro-batch, if it is one of those in question."""
+    if training.ranks.rank in names:
+        path = training.output.folder / names[training.ranks.rank]
         keys = {share.name: [batch.keys for batch in share.batches] for share in shares}
         path.write_text(json.dumps(keys, indent=1), encoding="utf-8")
         training.output.carry(path.name)
-        raise NonFiniteError(
-            f"{error} at step {training.step + 1}; this rank's samples of the batch are in "
-            f"{training.output.path}/{path.name}. "
-            "Lower optimizer.learning_rate, or look at those samples; the newest checkpoint is from before"
-        ) from error
+    training.ranks.wait()  # the first to raise ends the others (trainer/alarm.py), written or not
 
 
 def _validate(training: Training) -> dict[str, float]:

@@ -22,6 +22,11 @@ from trainer.ranks import Ranks
 class NonFiniteError(ArithmeticError):
     """A loss or gradient that is infinite or not a number; the update was not applied."""
 
+    def __init__(self, message: str, ranks: Sequence[int]) -> None:
+        super().__init__(message)
+        self.ranks = ranks
+        """Those whose loss it is; all of them if every loss is finite."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateReport:
@@ -69,7 +74,8 @@ def update(
     """Adds the gradients of all `shares` (this rank's) to those of the other ranks, clips their norm and applies them.
 
     The loss is the sum over sources of weight x mean cross-entropy over the source's tokens of all ranks. Raises
-    NonFiniteError, on every rank alike, before a gradient that is not finite is applied.
+    NonFiniteError, on every rank alike, before the gradient of a loss that is not finite, or one that itself is not, is
+    applied.
     """
     counts = _counted(shares, ranks, stop)
     last = sum(len(share.batches) for share in shares) - 1
@@ -88,13 +94,12 @@ def update(
         totals.append(float(total))
     fill_missing(model)
     norms = clip_gradients(model, clip)
-    norm = math.hypot(*norms.values())
-    if not math.isfinite(norm):
+    norm, sums = math.hypot(*norms.values()), ranks.sum(totals)
+    if not all(map(math.isfinite, (norm, *sums))):
         optimizer.zero_grad()
-        raise NonFiniteError(f"the gradients' norm is {norm}")
+        raise _non_finite(totals, norm, ranks)
     optimizer.step()
     optimizer.zero_grad()
-    sums = ranks.sum(totals)
     return UpdateReport(
         losses={
             share.name: total / max(1, count.loss_tokens)
@@ -112,6 +117,16 @@ def update(
         stop=any(count.stops for count in counts),
         skipped=sum((batch.skipped for share in shares for batch in share.batches), Counter[str]()),
     )
+
+
+def _non_finite(totals: Sequence[float], norm: float, ranks: Ranks) -> NonFiniteError:
+    """Every rank asks, and every rank gets the same."""
+    own = not all(map(math.isfinite, totals))
+    flags = ranks.sum([float(own and rank == ranks.rank) for rank in range(ranks.count)])
+    found = [rank for rank, flag in enumerate(flags) if flag]
+    if not found:
+        return NonFiniteError(f"the gradients' norm is {norm} with every loss finite", range(ranks.count))
+    return NonFiniteError(f"the loss is not finite on rank {', '.join(map(str, found))} of {ranks.count}", found)
 
 
 class _Counts(NamedTuple):

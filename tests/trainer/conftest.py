@@ -1,13 +1,20 @@
-"""Tiny datasets for the trainer's tests, written as the pipeline writes them but with nothing of it."""
+"""Tiny datasets for the trainer's tests, written as the pipeline writes them but with nothing of it, and processes."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import json
+import os
+import random
+import socket
+import sys
 import tarfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +26,9 @@ from schemas.document import ImageReference
 from schemas.manifest import Manifest, SequenceShard, Split
 from schemas.sequence import INDEX_SCHEMA, INDEX_SUFFIX, encode_sample
 from schemas.sequence import Sequence as SequenceSample
+
+if TYPE_CHECKING:
+    from trainer.ranks import Ranks
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 40), "blue": (40, 60, 220), "yellow": (240, 220, 40)}
 SHAPES = ("circle", "square", "triangle")
@@ -144,3 +154,67 @@ def shapes_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shapes")
     train = [[nodes(i) for i in range(14)], [nodes(i) for i in range(14, 24)]]
     return write_dataset(folder, {"train": train, "validation": [[nodes(i) for i in range(24, 32)]]})
+
+
+def _join(rank: int, count: int, port: int) -> None:
+    """What a launcher tells a process."""
+    import torch
+
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_RANK": str(rank)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+
+
+def _rank(rank: int, count: int, port: int, folder: str, work: Callable[[Ranks], object]) -> None:
+    import torch
+
+    from trainer.ranks import join_ranks
+
+    _join(rank, count, port)
+    with join_ranks() as ranks:
+        torch.save(work(ranks), Path(folder) / f"{rank}.pt")
+
+
+def _command(rank: int, count: int, port: int, work: Callable[[], int]) -> None:
+    _join(rank, count, port)
+    sys.exit(work())
+
+
+def _free_port() -> int:
+    """Below those that the system gives to whoever asks for any: nobody takes it before the first process does."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 32000)
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port
+
+
+@pytest.fixture
+def spread(tmp_path: Path) -> Callable[[int, Callable[[Ranks], Any]], list[Any]]:
+    """What `work` gives on each of `count` processes over gloo, which are forked: torch is loaded already."""
+    import torch
+    import torch._dynamo  # or each forked process imports it, two seconds, at its first shard
+    import torch.multiprocessing as processes
+
+    def run(count: int, work: Callable[[Ranks], Any]) -> list[Any]:
+        given = (count, _free_port(), str(tmp_path), work)
+        processes.start_processes(_rank, given, nprocs=count, start_method="fork")
+        return [torch.load(tmp_path / f"{rank}.pt") for rank in range(count)]
+
+    return run
+
+
+@pytest.fixture
+def launch() -> Callable[[int, Callable[[], int]], list[int | None]]:
+    """The exit codes of `count` processes that run the command `work`, as from a launcher that ends none of them."""
+
+    def run(count: int, work: Callable[[], int]) -> list[int | None]:
+        port, context = _free_port(), get_context("fork")
+        started = [context.Process(target=_command, args=(rank, count, port, work)) for rank in range(count)]
+        for process in started:
+            process.start()
+        for process in started:
+            process.join()
+        return [process.exitcode for process in started]
+
+    return run

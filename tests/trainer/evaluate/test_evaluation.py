@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,9 @@ import torch
 
 from trainer.evaluate.evaluation import evaluate
 from trainer.evaluate.example import EvaluationError
+from trainer.evaluate.launch import evaluate as evaluate_in
 from trainer.evaluate.recipe import load_evaluation
+from trainer.evaluate.worker import work
 from trainer.ranks import Ranks
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
@@ -83,28 +84,17 @@ def test_predictions_of_something_else_are_not_gone_on_with(checkpoint: Path, re
         run(checkpoint, recipe(shots=[0], seeds=[0], choose="rices"))
 
 
-def test_two_processes_give_what_one_gives(checkpoint: Path, recipe: Write, tmp_path: Path) -> None:
+@pytest.mark.parametrize("torchrun", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_two_processes_give_what_one_gives(
+    checkpoint: Path, recipe: Write, launch: Callable[..., list[int]], tmp_path: Path, torchrun: bool
+) -> None:
     path = recipe(choose="rices", features=str(tmp_path / "features"))
     alone = run(checkpoint, path)
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node=2",
-        "-m",
-        "trainer.evaluate.worker",
-    ]
-    words = [
-        str(checkpoint),
-        str(path),
-        "--set",
-        f"output={tmp_path / 'two'}",
-        "--set",
-        f"features={tmp_path / 'features-2'}",
-    ]
-    finished = subprocess.run([*command, *words], capture_output=True, text=True, timeout=240)
-    assert finished.returncode == 0, finished.stderr
+    sets = [f"output={tmp_path / 'two'}", f"features={tmp_path / 'features-2'}"]
+    if torchrun:
+        assert evaluate_in(str(checkpoint), str(path), sets, processes=2)[0] == 0
+    else:
+        assert launch(2, partial(work, str(checkpoint), str(path), sets)) == [0, 0]
     assert len(list((tmp_path / "two/predictions/2-shots-seed-0").glob("*.jsonl"))) == 2
     assert lines(tmp_path / "two") == lines(tmp_path / "out")
     together = json.loads((tmp_path / "two/results.json").read_text())

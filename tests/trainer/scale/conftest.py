@@ -1,51 +1,24 @@
-"""Several processes over gloo in the time that one takes to start, and the smallest training there is."""
+"""The smallest training there is, and what it says in one process."""
 
-import os
-import socket
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-import torch._dynamo  # or each forked process imports it, two seconds, at its first shard
-import torch.multiprocessing as processes
 import yaml
 
-from trainer.ranks import Ranks, join_ranks
+from trainer.ranks import Ranks
+from trainer.recipe import load_recipe
+from trainer.training import train
 
 
-def _process(rank: int, count: int, port: int, folder: str, work: Callable[[Ranks], object]) -> None:
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_RANK": str(rank)}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    torch.set_num_threads(1)
-    with join_ranks() as ranks:
-        torch.save(work(ranks), Path(folder) / f"{rank}.pt")
-
-
-@pytest.fixture
-def spread(tmp_path: Path) -> Callable[[int, Callable[[Ranks], Any]], list[Any]]:
-    """What `work` gives on each of `count` processes, which are forked: torch is loaded already."""
-
-    def run(count: int, work: Callable[[Ranks], Any]) -> list[Any]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        processes.start_processes(_process, (count, port, str(tmp_path), work), nprocs=count, start_method="fork")
-        return [torch.load(tmp_path / f"{rank}.pt") for rank in range(count)]
-
-    return run
-
-
-@pytest.fixture
-def recipe(tmp_path: Path, shapes_dataset: Path) -> Path:
+def write_recipe(folder: Path, dataset: Path) -> Path:
     """Eight updates of a Flamingo from scratch; no dropout, of which each process draws its own."""
     text = {"model_type": "llama", "hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 32}
     vision = {"model_type": "clip_vision_model", "hidden_size": 32, "num_hidden_layers": 1, "intermediate_size": 32}
     heads = {"num_attention_heads": 2}
     fields = {
         "seed": 5,
-        "output": str(tmp_path / "out"),
+        "output": str(folder / "out"),
         "model": {
             "tokenizer": {"vocabulary": 300},
             "image_size": 32,
@@ -54,13 +27,26 @@ def recipe(tmp_path: Path, shapes_dataset: Path) -> Path:
             "vision_encoder": {"frozen": False, "config": {**vision, **heads, "image_size": 32, "patch_size": 16}},
             "architecture": {"head_dim": 16, "resampler_layers": 1, "resampler_latents": 4, "resampler_heads": 2},
         },
-        "data": {"dataset": str(shapes_dataset), "tokens": 48, "workers": 0},
+        "data": {"dataset": str(dataset), "tokens": 48, "workers": 0},
         "optimizer": {"learning_rate": 0.003, "warmup_steps": 4},
         "training": {"steps": 8, "batch_size": 4, "micro_batch_size": 1},
         "checkpoints": {"every": 3},
         "validation": {"every": 4, "batches": 3, "batch_size": 4},
         "log": {"every": 1, "tensorboard": False},
     }
-    path = tmp_path / "train.yaml"
+    path = folder / "train.yaml"
     path.write_text(yaml.safe_dump(fields))
     return path
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, shapes_dataset: Path) -> Path:
+    return write_recipe(tmp_path, shapes_dataset)
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory: pytest.TempPathFactory, shapes_dataset: Path) -> Path:
+    """The folder of the recipe's training by one process that nothing stopped."""
+    path = write_recipe(tmp_path_factory.mktemp("alone"), shapes_dataset)
+    train(load_recipe(str(path)), Ranks(0, 1, torch.device("cpu")))
+    return path.parent / "out"

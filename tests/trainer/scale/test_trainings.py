@@ -1,5 +1,9 @@
 """Whole trainings, however they are spread, stopped and started again."""
 
+import itertools
+import json
+import math
+import os
 import time
 from functools import partial
 from pathlib import Path
@@ -8,13 +12,16 @@ import fsspec
 import pytest
 import torch
 
+import trainer.update
 from trainer import torchrun
 from trainer.alarm import alarm
 from trainer.journal import read_metrics
 from trainer.launch import train as launch
+from trainer.preparation import prepare
 from trainer.ranks import Ranks
 from trainer.recipe import Recipe, load_recipe
 from trainer.training import train
+from trainer.worker import work
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
@@ -46,30 +53,28 @@ SPREAD = [
 
 
 @pytest.mark.parametrize(("count", "sets"), SPREAD)
-def test_a_training_says_the_same_however_it_is_spread(recipe, spread, tmp_path, count, sets):
+def test_a_training_says_the_same_however_it_is_spread(recipe, spread, alone, tmp_path, count, sets):
     """Held-out batches, of which there are three, do not divide by the processes."""
-    run(load_recipe(str(recipe), [f"output={tmp_path / 'alone'}"]), ALONE)
     assert spread(count, partial(run, load_recipe(str(recipe), sets))) == [True] * count
-    equal(curve(tmp_path / "out"), curve(tmp_path / "alone"))
+    equal(curve(tmp_path / "out"), curve(alone))
 
 
-def test_a_checkpoint_is_gone_on_from_by_other_processes_and_strategies(recipe, spread, tmp_path):
-    run(load_recipe(str(recipe), [f"output={tmp_path / 'alone'}"]), ALONE)
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_a_checkpoint_is_gone_on_from_by_other_processes_and_strategies(recipe, spread, alone, tmp_path, count):
     start, middle = "parallel.strategy=fsdp", ["parallel.strategy=hybrid", "parallel.shard_size=2"]
     spread(2, partial(run, load_recipe(str(recipe), [start, "training.steps=3"])))
     run(load_recipe(str(recipe), ["training.steps=5"]), ALONE)
-    spread(4, partial(run, load_recipe(str(recipe), middle)))
-    equal(curve(tmp_path / "out"), curve(tmp_path / "alone"))
+    spread(count, partial(run, load_recipe(str(recipe), middle)))
+    equal(curve(tmp_path / "out"), curve(alone))
 
 
-def test_an_output_at_a_url_is_gone_on_from_where_nothing_else_is_left(recipe, tmp_path):
-    run(load_recipe(str(recipe), [f"output={tmp_path / 'alone'}"]), ALONE)
+def test_an_output_at_a_url_is_gone_on_from_where_nothing_else_is_left(recipe, alone, tmp_path):
     url = f"memory://{tmp_path.name}"
     for steps in (5, 8):
         assert run(load_recipe(str(recipe), [f"output={url}", f"training.steps={steps}"]), ALONE)
     files = fsspec.filesystem("memory")
     files.get(f"{url}/metrics.jsonl", str(tmp_path / "metrics.jsonl"))
-    assert curve(tmp_path) == curve(tmp_path / "alone")
+    assert curve(tmp_path) == curve(alone)
     assert files.exists(f"{url}/model/config.json") and files.exists(f"{url}/checkpoints/step-00000008/training.json")
 
 
@@ -93,6 +98,27 @@ def test_an_error_on_one_process_ends_one_that_waits_for_it(spread, capfd):
     with pytest.raises(Exception, match="exit code 2"):
         spread(2, fail_on_one)
     assert capfd.readouterr().err.count("the dataset of rank 1 is gone") == 1
+
+
+def lose_on_one(recipe: Path) -> int:
+    """Rank 1 computes infinity for the third step's loss, with gradients as ever."""
+    if os.environ["RANK"] == "1":
+        real, seen = trainer.update.loss_sum, itertools.count(1)
+        trainer.update.loss_sum = lambda model, batch: real(model, batch) + (math.inf if next(seen) == 5 else 0.0)
+    return work(load_recipe(str(recipe)))
+
+
+def test_a_loss_that_is_not_finite_on_one_process_ends_both_and_names_its_samples(recipe, launch, tmp_path, capfd):
+    """The third of steps with two micro-batches a process; what came before is kept."""
+    assert launch(2, partial(lose_on_one, recipe)) == [1, 1]
+    (file,) = (tmp_path / "out").glob("non-finite-*")
+    error = capfd.readouterr().err
+    assert error.count("the loss is not finite on rank 1 of 2 at step 3") == error.count(str(file)) == 1
+    assert file.name == "non-finite-step-00000003-rank-00001.json"
+    training = prepare(load_recipe(str(recipe), [f"output={tmp_path / 'again'}"]), ALONE)[0]
+    micro_batches = list(training.mixture.steps(0, 3, 0))[2][0].batches
+    assert json.loads(file.read_text()) == {"interleaved": [batch.keys for batch in micro_batches[2:]]}
+    assert [line["step"] for line in read_metrics(tmp_path / "out")] == [1, 2]
 
 
 PLANTED = """
