@@ -56,6 +56,7 @@ def slow_store(*, refuse_every: int = 0, break_every: int = 0) -> Iterator[SlowS
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it logs each request
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
+    _forget(moto.get_host_and_port())
     store = SlowStore(moto.get_host_and_port(), refuse_every=refuse_every, break_every=break_every)
     server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"store": store}))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -68,6 +69,16 @@ def slow_store(*, refuse_every: int = 0, break_every: int = 0) -> Iterator[SlowS
         server.server_close()
         thread.join()
         moto.stop()
+
+
+def _forget(address: tuple[str, int]) -> None:
+    """moto's servers of one process share what they hold."""
+    connection = http.client.HTTPConnection(*address, timeout=60)
+    try:
+        connection.request("POST", "/moto-api/reset")
+        assert connection.getresponse().status == 200
+    finally:
+        connection.close()
 
 
 class _Server(ThreadingHTTPServer):

@@ -37,6 +37,10 @@ from pipeline.run import DRIVERS, ClaimLost, Run
 BEATS_IN_TIMEOUT = 12
 """Heartbeats in the time after which a driver is taken for dead."""
 ASKING, HOLDING = "asking", "holding"
+STANDS_STILL = (
+    "gave no sign of life for that long; if it stands still on the same Ray cluster, end it, since Ray leaves it the "
+    "CPUs that it has"
+)
 
 
 class RunInUse(InputError):
@@ -141,7 +145,7 @@ class Claim:
                 note(f"{who} has not said that it ended; waiting up to {self.timeout_s:g} s for a sign of life")
         beat, since = watched[other.driver]
         if dead or (other.beat == beat and now - since > self.timeout_s):
-            note(f"taking over from {who}, which is gone")
+            note(f"taking over from {who}, which {'is gone' if dead else STANDS_STILL}")
             self._take_over(other)
         elif other.beat != beat:
             watched[other.driver] = (other.beat, now)

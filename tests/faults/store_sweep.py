@@ -1,8 +1,8 @@
 """Every call of a small run to its store fails once, before and after it happened; and the store is full from every call on.
 
-    python -m tests.faults.store_sweep FOLDER EVERY
+    python -m tests.faults.store_sweep FOLDER EVERY [FIRST]
 
-Of the calls every EVERY-th is tried. One process drives all runs on one Ray; the last line of what it prints is JSON.
+Of the calls every EVERY-th is tried, from the FIRST on. One process drives all runs on one Ray; the last line of what it prints is JSON.
 """
 
 from __future__ import annotations
@@ -65,17 +65,17 @@ class Sweep:
         return {**what, "builds": builds, "redone": attempts(run), "ended_by": ended_by, "wrong": wrong}
 
 
-def main(folder: Path, every: int) -> None:
+def main(folder: Path, every: int, first: int = 1) -> None:
     os.environ[FOLDER] = str(folder / "store")
     announce(folder / "announced")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(folder / "announced"), os.environ.get("PYTHONPATH", "")])
     register()
     sweep = Sweep(folder)
-    numbers = range(1, sweep.calls + 1, every)
+    numbers = range(first, sweep.calls + 1, every)
     results = [sweep.broken(fail=k, after=after) for k in numbers for after in (False, True)]
     results += [sweep.broken(full=k) for k in numbers[:: max(1, len(numbers) // 20)]]
     print(json.dumps({"calls": sweep.calls, "results": results}))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -50,6 +50,10 @@ class Battered:
         """Wait until the driver holds the run and has parts at work."""
         until(lambda: (self._holds(driver) and bool(self.nodes.at_work())) or not driver.running)
 
+    def went_on(self, driver: Driver, before: dict[str, int]) -> None:
+        """Wait until the driver has committed something beyond what was there `before`, or ended."""
+        until(lambda: len(committed(self.run)) > len(before) or not driver.running)
+
     def _holds(self, driver: Driver) -> bool:
         holding = (claim for claim in claims(Run(str(self.run))).values() if claim.state == HOLDING)
         return any(claim.pid == driver.process.pid for claim in holding)
@@ -135,16 +139,21 @@ def test_machines_lost_and_added(battered: Battered) -> None:
 
 @pytest.mark.slow
 def test_drivers_killed(battered: Battered) -> None:
-    chance, kills, redone = random.Random(2), 0, 0
+    """Each is killed after it has committed something, so that there is something to lose."""
+    chance, kills, redone, folder = random.Random(2), 0, 0, battered.run
     while kills < 10:
         before = committed(battered.run)
         with battered.driver() as driver:
-            battered.began(driver)
-            time.sleep(chance.uniform(0.5, 4))
+            battered.went_on(driver, before)
+            time.sleep(chance.uniform(0, 2))
             after = committed(battered.run)
             redone += sum(after.get(name) != written for name, written in before.items())
-            kills += driver.running
+            ended = not driver.running
+            kills += not ended
             driver.kill()
+        if ended:
+            assert battered.hashes_equal, f"after {kills} kills"
+            battered.run = folder / str(kills)
     with battered.driver() as driver:
         status, output = driver.wait()
     assert status == 0, output
@@ -154,11 +163,14 @@ def test_drivers_killed(battered: Battered) -> None:
 
 @pytest.mark.slow
 def test_a_driver_that_slept_finds_its_run_taken_over(battered: Battered) -> None:
-    """Its process stands still for longer than the timeout, another takes the run over; awake again, it stops."""
+    """Its process stands still for longer than the timeout, another takes the run over; awake again, it stops.
+
+    The other has a Ray of its own: Ray leaves a process that stands still the CPUs that it has, until it ends.
+    """
     with battered.driver() as first:
         battered.began(first)
         first.process.send_signal(signal.SIGSTOP)
-        with battered.driver() as second:
+        with Driver(battered.recipe, battered.run) as second:
             status, output = second.wait()
         assert status == 0 and "taking over" in output
         battered.is_unbroken("a driver that slept while another took over", 1, attempts(battered.run))
