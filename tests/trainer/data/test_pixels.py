@@ -4,7 +4,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageEnhance
+from PIL import ExifTags, Image, ImageEnhance
 
 from trainer.data.images import (
     MAX_PIXELS,
@@ -86,6 +86,15 @@ def test_a_photograph_is_nearly_what_full_decoding_and_a_bicubic_filter_give():
     difference = np.abs(decode_image(content, 320).astype(float) - np.asarray(slow, float))
     assert difference.mean() < 3
     assert np.percentile(difference, 99) < 12
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_scale_of_a_photograph_has_the_shape_of_the_whole(orientation):
+    """632 x 827 to 320: 245 wide, though half of it, 316 x 414, would come to 244."""
+    options = Image.Exif()
+    options[ExifTags.Base.Orientation] = orientation
+    content = encoded(Image.new("RGB", (632, 827)), "JPEG", exif=options)
+    assert decode_image(content, 320).shape == ((320, 245, 3) if orientation == 1 else (245, 320, 3))
 
 
 def test_half_of_the_pictures_are_mirrored():
