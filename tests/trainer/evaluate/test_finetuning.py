@@ -21,7 +21,9 @@ HOW = {"steps": 60, "batch_size": 8, "learning_rate": 0.003, "language_model": T
 
 
 def test_the_loss_falls_and_the_frozen_stays(checkpoint: Path, recipe: Callable[..., Path]) -> None:
-    found = load_evaluation(str(recipe(finetune={**HOW, "steps": 20, "vision_encoder": False, "language_model": False})))
+    found = load_evaluation(
+        str(recipe(finetune={**HOW, "steps": 20, "vision_encoder": False, "language_model": False}))
+    )
     asked, task = open_checkpoint(checkpoint, torch.device("cpu")), found.resolved_task()
     before = {name: value.clone() for name, value in asked.model.state_dict().items()}
     losses = train(asked, task, task.examples("supports", found.root), found, ALONE)
