@@ -2,8 +2,9 @@
 
 On a GPU: the 3B preset's shapes (a ViT-L/14 for its NFNet, which would need timm), random weights, bf16. On a CPU: tiny
 shapes, in one process and two over gloo. `plain loop` is the same model trained by four lines of PyTorch: forward,
-backward, clip, step. Every round times all rows of one process, one after the other; figures are medians, ratios those
-of the rounds.
+backward, clip, step. On a CPU every round times an update of each row of one process, one after the other; on a GPU,
+where two models would not fit, each row has all its rounds before the next. Figures are medians; a ratio to a peer is
+that of our fastest row of one process, the median of the rounds' ratios.
 
     python -m benchmarks.train [--rounds N] [--rows N] [--open-flamingo CHECKOUT]
 
@@ -139,7 +140,7 @@ def seconds(step: Callable[[], object]) -> float:
 
 
 def one_process(shapes: Shapes, device: torch.device, rounds: int, checkout: Path | None) -> dict[str, list[float]]:
-    """Seconds of each row's updates, round by round. On a GPU a row at a time: two models would not fit."""
+    """Seconds of each row's updates, round by round."""
     alone = Ranks(0, 1, device)
     rows: dict[str, Callable[[], Callable[[], object]]] = {
         "plain loop": lambda: plain_step(shapes, device),
@@ -153,20 +154,38 @@ def one_process(shapes: Shapes, device: torch.device, rounds: int, checkout: Pat
         rows["update, compiled"] = lambda: our_step(shapes, alone, ParallelRecipe(compile=True))
     if checkout is not None:
         rows["OpenFlamingo"] = lambda: open_flamingo_step(checkout, flamingo(shapes, device), shapes, device)
+    if device.type == "cuda":
+        return _row_by_row(rows, rounds)
+    steps = {name: step for name, make in rows.items() if (step := warmed(name, make)) is not None}
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            times[name].append(seconds(step))
+    return times
+
+
+def _row_by_row(rows: dict[str, Callable[[], Callable[[], object]]], rounds: int) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {}
     for name, make in rows.items():
-        try:
-            step = make()
-            warm = [seconds(step) for _ in range(3)]
-        except (ImportError, OSError, torch.cuda.OutOfMemoryError) as error:
-            print(f"{name}: left out ({type(error).__name__}: {' '.join(str(error).split())[:120]})")
-            continue
-        times[name] = [seconds(step) for _ in range(max(rounds, int(1 / max(warm[-1], 0.01))))]
-        print(f"  {name}: {memory_gib():.1f} GiB at most so far", flush=True)
+        step = warmed(name, make)
+        if step is not None:
+            times[name] = [seconds(step) for _ in range(rounds)]
+            print(f"  {name}: {memory_gib():.1f} GiB at most so far", flush=True)
         del step
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
+        torch.cuda.empty_cache()
     return times
+
+
+def warmed(name: str, make: Callable[[], Callable[[], object]]) -> Callable[[], object] | None:
+    """A row's update after three of them; None, with a word, where it cannot be run here."""
+    try:
+        step = make()
+        for _ in range(3):
+            step()
+    except (ImportError, OSError, torch.cuda.OutOfMemoryError) as error:
+        print(f"{name}: left out ({type(error).__name__}: {' '.join(str(error).split())[:120]})")
+        return None
+    return step
 
 
 def _rank(rank: int, port: int, folder: str, shapes: Shapes, recipe: ParallelRecipe, rounds: int) -> None:
@@ -192,7 +211,7 @@ def two_processes(shapes: Shapes, recipe: ParallelRecipe, rounds: int) -> list[f
 
 
 def main() -> None:
-    parser = options_parser(__doc__, rounds=5)
+    parser = options_parser(__doc__, rounds=20)
     parser.add_argument("--rows", type=int, default=32 if torch.cuda.is_available() else 8, help="of one update")
     parser.add_argument("--open-flamingo", type=Path, help="a checkout of mlfoundations/open_flamingo, to time it too")
     arguments = parser.parse_args()
@@ -231,10 +250,12 @@ def report(times: dict[str, list[float]], shapes: Shapes, device: torch.device) 
         figures[f"samples_per_second_{key}"] = round(shapes.rows / middle, 3)
         if peak:
             figures[f"mfu_{key}"] = round(flops / middle / peak, 4)
-    best = min(statistics.median(found) for name, found in times.items() if name.startswith("update"))
+    ours = [found for name, found in times.items() if name.startswith("update") and "processes" not in name]
+    best = min(ours, key=statistics.median)
     for peer in ("plain loop", "OpenFlamingo"):
         if peer in times:
-            figures[f"ratio_to_{peer.lower().replace(' ', '_')}"] = round(statistics.median(times[peer]) / best, 3)
+            ratios = [theirs / own for theirs, own in zip(times[peer], best, strict=True)]
+            figures[f"ratio_to_{peer.lower().replace(' ', '_')}"] = round(statistics.median(ratios), 3)
     conditions = (f"torch {torch.__version__}", f"{shapes.rows} rows of {shapes.tokens} tokens")
     print_figures("train", figures, *conditions, processor=torch.cuda.get_device_name() if peak else None)
 

@@ -24,18 +24,21 @@ def synchronised(model: nn.Module, *, last: bool, every: bool = False) -> Abstra
 
 
 def touch(model: nn.Module) -> Tensor | float:
-    """Zero, by way of every trained parameter, so that each has a gradient after every update.
+    """Zero, under DDP by way of every trained parameter: so each has a gradient on every process.
 
-    A batch without an image would leave the resampler's out: DDP would wait for them for ever, and AdamW would
-    pass those parameters over in one process where it doesn't in two. FSDP waits for none: see `fill_missing`.
+    A batch without an image would leave the resampler's out, and DDP would wait for them for ever. A process alone and
+    FSDP wait for none: see `fill_missing`.
     """
-    if isinstance(model, FSDPModule):
+    if not isinstance(model, DistributedDataParallel):
         return 0.0
     return 0.0 * torch.stack([p.flatten()[0] for p in model.parameters() if p.requires_grad]).sum()
 
 
 def fill_missing(model: nn.Module) -> None:
-    """Zeros for trained parameters that got no gradient, which under FSDP are the same ones on every process."""
+    """Zeros for trained parameters that got no gradient, which under FSDP are the same ones on every process.
+
+    AdamW would pass them over, in one process where it doesn't in two.
+    """
     for parameter in model.parameters():
         if parameter.requires_grad and parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
