@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from torch.distributed.distributed_c10d import PrefixStore, _get_default_store
@@ -25,11 +25,19 @@ TO_LEAVE = 2.0
 """Seconds that a process has to end by itself, and that one that has failed stays for the others to hear of it."""
 
 
-class Alarm:
-    """Of one process. Without others it only prints."""
+def _say(message: str) -> None:
+    sys.stderr.write(f"{message}\n")  # Ray Train's own `print` writes it twice
+    sys.stderr.flush()
 
-    def __init__(self, ranks: Ranks) -> None:
-        self._rank, self._over = ranks.rank, threading.Event()
+
+class Alarm:
+    """Of one process. Without others it only prints.
+
+    `note` hears of the status before any other process does and can end by it.
+    """
+
+    def __init__(self, ranks: Ranks, note: Callable[[int], object] | None = None) -> None:
+        self._rank, self._over, self._note = ranks.rank, threading.Event(), note
         self._store = None
         if ranks.count > 1:
             self._store = PrefixStore("m3w-alarm", _get_default_store())
@@ -38,16 +46,18 @@ class Alarm:
     def ring(self, status: int, message: str) -> int:
         """Ends the other processes with `status`, and says why if no other has; returns the status."""
         if self._store is None:
-            print(message, file=sys.stderr)
+            _say(message)
             return status
         try:
             if self._store.add("rung", 1) == 1:
-                print(message, file=sys.stderr, flush=True)
+                _say(message)
+                if self._note is not None:
+                    self._note(status)
                 self._store.set("status", json.dumps([status, self._rank]))
             else:
                 status = self._status()
         except RuntimeError:  # the process that held the store has gone before
-            print(message, file=sys.stderr, flush=True)
+            _say(message)
         self.stop()
         time.sleep(TO_LEAVE)
         return status
@@ -71,9 +81,9 @@ class Alarm:
 
 
 @contextmanager
-def alarm(ranks: Ranks) -> Iterator[Alarm]:
+def alarm(ranks: Ranks, note: Callable[[int], object] | None = None) -> Iterator[Alarm]:
     """The alarm of this process, for as long as the processes belong together."""
-    watching = Alarm(ranks)
+    watching = Alarm(ranks, note)
     try:
         yield watching
     finally:

@@ -133,13 +133,19 @@ def _ray_worker(config: dict[str, Any]) -> None:
         return
     asked, over = threading.Event(), threading.Event()
     threading.Thread(target=_ask, args=(config["status"], asked, over), daemon=True).start()
+
+    def note(ended: int) -> None:
+        # At once: Ray starts all again when one of the workers goes, which the others may do before this one returns.
+        if ended != FAILED:
+            ray.get(config["status"].end.remote(ended))
+
     try:
-        ended = work(Recipe.model_validate(config["recipe"]), asked)
+        ended = work(Recipe.model_validate(config["recipe"]), asked, note)
     finally:
         over.set()
     if ended == FAILED:
         raise RuntimeError("the training broke off; what it said stands above")
-    ray.get(config["status"].end.remote(ended))
+    note(ended)
 
 
 def _ask(status: Any, asked: threading.Event, over: threading.Event) -> None:

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 
 from trainer.alarm import alarm
 from trainer.checkpoint import CheckpointError
@@ -21,14 +22,15 @@ STOPPED = 143
 """Exit status of a training that SIGTERM ended: 128 + 15, what shells and schedulers take for it."""
 
 
-def work(recipe: Recipe, asked: threading.Event | None = None) -> int:
+def work(recipe: Recipe, asked: threading.Event | None = None, note: Callable[[int], object] | None = None) -> int:
     """This process's part of the training; returns its exit status (see `trainer.launch.train`).
 
-    `asked` ends the training after the update in progress once it is set, as SIGTERM does.
+    `asked` ends the training after the update in progress once it is set, as SIGTERM does. `note` is given the
+    status of an error on one of several processes before it ends the others.
     """
     # The loader's workers are forked; tokenizers would warn of its threads at each of them.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    with join_ranks() as ranks, alarm(ranks) as others:
+    with join_ranks() as ranks, alarm(ranks, note) as others:
         _log_to_stdout(ranks.first)
         try:
             return 0 if train(recipe, ranks, asked) else STOPPED

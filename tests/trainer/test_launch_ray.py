@@ -74,22 +74,23 @@ def test_on_ray_the_losses_are_those_of_torchrun(tmp_path, shapes_dataset):
 
 def test_wrong_input_on_ray_is_one_line_and_status_two_and_is_not_tried_again(tmp_path, shapes_dataset):
     process = m3w(tiny(tmp_path, shapes_dataset), "--set", "training.batch_size=999")
-    assert process.wait(300) == 2
-    assert process.stderr and process.stderr.read().count("cannot be dealt to 2 processes") == 1
+    said = process.communicate(timeout=300)[1]
+    assert process.returncode == 2
+    assert said.count("cannot be dealt to 2 processes") == 1, said
 
 
 def test_a_worker_that_is_killed_on_ray_costs_what_followed_the_newest_checkpoint(tmp_path, shapes_dataset):
     recipe = tiny(tmp_path, shapes_dataset)
     load_recipe(str(recipe))
-    long = ("--set", "training.steps=400", "--set", "checkpoints.every=20")
+    long = ("--set", "training.steps=60", "--set", "checkpoints.every=5")
     process = m3w(recipe, *long)
-    wait_for_lines(tmp_path / "out", 30, process)
+    wait_for_lines(tmp_path / "out", 12, process)
     workers = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
     mine = [int(line.split()[0]) for line in workers.splitlines() if "ray::" in line and "RayTrainWorker" in line]
     children = [pid for pid in mine if str(process.pid) in ancestors(pid)]
     os.kill(children[0], signal.SIGKILL)
-    assert process.wait(400) == 0
-    assert [line["step"] for line in read_metrics(tmp_path / "out")] == list(range(1, 401))
+    assert process.wait(300) == 0
+    assert [line["step"] for line in read_metrics(tmp_path / "out")] == list(range(1, 61))
 
 
 def test_sigterm_on_ray_saves_and_leaves(tmp_path, shapes_dataset):
