@@ -55,7 +55,8 @@ class Clock(Progress):
 
 
 def main(crawl: str, run: str, cores: int) -> None:
-    ray.init(num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    # "local": never a cluster that something else has started on this machine
+    ray.init("local", num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     changes = [f"crawl.paths=['{crawl}']", *(f"duplicates.{switch}" for switch in SWITCHES)]
     clock, started = Clock(), time.perf_counter()
     manifest = build(load_recipe(str(RECIPE), changes), run, progress=clock)

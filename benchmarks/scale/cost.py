@@ -9,6 +9,7 @@ tables of docs/scale.md. Everything that was not measured here is an assumption 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -33,10 +34,12 @@ IMAGES_PER_CORE_SECOND = 152.3
 """From `make bench-fetch`."""
 REQUESTS_AT_ONCE, REQUEST_SECONDS = 100, 0.02
 """How a store answers for small files: s3fs asks for so many at a time; a first byte takes so long, assumed 2026-11."""
-REFERENCE_BYTES = 1_000
-"""That a driver keeps for each block which a shuffle hands on, assumed from Ray's own tests, 2026-11."""
-PARTS_A_TASK = 16
-"""`pipeline.grouping.PARTS_A_TASK`."""
+REFERENCE_BYTES = 3_000
+"""That a driver keeps for each piece of a shuffle: `CALLER_MEMORY_USAGE_PER_OBJECT_REF` of Ray's constants."""
+BLOCK_BYTES, LEAST_BLOCKS = 128 * 2**20, 200
+"""Of Ray Data: the rows that a block holds, and the tasks that items are read in at least."""
+MAPS_A_MERGE = 2
+"""Of Ray's push-based shuffle, which `pipeline.shuffle` takes for many parts."""
 FINGERPRINT_BYTES, REQUEST_BYTES = 250, 200
 """Of a row in memory: band keys, rank and part; address, part and place."""
 
@@ -85,13 +88,13 @@ def breaks(figures: Figures) -> list[Row]:
     kept = figures["kept_documents_a_page"] * PAGES
     read_s = FILES * REQUEST_SECONDS / REQUESTS_AT_ONCE + figures["seconds_100k_parts"] * FILES / 100_000
     driver = figures["driver_mib_100k_parts"] * FILES / 100_000
-    blocks = FILES / PARTS_A_TASK
-    pairs = blocks**2
     shuffled = max(kept * FINGERPRINT_BYTES, references * REQUEST_BYTES)
+    blocks = max(LEAST_BLOCKS, shuffled / BLOCK_BYTES)
+    merges = WORKERS * round(CORES_A_WORKER / (MAPS_A_MERGE + 1))
+    maps = WORKERS * CORES_A_WORKER - merges
+    pieces = math.ceil(blocks / maps) * blocks + maps * merges
     gbits = IMAGES_PER_CORE_SECOND * CORES_A_WORKER * IMAGE_BYTES * 8 / 1e9
     return [
-        ("pieces of a shuffle", f"{pairs / 1e6:,.0f} million", f"{blocks:,.0f} blocks read, each dealt to as many"),
-        ("GiB of the driver for them", f"{pairs * REFERENCE_BYTES / 2**30:,.0f}", f"{REFERENCE_BYTES:,} bytes each"),
         ("parts of the fetch", f"{references / 10_000:,.0f}", "`fetch.urls_per_part` 10,000"),
         (
             "hours for a host of a million images",
@@ -107,6 +110,12 @@ def breaks(figures: Figures) -> list[Row]:
             f"{shuffled / 1e9:,.0f}",
             f"{shuffled / WORKERS / 1e9:,.0f} a worker: 17 + disk 170",
         ),
+        (
+            "pieces of a shuffle",
+            f"{pieces / 1e6:,.1f} million",
+            f"{blocks:,.0f} blocks, merged {maps} at a time; else {blocks**2 / 1e6:,.0f} million",
+        ),
+        ("GiB of the driver for them", f"{pieces * REFERENCE_BYTES / 2**30:,.1f}", f"{REFERENCE_BYTES:,} bytes each"),
         ("seconds to read a stage's ledger", f"{read_s:,.0f}", f"{FILES:,} objects, {REQUESTS_AT_ONCE} at a time"),
         ("requests to list a folder", f"{FILES / 1000:,.0f}", "1,000 names each, once a stage and build"),
     ]

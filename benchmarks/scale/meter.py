@@ -64,9 +64,12 @@ def metered(command: list[str], cpus: list[int]) -> tuple[str, Use]:
     idle, started = _idle_seconds(cpus), time.perf_counter()
     process = subprocess.Popen(pinned, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
-    with _looking(psutil.Process(process.pid), use):
-        output = process.stdout.read()
-        status = process.wait()
+    try:
+        with _looking(psutil.Process(process.pid), use):
+            output = process.stdout.read()
+            status = process.wait()
+    finally:
+        process.terminate()  # it has ended, or the measurement was broken off
     use.seconds = time.perf_counter() - started
     use.idle_seconds = _idle_seconds(cpus) - idle
     if status:
@@ -87,9 +90,11 @@ def _looking(root: psutil.Process, use: Use) -> Iterator[None]:
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
-    yield
-    over.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def process_mib(field: str, pid: int | str = "self") -> float:

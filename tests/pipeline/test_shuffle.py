@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 import ray
 
+from pipeline import shuffle
 from pipeline.dedup.bytestrings import to_array
 from pipeline.dedup.copies import by_part, keep_first, near_copies
 from pipeline.dedup.order import RICHEST_BYTES
@@ -58,9 +59,11 @@ def dropped(rows: Rows) -> list[tuple[str, int, str]]:
     return sorted((row["group"], row["row"], row["reason"]) for row in table.to_pylist())
 
 
-def test_the_same_documents_go() -> None:
+def test_the_same_documents_go(monkeypatch: pytest.MonkeyPatch) -> None:
     found = dropped(in_memory(fingerprints))
     assert found == dropped(on_ray(fingerprints))
+    monkeypatch.setattr(shuffle, "MERGED_ABOVE_ITEMS", 1)
+    assert found == dropped(on_ray(fingerprints)), "merged on the way"
     assert ("b", 3, "same_text") in found and [reason for *_, reason in found].count("near") == 9
 
 
