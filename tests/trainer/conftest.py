@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 import webdataset
 from PIL import Image, ImageDraw
 
@@ -35,6 +36,12 @@ SHAPES = ("circle", "square", "triangle")
 
 Node = str | bytes
 """A text, or the bytes of a PNG."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """As torchrun gives each of several processes: sums of two threads end in other digits than those of one."""
+    torch.set_num_threads(1)
 
 
 def png(colour: str = "red", shape: str = "square", side: int = 64, at: tuple[int, int] = (12, 12)) -> bytes:
