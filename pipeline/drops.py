@@ -34,8 +34,8 @@ DROP_SCHEMA = pa.schema(
         pa.field("image_url", pa.string()),
     ]
 )
-"""`kind`: response, page, document, text or image_reference; `url`: the page's; `text`: the page's, document's or
-node's, cut."""
+"""`kind`: response, page, document, text, image_reference or image; `url`: the page's; `text`: page's, document's or
+node's, cut; of an image what is known and said of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,21 @@ class Drop:
         """Its place in the order of choice."""
         name = "\n".join((self.document_id, self.kind, self.reason, self.image_url or "", self.text or ""))
         return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:8], "big")
+
+
+def image_drop(row: dict[str, Any], image: dict[str, Any], reason: str) -> Drop:
+    """An image of the document `row` that is not in the dataset, with what is known and said of it."""
+    said = "; ".join(f"{name}: {image[name]}" for name in ("caption", "alt") if image[name])
+    sides = f"{image['width']} x {image['height']} px" if image["width"] else ""
+    return Drop(
+        kind="image",
+        reason=reason,
+        document_id=row["document_id"],
+        url=row["url"],
+        language=row["language"],
+        text="; ".join(filter(None, (sides, said))) or None,
+        image_url=image["url"],
+    )
 
 
 class DropSample:

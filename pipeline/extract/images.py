@@ -7,11 +7,11 @@ and which pictures are placeholders, spacers, tracking pixels, avatars, icons or
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 
 from pipeline.extract.blocks import Picture
 from pipeline.extract.events import Attributes
+from pipeline.extract.left_out import LeftOut
 from pipeline.extract.srcset import ENOUGH_WIDTH, best, width_of
 from pipeline.extract.urls import RejectedUrlError, resolve
 from schemas.document import ImageReference
@@ -64,22 +64,22 @@ _STYLE_ADDRESS = re.compile(r"background(?:-image)?\s*:[^;]*?url\(\s*(\"[^\"]*\"
 
 
 def reference(
-    picture: Picture, base: str, counters: Counter[str], shared: frozenset[str] = frozenset()
+    picture: Picture, base: str, left_out: LeftOut, shared: frozenset[str] = frozenset()
 ) -> ImageReference | None:
-    """The image reference of `picture`; None, with a counter of the reason, if it has none.
+    """The image reference of `picture`; None, and `left_out` is told why, if it has none.
 
     `shared` are the `src` values that several pictures of the page have beside another address.
     """
     attributes = picture.attributes
     width, height = _sides(attributes)
-    reason = _furniture(attributes, width, height)
+    url, reason = None, _furniture(attributes, width, height)
     if reason is None:
         url, reason = _address(picture, base, shared, width)
         large = (width or 0) > SHOWN_LARGE and (height or 0) > SHOWN_LARGE
         if url is not None and (reason := _furniture_address(url, large)) is None:
             alt = " ".join((attributes.get("alt") or "").split())
             return ImageReference(url=url, alt=alt or None, declared_width=width, declared_height=height)
-    counters[reason or "image_without_address"] += 1
+    left_out.add(reason or "image_without_address", url or attributes.get("src") or "")
     return None
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from pipeline.extract.blocks import Block, Picture, Video
 from pipeline.extract.images import reference
+from pipeline.extract.left_out import LeftOut
 from pipeline.extract.main_content import Selection
 from pipeline.extract.videos import video_reference
 from schemas.document import ImageReference
@@ -43,10 +44,10 @@ class Item:
     is_heading: bool = False
 
 
-def nodes(blocks: list[Block], selection: Selection, base: str, videos: bool, counters: Counter[str]) -> list[Node]:
+def nodes(blocks: list[Block], selection: Selection, base: str, videos: bool, left_out: LeftOut) -> list[Node]:
     """The nodes of the selected blocks."""
     items = _in_page_order(blocks, selection)
-    return _Writer(base, videos, counters, _shared(items)).write(items)
+    return _Writer(base, videos, left_out, _shared(items)).write(items)
 
 
 def _in_page_order(blocks: list[Block], selection: Selection) -> list[Item]:
@@ -132,8 +133,8 @@ def _shared(items: Iterable[Item]) -> frozenset[str]:
 class _Writer:
     """Items to nodes, one after the other."""
 
-    def __init__(self, base: str, videos: bool, counters: Counter[str], shared: frozenset[str]) -> None:
-        self.base, self.videos, self.counters, self.shared = base, videos, counters, shared
+    def __init__(self, base: str, videos: bool, left_out: LeftOut, shared: frozenset[str]) -> None:
+        self.base, self.videos, self.left_out, self.shared = base, videos, left_out, shared
         self.found: list[Node] = []
         self.figures: list[int] = []
         """The figure of each node found."""
@@ -151,7 +152,7 @@ class _Writer:
             elif isinstance(item.content, Picture):
                 self._add_picture(item, item.content)
             elif self.videos:
-                video = video_reference(item.content, self.base, self.counters)
+                video = video_reference(item.content, self.base, self.left_out)
                 if video is not None:
                     self._add(video, item.figure)
         while self.last_headings and self.found:  # a heading at the end introduces what was left out
@@ -194,9 +195,9 @@ class _Writer:
     def _add_picture(self, item: Item, picture: Picture) -> None:
         self.pictures += 1
         if self.pictures > MOST_PICTURES:
-            self.counters["image_beyond_limit"] += 1
+            self.left_out.add("image_beyond_limit", picture.attributes.get("src") or "")
             return
-        image = reference(picture, self.base, self.counters, self.shared)
+        image = reference(picture, self.base, self.left_out, self.shared)
         if image is None:
             return
         before = self.found[-1] if self.found else None
@@ -205,7 +206,7 @@ class _Writer:
             image.alt = image.alt or before.alt
             self.found.pop()
             self.figures.pop()
-            self.counters["image_twin"] += 1
+            self.left_out.add("image_twin", before.url)
         self.from_noscript = picture.in_noscript
         if item.figure and item.figure == self.early_caption[0]:
             image.caption = self.early_caption[1]

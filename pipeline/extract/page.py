@@ -11,6 +11,7 @@ from pipeline.extract.bounds import bounded
 from pipeline.extract.building import PageBuilder
 from pipeline.extract.decode import decode, is_html
 from pipeline.extract.events import send_events
+from pipeline.extract.left_out import LeftOut
 from pipeline.extract.main_content import ASIDE, ENOUGH_CHARACTERS, Selection, select, select_strictly
 from pipeline.extract.metadata import describe
 from pipeline.extract.nodes import nodes
@@ -35,15 +36,15 @@ def extract_page(
     *,
     content: Content = "main",
     videos: bool = False,
-    counters: Counter[str] | None = None,
+    left_out: LeftOut | None = None,
 ) -> InterleavedDocument | str:
     """The document of the page `html` at `url`, or one of `REASONS` why it has none.
 
     `content_type` is the HTTP header's value. `content="full"` keeps the whole body; `videos` adds
-    video references (see `videos.py`). `counters` gets one count for each thing left out, under its
-    reason: `url_javascript`, `image_placeholder`, ... Nothing that a page holds makes it raise.
+    video references (see `videos.py`). `left_out` is told of each thing left out. Nothing that a page
+    holds makes it raise.
     """
-    counters = Counter() if counters is None else counters
+    left_out = LeftOut() if left_out is None else left_out
     if not html or html.isspace():
         return EMPTY_PAGE
     if len(html) > LARGEST_PAGE:
@@ -51,11 +52,14 @@ def extract_page(
     if not is_html(html, content_type):
         return NOT_HTML
     decoded, codec = decode(html, content_type)
-    text = bounded(decoded, html, counters)
+    text = bounded(decoded, html, left_out.page)
     markup = html if codec == "utf-8" and text is decoded and _is_clean(html, text) else text
-    page, selection = _main(markup, _is_licensed(html), counters) if content == "main" else _full(markup, counters)
+    if content == "main":
+        page, selection = _main(markup, _is_licensed(html), left_out.page)
+    else:
+        page, selection = _full(markup, left_out.page)
     base = _base(url, page)
-    found = nodes(page.blocks, selection, base, videos, counters)
+    found = nodes(page.blocks, selection, base, videos, left_out)
     page.release()
     if not found:
         return NO_MAIN_CONTENT
@@ -75,10 +79,10 @@ def extract_document(
     *,
     content: Content = "main",
     videos: bool = False,
-    counters: Counter[str] | None = None,
+    left_out: LeftOut | None = None,
 ) -> InterleavedDocument | None:
     """The document of a page; None if it has no main content. `extract_page` says why."""
-    found = extract_page(html, url, content_type, content=content, videos=videos, counters=counters)
+    found = extract_page(html, url, content_type, content=content, videos=videos, left_out=left_out)
     return None if isinstance(found, str) else found
 
 

@@ -7,9 +7,9 @@ image: `url` is the file or the player's page, `mime` its declared type if it is
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 from pipeline.extract.blocks import Video
+from pipeline.extract.left_out import LeftOut
 from pipeline.extract.urls import RejectedUrlError, resolve
 from schemas.document import VIDEO, ImageReference
 
@@ -29,8 +29,8 @@ _SUFFIX = re.compile(r"\.([a-z0-9]{2,4})\Z", re.IGNORECASE)
 _YOUTUBE_NAME = re.compile(r"[\w-]{6,20}\Z")
 
 
-def video_reference(video: Video, base: str, counters: Counter[str]) -> ImageReference | None:
-    """The reference of `video`; None if it is another kind of embed, or, with a counter, has no address."""
+def video_reference(video: Video, base: str, left_out: LeftOut) -> ImageReference | None:
+    """The reference of `video`; None if it is another kind of embed, or has no address, of which `left_out` is told."""
     addresses = _addresses(video)
     if not addresses:
         return None
@@ -42,7 +42,7 @@ def video_reference(video: Video, base: str, counters: Counter[str]) -> ImageRef
             reason = str(error)
             continue
         return ImageReference(url=url, alt=_title(video), mime=mime or _type(url), status=VIDEO)
-    counters[reason] += 1
+    left_out.add(reason, addresses[-1][0])
     return None
 
 

@@ -33,11 +33,15 @@ class NoImageError(ValueError):
     """Bytes that give no picture; the message is the image's status."""
 
 
+class TakesLongError(NoImageError):
+    """A picture of more pixels than who asks has the time for; nothing is wrong with it."""
+
+
 @contextmanager
-def opened(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
+def opened(content: bytes, *, max_pixels: int, at_once: int | None = None) -> Iterator[Image.Image]:
     """The picture of `content`, its header read, to be decoded inside the context.
 
-    Raises `NoImageError` with the status, whatever goes wrong inside.
+    Raises `NoImageError` with the status, whatever goes wrong inside; `TakesLongError` for more than `at_once` pixels.
     """
     if not content:
         raise NoImageError("empty")
@@ -47,6 +51,8 @@ def opened(content: bytes, *, max_pixels: int) -> Iterator[Image.Image]:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > max_pixels:
                 raise NoImageError("too_many_pixels")
+            if at_once is not None and image.width * image.height > at_once:
+                raise TakesLongError("takes_long")
             image.decodermaxblock = max(image.decodermaxblock, len(content))  # one piece, copied once
             yield image
     except NoImageError:

@@ -1,6 +1,8 @@
 """The fetcher: the requests of one part, host by host, to what became of each.
 
-One event loop asks, a few threads decode; so a slow host costs a place in the loop and a large picture no request.
+One event loop asks, so a slow host costs a place in the loop. With one CPU it also decodes, between two requests: a
+thread beside it would make all of it take a sixth longer, by changes from one to the other. Large pictures, and all
+where there are CPUs for them, go to threads, so that they hold no request up.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 
 from pipeline.images.client import Client
+from pipeline.images.decode import TakesLongError
 from pipeline.images.guard import Guard
 from pipeline.images.host import Desk, HostFetch, Outcome, Request
 from pipeline.images.manners import Gates
@@ -21,6 +24,10 @@ from pipeline.urls import host_of
 
 RESOLVERS = 32
 """Threads that wait for name servers."""
+AT_ONCE_PIXELS = 4_000_000
+"""Of a picture that is decoded between two requests; a JPEG of so many takes some 25 ms."""
+Look = Callable[[bytes, int | None], StoredImage]
+"""Bytes to a stored image, or `NoImageError`; of more pixels than the number, `TakesLongError`."""
 
 
 def fetch_all(
@@ -28,13 +35,13 @@ def fetch_all(
     fetch: Fetch,
     consent: Consent,
     *,
-    look: Callable[[bytes], StoredImage],
+    look: Look,
     emit: Callable[[Outcome], None],
     threads: int = 1,
 ) -> None:
     """Ask for all `requests` and hand what became of each to `emit`, one at a time, in the order of completion.
 
-    `look` turns bytes into a stored image or raises `NoImageError`; it runs on `threads` threads.
+    `threads` is how many pictures are decoded at the same time, at most.
     """
     asyncio.run(_fetch_all(list(requests), fetch, consent, look, emit, threads))
 
@@ -43,7 +50,7 @@ async def _fetch_all(
     requests: list[Request],
     fetch: Fetch,
     consent: Consent,
-    look: Callable[[bytes], StoredImage],
+    look: Look,
     emit: Callable[[Outcome], None],
     threads: int,
 ) -> None:
@@ -62,11 +69,26 @@ async def _fetch_all(
                 consent=consent,
                 client=client,
                 gates=Gates(fetch),
-                look=lambda content: loop.run_in_executor(pool, look, content),
+                look=_Decoder(look, pool, alone=threads == 1).look,
                 opt_out=OptOut.from_files(consent.opt_out),
                 emit=emit,
             )
             await _work_off([HostFetch(host, urls, desk) for host, urls in _by_host(requests)], fetch.connections)
+
+
+class _Decoder:
+    """Where pictures are decoded."""
+
+    def __init__(self, look: Look, pool: ThreadPoolExecutor, *, alone: bool):
+        self._look, self._pool, self._alone = look, pool, alone
+
+    async def look(self, content: bytes) -> StoredImage:
+        if self._alone:
+            try:
+                return self._look(content, AT_ONCE_PIXELS)
+            except TakesLongError:
+                pass
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._look, content, None)
 
 
 def user_agent(fetch: Fetch) -> str:

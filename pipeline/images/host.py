@@ -75,7 +75,7 @@ class Desk:
     client: Client
     gates: Gates
     look: Callable[[bytes], Awaitable[StoredImage]]
-    """Bytes to a stored image, or `NoImageError`; on another thread."""
+    """Bytes to a stored image, or `NoImageError`."""
     opt_out: OptOut
     emit: Callable[[Outcome], None]
 

@@ -51,18 +51,18 @@ class StoredImage:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "content"}
 
 
-def prepare(content: bytes, settings: Images, *, max_pixels: int) -> StoredImage:
+def prepare(content: bytes, settings: Images, *, max_pixels: int, at_once: int | None = None) -> StoredImage:
     """What is stored of the fetched bytes `content`. Raises `pipeline.images.decode.NoImageError` with the status.
 
     An image on one of the recipe's lists, by the SHA-256 of its fetched or stored bytes or by its perceptual hash, is
-    `forbidden`.
+    `forbidden`. A picture of more than `at_once` pixels is not decoded: `pipeline.images.decode.TakesLongError`.
     """
     keep_freed_memory()
     forbidden = read_forbidden(settings.forbidden, settings.forbidden_distance)
     fetched_sha256 = hashlib.sha256(content).hexdigest()
     if forbidden.has_file(fetched_sha256):
         raise NoImageError(FORBIDDEN)
-    with opened(content, max_pixels=max_pixels) as image, _turn(image):
+    with opened(content, max_pixels=max_pixels, at_once=at_once) as image, _turn(image):
         plan = Plan.of(image, content, settings)
         picture = raster.shown(image, plan.factor, plan.orientation)
         glance = raster.on_white(picture if plan.rest == 1 else picture.reduce(plan.rest))

@@ -1,5 +1,5 @@
-"""Examples of what a run dropped, by reason: from the samples in `drops/`, from the lists of copies, from the statuses
-of images in the dataset.
+"""Examples of what a run dropped, by reason: from the samples in `drops/` and the lists of copies; outside a run from
+the statuses of images in the dataset.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.drops import Drop
+from pipeline.drops import Drop, image_drop
 from pipeline.inspect.folder import DatasetFolder
 from pipeline.run import Run
 from schemas.document import OK, VIDEO
@@ -31,7 +31,7 @@ def dropped_examples(folder: DatasetFolder, count: int = PER_REASON) -> Examples
     """At most `count` of each kind and reason, the same ones each time; none outside a run but images."""
     found: Examples = {}
     run = folder.run
-    for drop in (*(_sampled(run) if run else ()), *(_copies(run, count) if run else ()), *_images(folder, count)):
+    for drop in (*_sampled(run), *_copies(run, count)) if run else _images(folder, count):
         of_reason = found.setdefault((drop.kind, drop.reason), [])
         if len(of_reason) < count:
             of_reason.append(drop)
@@ -72,21 +72,7 @@ def _images(folder: DatasetFolder, count: int) -> Iterator[Drop]:
                     of_status = found.setdefault(status, set())
                     if len(of_status) < count and image["url"] not in of_status:
                         of_status.add(image["url"])
-                        yield _image_drop(row, image)
-
-
-def _image_drop(row: dict[str, Any], image: dict[str, Any]) -> Drop:
-    said = "; ".join(f"{name}: {image[name]}" for name in ("caption", "alt") if image[name])
-    sides = f"{image['width']} x {image['height']} px" if image["width"] else ""
-    return Drop(
-        kind="image",
-        reason=image["status"],
-        document_id=row["document_id"],
-        url=row["url"],
-        language=row["language"],
-        text="; ".join(filter(None, (sides, said))) or None,
-        image_url=image["url"],
-    )
+                        yield image_drop(row, image, status)
 
 
 def _rows(run: Run, name: str) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ EXAMPLES = 12
 NOT_SHOWN = (OPTED_OUT, FORBIDDEN)
 """Reasons whose pictures are in no report, even where they lie in the store since before they were listed."""
 EXAMPLES_ARE = "Documents at even distances over the dataset, not chosen by looks. Pictures are shown small."
-DROPS_ARE = "At most three of each reason. What a stage drops without keeping a sample of it has none here."
+DROPS_ARE = "At most three of each reason, chosen by a hash, not by looks."
 SIGNALS_ARE = "What the rules look at. Five of a hundred documents lie below the first mark and above the last."
 
 

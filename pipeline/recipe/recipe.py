@@ -113,7 +113,7 @@ STAGE_FIELDS: dict[str, tuple[str, ...]] = {
     "fingerprint": (*COPIES, "duplicates.evaluation.texts", "duplicates.evaluation.ngram"),
     "deduplicate": COPIES,
     "repeated": REPETITIONS,
-    "unique": (*REPETITIONS, "duplicates.repeated_images"),
+    "unique": (*REPETITIONS, "duplicates.repeated_images", "drops"),
     "requests": ("fetch.urls_per_part", "fetch.urls_per_host", "urls.images", "consent.opt_out"),
     "fetch": (
         "fetch.source",
@@ -143,7 +143,7 @@ STAGE_FIELDS: dict[str, tuple[str, ...]] = {
         "drops",
         "dataset",
     ),
-    "assemble": ("dataset",),
+    "assemble": ("dataset", "drops"),
 }
 """What each stage's own result depends on, besides its inputs, which the ledger names by their content's hash."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from pipeline.attempt import Attempt
 from pipeline.dataset.sequence_shard import SequenceShardWriter, write_index
 from pipeline.dataset.split import SPLITS
+from pipeline.drops import DropSample, image_drop
 from pipeline.images.store import StoreReader
 from pipeline.ledger import LedgerEntry
 from pipeline.parquet import RowWriter
@@ -23,8 +25,11 @@ from pipeline.run import Run
 from pipeline.stage import Part
 from pipeline.stages.join import joined_name
 from schemas.cutting import sequences_of
-from schemas.document import DATASET_SCHEMA, ROW_GROUP_BYTES, InterleavedDocument
+from schemas.document import DATASET_SCHEMA, OK, ROW_GROUP_BYTES, ImageReference, InterleavedDocument
 from schemas.sequence import INDEX_SUFFIX
+
+NO_TEXT_BESIDE = "no_text_beside"
+"""Of an image in a run of nodes without a text, which trains nothing."""
 
 
 def plan(joined: dict[str, LedgerEntry], shard_mib: int) -> list[Part]:
@@ -57,6 +62,7 @@ def _grouped(joined: dict[str, LedgerEntry], split: str, max_bytes: int) -> list
 def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     """Write `dataset/documents/NAME.parquet`, `dataset/sequences/NAME.tar` and the tar's index."""
     tar_name = f"dataset/sequences/{part.name}.tar"
+    sample = DropSample(recipe.drops.keep_per_reason)
     with (
         attempt.create(f"dataset/documents/{part.name}.parquet") as documents_file,
         attempt.create(tar_name) as tar_file,
@@ -70,12 +76,23 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
             attempt.counters["documents"] += 1
             attempt.counters["images"] += sum(content is not None for content in image_bytes)
             document = InterleavedDocument.from_row(row)
+            written: list[ImageReference] = []
             for sequence in sequences_of(document, image_bytes, recipe.dataset.images_per_sequence):
                 tar.write(sequence)
                 attempt.counters["sequences"] += 1
-                attempt.counters["sequence_images"] += len(sequence.image_bytes)
+                written += filter(None, sequence.images)
+            attempt.counters["sequence_images"] += len(written)
+            for image in _left(document, written):
+                sample.add(image_drop(row, asdict(image), NO_TEXT_BESIDE))
+    sample.write(attempt)
     with attempt.create(tar_name.removesuffix(".tar") + INDEX_SUFFIX) as index_file:
         write_index(index_file, tar.index())
+
+
+def _left(document: InterleavedDocument, written: list[ImageReference]) -> list[ImageReference]:
+    """The images of the document that stand in none of its sequences."""
+    kept = set(map(id, written))
+    return [image for image in document.images if image and image.status == OK and id(image) not in kept]
 
 
 def _rows(run: Run, chunks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

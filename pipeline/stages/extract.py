@@ -2,11 +2,11 @@
 
 Every record ends under one counter: `records` = `records_passed.KIND` + `responses`; `responses` = `pages` +
 `images_in_archive` + `responses_dropped.REASON`; `pages` = `documents` + `pages_dropped.REASON`.
+`pages_mended.HOW` counts what was cut or put straight in pages that were read all the same.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 
@@ -15,6 +15,7 @@ from pipeline.crawl.http_body import BodyError, response_body
 from pipeline.crawl.warc_record import Fault, WarcRecord
 from pipeline.drops import Drop, DropSample
 from pipeline.extract import extract_page
+from pipeline.extract.left_out import LeftOut
 from pipeline.images.consent import page_marks
 from pipeline.parquet import RowWriter
 from pipeline.recipe import Extract, Recipe
@@ -101,16 +102,24 @@ def _document(attempt: Attempt, record: WarcRecord, reader: Pages, sample: DropS
         return None
     attempt.counters["documents"] += 1
     attempt.counters["image_references"] += int(found.signals["image_nodes"])
-    attempt.counters.update({f"image_references_dropped.{name}": count for name, count in result.dropped.items()})
+    _note_left_out(attempt, record, result.left_out, sample)
     return found
+
+
+def _note_left_out(attempt: Attempt, record: WarcRecord, left_out: LeftOut, sample: DropSample) -> None:
+    """Count it; of each reason some references are for the sample."""
+    attempt.counters.update({f"image_references_dropped.{name}": count for name, count in left_out.references.items()})
+    attempt.counters.update({f"pages_mended.{name}": count for name, count in left_out.page.items()})
+    for reason, addresses in left_out.examples.items():
+        for address in addresses:
+            sample.add(_drop("image_reference", record, reason, image_url=address))
 
 
 def read_page(record: WarcRecord, recipe: Recipe, lists: ListsByLanguage) -> PageResult:
     """A page's document, or why it has none. Raises MemoryError, of which this process may not recover."""
-    dropped: Counter[str] = Counter()
-    text = None
+    left_out, text = LeftOut(), None
     try:
-        found = page_document(record, recipe.extract, dropped, agent=recipe.fetch.agent, lists=lists)
+        found = page_document(record, recipe.extract, left_out, agent=recipe.fetch.agent, lists=lists)
     except BodyError as error:
         return PageResult(found=str(error), fault="")
     except MemoryError:
@@ -120,12 +129,13 @@ def read_page(record: WarcRecord, recipe: Recipe, lists: ListsByLanguage) -> Pag
     if isinstance(found, InterleavedDocument) and not found.signals["image_nodes"]:
         text = document_text(found)
         found = "no_image"
-    return PageResult(found=found, dropped=dropped, text=text)
+    return PageResult(found=found, left_out=left_out, text=text)
 
 
-def _drop(kind: str, record: WarcRecord, reason: str, text: str | None = None) -> Drop:
+def _drop(kind: str, record: WarcRecord, reason: str, text: str | None = None, image_url: str | None = None) -> Drop:
     url = record.url or ""
-    return Drop(kind=kind, reason=reason, document_id=document_id(url, record.crawled_at), url=url, text=text)
+    name = document_id(url, record.crawled_at)
+    return Drop(kind=kind, reason=reason, document_id=name, url=url, text=text, image_url=image_url)
 
 
 def _fault(record: WarcRecord, reason: str, detail: str) -> Fault:
@@ -152,12 +162,12 @@ def _sniffed(block: bytes) -> str:
 def page_document(
     record: WarcRecord,
     settings: Extract,
-    dropped: Counter[str] | None = None,
+    left_out: LeftOut | None = None,
     *,
     agent: str = "",
     lists: ListsByLanguage | None = None,
 ) -> InterleavedDocument | str:
-    """The page's document, measured, or the reason why there is none; `dropped` counts what the extractor left out.
+    """The page's document, measured, or the reason why there is none; `left_out` is told what the extractor left out.
 
     `agent` is the name that directives of the page's headers may address.
 
@@ -169,7 +179,7 @@ def page_document(
     assert record.url is not None
     html = response_body(record, max_bytes=limit)
     found = parser(extract_page)(
-        html, record.url, record.content_type, content=settings.content, videos=settings.videos, counters=dropped
+        html, record.url, record.content_type, content=settings.content, videos=settings.videos, left_out=left_out
     )
     if isinstance(found, str):
         return found

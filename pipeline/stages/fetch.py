@@ -63,8 +63,9 @@ class _Index:
         self._attempt, self._store, self._recipe = attempt, store, recipe
         self.rows: list[Row] = []
 
-    def look(self, content: bytes) -> StoredImage:
-        return prepare(content, self._recipe.images, max_pixels=self._recipe.fetch.max_megapixels * 1_000_000)
+    def look(self, content: bytes, at_once: int | None = None) -> StoredImage:
+        max_pixels = self._recipe.fetch.max_megapixels * 1_000_000
+        return prepare(content, self._recipe.images, max_pixels=max_pixels, at_once=at_once)
 
     def add(self, request: Row, status: str, image: StoredImage | None = None, **known: Any) -> None:
         row = {**dict.fromkeys(INDEX_SCHEMA.names), "url": request["url"], "parts": request["parts"], "attempts": 0}

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from pipeline.attempt import Attempt
 from pipeline.dataset.split import SPLITS, split_of
 from pipeline.dedup.image_copies import ImageCopies
-from pipeline.drops import Drop, DropSample
+from pipeline.drops import Drop, DropSample, image_drop
 from pipeline.images.opt_out import OPTED_OUT, OptOut
 from pipeline.nodes import drop_of
 from pipeline.parquet import RowWriter, rows_if_there
@@ -51,9 +51,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
         for row in _documents(attempt.run, part.name):
             places = [links.fill(image, row["document_id"], at) for at, image in enumerate(row["images"])]
             copies.mark(row, places)
-            for image in row["images"]:
-                if image is not None:
-                    attempt.counters[COUNTERS.get(image["status"], f"image_references_dropped.{image['status']}")] += 1
+            _note_images(attempt, row, sample)
             if not any(places):
                 attempt.counters[f"documents_dropped.{NO_IMAGE_LEFT}"] += 1
                 sample.add(_drop(row))
@@ -64,6 +62,17 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
             chunks[split].add(_bytes(row, places))
     sample.write(attempt)
     attempt.facts["chunks"] = {split: chunks[split].closed() for split in SPLITS}
+
+
+def _note_images(attempt: Attempt, row: dict[str, Any], sample: DropSample) -> None:
+    """Count them; those that will not be in the dataset are for the sample."""
+    for image in filter(None, row["images"]):
+        status = image["status"]
+        if status in COUNTERS:
+            attempt.counters[COUNTERS[status]] += 1
+        else:
+            attempt.counters[f"image_references_dropped.{status}"] += 1
+            sample.add(image_drop(row, image, status))
 
 
 def _drop(row: dict[str, Any]) -> Drop:

@@ -18,7 +18,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
@@ -26,6 +25,7 @@ from typing import Protocol
 
 from pipeline.attempt import Care
 from pipeline.crawl.warc_record import WarcRecord
+from pipeline.extract.left_out import LeftOut
 from pipeline.recipe import Recipe
 from pipeline.stages.page_limits import WALL_CLOCK, PageLimits
 from schemas.document import InterleavedDocument
@@ -46,8 +46,7 @@ class PageResult:
     """The document, or the reason why there is none."""
     fault: str | None = None
     """What went wrong, where the reason is one for the quarantine."""
-    dropped: Counter[str] = field(default_factory=Counter)
-    """What the extractor left out of the document."""
+    left_out: LeftOut = field(default_factory=LeftOut)
     text: str | None = None
     """Of a page that is dropped, where it has one."""
 

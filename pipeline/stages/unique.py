@@ -9,6 +9,7 @@ or `repeated_in_document`.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pyarrow as pa
@@ -16,22 +17,31 @@ import pyarrow.parquet as pq
 
 from pipeline.attempt import Attempt, OutputFile
 from pipeline.dedup.repetition import REPEATED_IN_DOCUMENT, paragraph_keys, url_keys
+from pipeline.drops import DropSample
+from pipeline.nodes import TEXT, drop_of
 from pipeline.parquet import ROWS, RowWriter, rows_if_there
 from pipeline.recipe import Duplicates, Recipe
 from pipeline.signals.document import measure
+from pipeline.signals.text import document_text
 from pipeline.stage import Part
 from pipeline.stages.repeated import documents_and_reasons, reasons_by_row
 from schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
 
 FREQUENT_URL = "frequent_url"
+REPEATED_ON_SITE, ONLY_REPEATED_TEXT = "repeated_on_site", "only_repeated_text"
 
 
 def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
-    """Read `documents/kept`, `duplicates/parts`, `duplicates/repeated`; write `documents/unique`."""
+    """Read `documents/kept`, `duplicates/parts`, `duplicates/repeated`; write `documents/unique`.
+
+    Copies have no sample: `duplicates/parts` names them all.
+    """
     switches = recipe.duplicates
     with attempt.create(f"documents/unique/{part.name}.parquet") as file:
         if switches.finds_repetitions or switches.repeated_images:
-            _change(attempt, part.name, switches, file)
+            sample = DropSample(recipe.drops.keep_per_reason)
+            _change(attempt, part.name, switches, file, sample)
+            sample.write(attempt)
         else:
             _copy(attempt, part.name, file)
 
@@ -60,7 +70,7 @@ def _count(attempt: Attempt, reason: str | None) -> None:
     attempt.counters["documents" if reason is None else f"documents_dropped.{reason}"] += 1
 
 
-def _change(attempt: Attempt, part: str, switches: Duplicates, file: OutputFile) -> None:
+def _change(attempt: Attempt, part: str, switches: Duplicates, file: OutputFile, sample: DropSample) -> None:
     """Leave out, too, what is repeated in the documents that stay."""
     repeated = set()
     if switches.finds_repetitions:
@@ -69,15 +79,17 @@ def _change(attempt: Attempt, part: str, switches: Duplicates, file: OutputFile)
         for row, reason in documents_and_reasons(attempt.run, part):
             kept = row if reason is None else None
             if kept is not None and switches.paragraph_documents is not None:
-                kept = _without_paragraphs(kept, repeated, attempt)
-                reason = "only_repeated_text" if kept is None else None
+                kept = _without_paragraphs(kept, repeated, attempt, sample)
+                reason = ONLY_REPEATED_TEXT if kept is None else None
             if kept is not None:
                 _mark_images(kept, switches, repeated)
                 unique.write(kept)
             _count(attempt, reason)
 
 
-def _without_paragraphs(row: dict[str, Any], repeated: set[bytes], attempt: Attempt) -> dict[str, Any] | None:
+def _without_paragraphs(
+    row: dict[str, Any], repeated: set[bytes], attempt: Attempt, sample: DropSample
+) -> dict[str, Any] | None:
     """The document without the text nodes that its site repeats; None if no text is left of some."""
     keys = paragraph_keys(row)
     gone = [key is not None and key in repeated for key in keys]
@@ -85,10 +97,14 @@ def _without_paragraphs(row: dict[str, Any], repeated: set[bytes], attempt: Atte
     attempt.counters["text_nodes"] += nodes - sum(gone)
     if not any(gone):
         return row
-    attempt.counters["text_nodes_dropped.repeated_on_site"] += sum(gone)
+    attempt.counters[f"text_nodes_dropped.{REPEATED_ON_SITE}"] += sum(gone)
+    document = InterleavedDocument.from_row(row)
+    for text in itertools.compress(document.texts, gone):
+        sample.add(drop_of(TEXT, REPEATED_ON_SITE, document, text, None))
     for name in ("texts", "images"):
         row[name] = [node for node, is_gone in zip(row[name], gone, strict=True) if not is_gone]
     if not any(row["texts"]):
+        sample.add(drop_of("document", ONLY_REPEATED_TEXT, document, document_text(document), None))
         return None
     document = InterleavedDocument.from_row(row)
     measure(document)

@@ -21,6 +21,8 @@ from warcio.archiveiterator import ArchiveIterator
 from pipeline.build import build
 from pipeline.crawl.sample import write_sample_crawl
 from pipeline.errors import InputError
+from pipeline.inspect.folder import open_dataset
+from pipeline.inspect.viewer.drops import drops
 from pipeline.recipe import RESULT_FIELDS, Recipe, load_recipe, parse_recipe
 from pipeline.run import Run
 from schemas.manifest import Manifest
@@ -83,6 +85,17 @@ def test_the_manifest_names_every_shard_with_its_hash(unbroken: tuple[Path, Mani
     assert {**on_disk, **named} == on_disk
     assert set(on_disk) - set(named) == {"dataset/dataset.json", "dataset/README.md"}
     assert len(manifest.splits["train"].documents) > 1, "one shard would not show that shards are cut by size"
+
+
+def test_each_reason_of_a_drop_has_examples(unbroken: tuple[Path, Manifest]) -> None:
+    groups = drops(open_dataset(str(unbroken[0])))
+    assert {group["step"] for group in groups} >= {
+        "documents",
+        "image references in documents",
+        "images in the dataset",
+    }
+    for group in groups:
+        assert group["examples"], group["reason"]
 
 
 def test_a_second_build_does_nothing(recipe: Recipe, unbroken: tuple[Path, Manifest]) -> None:

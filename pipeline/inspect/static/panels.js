@@ -20,7 +20,7 @@ export async function drops(main) {
 }
 
 function samples(group) {
-  const none = "No samples of this were kept. drops.keep_per_reason in the recipe says how many are, of what rules and lists take.";
+  const none = "No samples of this were kept. drops.keep_per_reason in the recipe says how many are; rows of an index that are not selected, none.";
   return [el("h2", {}, group.reason), el("p", { class: "soft" }, `${whole(group.count)} dropped, ${whole(group.examples.length)} shown`),
     ...(group.examples.length ? group.examples.map(sample) : [el("p", { class: "missing" }, none)])];
 }

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections import Counter
 
 import pytest
 
 from pipeline.extract import extract_page
+from pipeline.extract.left_out import LONGEST_ADDRESS, LeftOut
 from schemas.document import ImageReference
 
 TEXT = "<p>" + "A sentence of the article, with a comma and some words. " * 12 + "</p>"
 URL = "https://site.example/blog/page.html"
 
 
-def images(html: str, counters: Counter[str] | None = None) -> list[ImageReference]:
-    document = extract_page(f"<title>T</title><article>{TEXT}{html}{TEXT}</article>".encode(), URL, counters=counters)
+def images(html: str, left_out: LeftOut | None = None) -> list[ImageReference]:
+    document = extract_page(f"<title>T</title><article>{TEXT}{html}{TEXT}</article>".encode(), URL, left_out=left_out)
     assert not isinstance(document, str)
     return [image for image in document.images if image is not None]
 
@@ -86,9 +86,26 @@ def test_a_picture_shown_twice_stands_twice() -> None:
     ],
 )
 def test_what_is_no_picture_is_counted(html: str, reason: str) -> None:
-    counters: Counter[str] = Counter()
-    assert images(html, counters) == []
-    assert counters[reason] == 1
+    left_out = LeftOut()
+    assert images(html, left_out) == []
+    assert left_out.references == {reason: 1}
+    assert left_out.examples.keys() == {reason}
+
+
+def test_the_first_addresses_of_each_reason_are_kept_as_examples() -> None:
+    html = "".join(f'<img src="/img/{name}.gif">' for name in ("spacer", "spacer", "blank", "dot", "1x1"))
+    html += '<img src="dot.gif" width="1">'
+    twins = '<p><img src="a.jpg"><noscript><img src="a.jpg?s=2"></noscript></p>'
+    long = f'<img src="javascript:{"x" * 9000}">'
+    left_out = LeftOut()
+    images(html + twins + long, left_out)
+    assert left_out.references["image_placeholder"] == 5
+    assert left_out.examples.pop("url_javascript") == ["javascript:".ljust(LONGEST_ADDRESS, "x")]
+    assert left_out.examples == {
+        "image_placeholder": [f"http://site.example/img/{name}.gif" for name in ("spacer", "blank", "dot")],
+        "image_pixel": ["dot.gif"],
+        "image_twin": ["http://site.example/a.jpg"],
+    }
 
 
 def test_a_logo_shown_large_is_a_picture() -> None:

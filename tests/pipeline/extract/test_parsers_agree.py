@@ -13,6 +13,7 @@ import pytest
 import pipeline.extract.page as page_module
 from pipeline.extract import extract_document
 from pipeline.extract.events import Receiver, send_soup
+from pipeline.extract.left_out import LeftOut
 from schemas.document import InterleavedDocument
 
 SMALL_PAGE = 40_000
@@ -74,7 +75,7 @@ def test_what_lexbor_refuses_goes_to_the_fallback(monkeypatch: pytest.MonkeyPatc
         raise RuntimeError("no")
 
     monkeypatch.setattr("pipeline.extract.events.LexborHTMLParser", refuse)
-    counters: Counter[str] = Counter()
-    found = extract_document(b"<p>" + b"A sentence, of some length. " * 20, "http://site.example/", counters=counters)
+    left_out = LeftOut()
+    found = extract_document(b"<p>" + b"A sentence, of some length. " * 20, "http://site.example/", left_out=left_out)
     assert found is not None
-    assert counters["parsed_by_beautifulsoup"] >= 1
+    assert left_out.page["parsed_by_beautifulsoup"] >= 1

@@ -27,7 +27,7 @@ class SharedRules(Server):
             await connection.send(404)
 
 
-def nothing(content: bytes) -> StoredImage:
+def nothing(content: bytes, at_once: int | None) -> StoredImage:
     raise AssertionError("no image is served")
 
 

@@ -196,6 +196,9 @@ def test_paragraphs_that_a_site_repeats_are_cut_out(in_place: Any) -> None:
     ]
     assert counters["text_nodes_dropped.repeated_on_site"] == 4
     assert counters["text_nodes"] == 7
+    drops = in_place.rows("drops/unique/q.parquet")
+    assert [(drop["kind"], drop["reason"]) for drop in drops] == [("text", "repeated_on_site")] * 2
+    assert {drop["text"] for drop in drops} == {"Home News  Contact", "home news contact"}
     for row, page in zip(rows, pages, strict=True):
         assert [image is None for image in row["images"]] == [text is not None for text in row["texts"]]
         cut = len(row["texts"]) < len(page.texts)
@@ -208,6 +211,11 @@ def test_a_document_of_nothing_but_repeated_text_goes(in_place: Any) -> None:
     parts = {"p": pages}
     assert dropped(deduplicated(in_place, parts, paragraph_documents=2)) == {"only_repeated_text": 3}
     assert titles(in_place, parts) == ["no text"]
+    drops = in_place.rows("drops/unique/p.parquet")
+    assert [(drop["kind"], drop["reason"], drop["text"]) for drop in drops] == [
+        *[("document", "only_repeated_text", "Sign up!")] * 3,
+        *[("text", "repeated_on_site", "Sign up!")] * 3,
+    ]
 
 
 def test_copies_make_nothing_frequent(in_place: Any) -> None:

@@ -63,6 +63,29 @@ def test_what_gives_no_document_leaves_a_sample_of_each_reason(
     assert rows[2]["url"] == "http://a.example/gone" and len(rows[2]["document_id"]) == 32
 
 
+def test_what_a_document_lacks_of_its_page_leaves_a_sample_of_each_reason(
+    in_place: Any, read: Callable[..., LedgerEntry], archive_record: ArchiveRecord
+) -> None:
+    pixels = '<img src="fox.jpg"><img src="one.gif" width="1"><img src="two.gif" width="1"><img src="/blank.gif">'
+    entry = read(b"".join(archive_record(f"http://a.example/{n}", page(image=pixels)) for n in range(5)))
+    assert entry.counters["image_references_dropped.image_pixel"] == 10
+    rows = in_place.rows("drops/extract/part.parquet")
+    assert [(row["kind"], row["reason"], row["image_url"]) for row in rows] == [
+        *[("image_reference", "image_pixel", rows[n]["image_url"]) for n in range(3)],
+        *[("image_reference", "image_placeholder", "http://a.example/blank.gif")] * 3,
+    ]
+    assert {row["image_url"] for row in rows[:3]} <= {"one.gif", "two.gif"}
+
+
+def test_a_page_put_straight_is_no_reference_dropped(
+    in_place: Any, read: Callable[..., LedgerEntry], archive_record: ArchiveRecord
+) -> None:
+    deep = page(image="<div>" * 300 + '<img src="/fox.jpg">' + "</div>" * 300)
+    entry = read(archive_record("http://a.example/", deep))
+    assert entry.counters["pages_mended.page_flattened"] == 1
+    assert not [name for name in entry.counters if name.startswith("image_references_dropped")]
+
+
 def test_a_page_with_an_image_becomes_a_document(
     in_place: Any, read: Callable[..., LedgerEntry], archive_record: ArchiveRecord
 ) -> None:

@@ -149,6 +149,10 @@ class Crawl:
         rows: list[dict[str, Any]] = self._in_place.rows(f"dataset/documents/{shard}.parquet")
         return rows
 
+    def drops(self, part: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self._in_place.rows(f"drops/{part}.parquet")
+        return rows
+
     def samples(self, shard: str = "train-00000-of-00001") -> list[dict[str, Any]]:
         path = self._in_place.folder / f"run/dataset/sequences/{shard}.tar"
         return list(webdataset.WebDataset(str(path), shardshuffle=False))
@@ -214,6 +218,22 @@ def test_a_document_without_an_image_left_is_dropped(crawl: Crawl) -> None:
         "documents": 1, "documents_dropped.no_image_left": 2, "images": 1,
         "image_references_dropped.not_in_archive": 1, "image_references_dropped.too_small": 1,
     }  # fmt: skip
+    drops = crawl.drops("join/p")
+    assert [(drop["kind"], drop["reason"], drop["image_url"]) for drop in drops] == [
+        *[("document", "no_image_left", None)] * 2,
+        ("image", "not_in_archive", f"{SITE}/gone.png"),
+        ("image", "too_small", f"{SITE}/tiny.png"),
+    ]
+    assert drops[3]["text"] == "9 x 9 px"
+
+
+def test_an_image_without_a_text_beside_it_is_in_no_sequence_and_leaves_a_sample(crawl: Crawl) -> None:
+    archive: dict[str, bytes | str] = {f"{SITE}/{n}.png": picture(n) for n in range(7)}
+    counts = crawl.build({"p": [document(["text", *archive])]}, archive)
+    assert (counts["assemble"]["images"], counts["assemble"]["sequence_images"]) == (7, 5)
+    drops = crawl.drops("assemble/train-00000-of-00001")
+    assert {(drop["kind"], drop["reason"]) for drop in drops} == {("image", "no_text_beside")}
+    assert {drop["image_url"] for drop in drops} == {f"{SITE}/5.png", f"{SITE}/6.png"}
 
 
 def test_the_same_crawl_of_a_page_is_one_document_wherever_it_lies(crawl: Crawl) -> None:
