@@ -13,12 +13,17 @@ from typing import Any, Self, cast
 
 from pipeline.attempt import OutputFile
 
+ONE_PIECE = 2**24
+"""Bytes of a member that are written at once, not by 16 KiB."""
+
 
 class TarWriter:
     """Members without owner, clock or permissions that could differ from one machine to the next."""
 
     def __init__(self, file: OutputFile):
-        self._tar = tarfile.TarFile(fileobj=cast(Any, file), mode="w", format=tarfile.USTAR_FORMAT)
+        self._tar = tarfile.TarFile(
+            fileobj=cast(Any, file), mode="w", format=tarfile.USTAR_FORMAT, copybufsize=ONE_PIECE
+        )
 
     @property
     def end(self) -> int:

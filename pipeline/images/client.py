@@ -24,7 +24,8 @@ from yarl import URL
 from pipeline.images.decode import NoImageError
 from pipeline.images.guard import BlockedAddressError, Guard
 
-CHUNK = 64 * 2**10
+SMALL = 64 * 2**10
+"""Bytes of an error's page that are read so that the connection can be used again."""
 LARGE = 2**20
 """Bytes; a longer body waits for one of few places, so that many of them at once do not fill the memory."""
 LARGE_AT_ONCE = 4
@@ -136,8 +137,8 @@ class Client:
             content = b""
             if 200 <= response.status < 300:
                 content = await self._body(response, max_bytes, places, deadline)
-            elif response.content_length is not None and response.content_length <= CHUNK:
-                await response.read()  # so that the connection can be used again
+            elif response.content_length is not None and response.content_length <= SMALL:
+                await response.read()
             else:
                 response.close()  # its body may have no end
             return response, content
@@ -148,17 +149,17 @@ class Client:
         if (response.content_length or 0) > max_bytes:
             response.close()
             raise FetchError("too_large", http_status=response.status)
-        body = bytearray()
-        large = False
-        async for chunk in response.content.iter_chunked(CHUNK):
-            body += chunk
-            if len(body) > max_bytes:
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in response.content.iter_any():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > max_bytes:
                 response.close()
                 raise FetchError("too_large", http_status=response.status)
-            if len(body) > LARGE and not large:
+            if size > LARGE >= size - len(chunk):
                 await self._large_place(places, deadline)
-                large = True
-        return bytes(body)
+        return b"".join(chunks)
 
     async def _large_place(self, places: AsyncExitStack, deadline: asyncio.Timeout) -> None:
         """Wait for one; it is we who are slow then, not the server."""

@@ -6,7 +6,7 @@ import asyncio
 import heapq
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -42,15 +42,15 @@ class Request:
     """Redirects that led here from other hosts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Outcome:
-    """What became of a request."""
+    """What became of a request; filled in on the way."""
 
     request: Request
-    status: str
-    """`ok`, `redirected`, or why there is no image."""
     final_url: str
     """Where the last answer came from; of a `redirected` one, where it leads."""
+    status: str = ""
+    """`ok`, `redirected`, or why there is no image."""
     image: StoredImage | None = None
     http_status: int | None = None
     hops: int = 0
@@ -96,7 +96,8 @@ class HostFetch:
             not_before, number, attempt, request = heapq.heappop(self._waiting)
             if self._gate.given_up is None:
                 await asyncio.sleep(max(0.0, not_before - _now()))
-            outcome = replace(await self._outcome(request), attempts=attempt, fetched_at=datetime.now(UTC))
+            outcome = await self._outcome(request)
+            outcome.attempts, outcome.fetched_at = attempt, datetime.now(UTC)
             if outcome.again and attempt < self._desk.fetch.attempts and self._gate.given_up is None:
                 again = _now() + BACK_OFF_S * 2 ** (attempt - 1)
                 heapq.heappush(self._waiting, (again, number, attempt + 1, request))
@@ -105,22 +106,31 @@ class HostFetch:
 
     async def _outcome(self, request: Request) -> Outcome:
         """One attempt: the request, and its redirects on this host."""
-        trail = Outcome(request=request, status="", final_url=request.location, hops=request.hops)
+        outcome = Outcome(request=request, final_url=request.location, hops=request.hops)
         try:
-            while True:
-                if host_of(trail.final_url) != self._host:
-                    return replace(trail, status=REDIRECTED)
-                trail = replace(trail, consent=await self._permission(trail.final_url))
-                async with AsyncExitStack() as places:
-                    answer = await self._answer(trail.final_url, places)
-                    trail = replace(trail, http_status=answer.status, seconds=answer.seconds)
-                    if answer.status not in REDIRECTS or "Location" not in answer.headers:
-                        return replace(trail, status=OK, image=await self._image(answer))
-                trail = replace(trail, final_url=target(answer), hops=trail.hops + 1)
-                if trail.hops > self._desk.fetch.max_redirects:
-                    raise FetchError("too_many_redirects")
+            while not outcome.status:
+                await self._follow(outcome)
         except NoImageError as error:
-            return self._without_image(trail, error)
+            self._without_image(outcome, error)
+        return outcome
+
+    async def _follow(self, outcome: Outcome) -> None:
+        """Ask for `outcome.final_url`: it has a status then, or another final URL."""
+        if host_of(outcome.final_url) != self._host:
+            outcome.status = REDIRECTED
+            return
+        outcome.consent = await self._permission(outcome.final_url)
+        async with AsyncExitStack() as places:
+            answer = await self._answer(outcome.final_url, places)
+            outcome.http_status, outcome.seconds = answer.status, answer.seconds
+            if answer.status not in REDIRECTS or "Location" not in answer.headers:
+                outcome.image = await self._image(answer)
+                outcome.status = OK
+                return
+        outcome.final_url = target(answer)
+        outcome.hops += 1
+        if outcome.hops > self._desk.fetch.max_redirects:
+            raise FetchError("too_many_redirects")
 
     async def _permission(self, url: str) -> str:
         """What `url` may be asked for on. Raises `FetchError` if it may not."""
@@ -190,14 +200,14 @@ class HostFetch:
             raise FetchError(str(error)) from error
         return await self._desk.look(content)
 
-    def _without_image(self, trail: Outcome, error: NoImageError) -> Outcome:
+    def _without_image(self, outcome: Outcome, error: NoImageError) -> None:
+        outcome.status = str(error)
         if isinstance(error, _Refused):
-            trail = replace(trail, consent=error.basis)
+            outcome.consent = error.basis
         if isinstance(error, FetchError):
-            known = error.http_status or trail.http_status
-            seconds = error.seconds or trail.seconds
-            trail = replace(trail, transient=error.transient, again=error.again, http_status=known, seconds=seconds)
-        return replace(trail, status=str(error))
+            outcome.transient, outcome.again = error.transient, error.again
+            outcome.http_status = error.http_status or outcome.http_status
+            outcome.seconds = error.seconds or outcome.seconds
 
 
 class _Refused(FetchError):
