@@ -57,26 +57,38 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 """input_ids [B, L] and pixel_values [T, 3, S, S]."""
 
 
-def sequences(shared: Path) -> list[Sequence]:
-    """Pages of three JPEGs each, of 320 pixels or more, with a text before and behind each."""
+def sequences(shared: Path, images: int = IMAGES) -> list[Sequence]:
+    """Pages of so many JPEGs each, of 320 pixels or more, with a text before and behind each."""
     found = []
     for path in sorted((shared / "data/web").rglob("*.jpg")):
         content = path.read_bytes()
         if content[:3] == b"\xff\xd8\xff" and max(Image.open(io.BytesIO(content)).size) >= SIDE:
             found.append(content)
     image = ImageReference(url="https://example.org/i", mime="image/jpeg", status="ok")
-    pages = [found[i : i + IMAGES] for i in range(0, len(found) - IMAGES + 1, IMAGES)]
+    pages = [found[i : i + images] for i in range(0, len(found) - images + 1, images)]
     return [
         Sequence(
             document_id=f"{number:032x}",
             url="https://example.org/",
             sequence=0,
-            texts=[f"Page {number}. {WORDS}", *[None, WORDS] * IMAGES],  # by which a row is known again
-            images=[None, *[image, None] * IMAGES],
+            texts=[f"Page {number}. {WORDS}", *[None, WORDS] * images],  # by which a row is known again
+            images=[None, *[image, None] * images],
             image_bytes=page,
         )
         for number, page in enumerate(pages[: len(pages) // BATCH * BATCH])
     ]
+
+
+def sample_form(processor: FlamingoProcessor, *, images: int) -> SampleForm:
+    return SampleForm(
+        tokenize=Tokenize(processor.tokenizer),
+        special=special_tokens(processor),
+        pixels=pixel_format(processor),
+        padding=processor.tokenizer.pad_token_id,
+        tokens=TOKENS,
+        images=images,
+        p_next=0.0,
+    )
 
 
 def write_tar(folder: Path, samples: list[Sequence]) -> Path:
@@ -101,7 +113,7 @@ def write_tar(folder: Path, samples: list[Sequence]) -> Path:
         index=index.name,
         index_sha256=sha256(index.read_bytes()).hexdigest(),
         samples=len(samples),
-        images=len(samples) * IMAGES,
+        images=sum(len(sample.image_bytes) for sample in samples),
     )
     splits = {"train": Split(sequences=[shard])}
     manifest = Manifest(m3w_version="0", recipe_sha256="0" * 64, splits=splits, counts={})
@@ -211,15 +223,7 @@ def main() -> None:
     torch.set_num_threads(1)
     samples = sequences(words.data)
     processor = FlamingoProcessor(train_tokenizer([WORDS] * 9, 300), image_size=SIDE)
-    form = SampleForm(
-        tokenize=Tokenize(processor.tokenizer),
-        special=special_tokens(processor),
-        pixels=pixel_format(processor),
-        padding=processor.tokenizer.pad_token_id,
-        tokens=TOKENS,
-        images=IMAGES,
-        p_next=0.0,
-    )
+    form = sample_form(processor, images=IMAGES)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         tar = write_tar(folder, samples)

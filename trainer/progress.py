@@ -48,6 +48,7 @@ class Progress:
                 return
             self._waited += time.perf_counter() - asked
             yield step
+            del step  # here, not where the next one takes its name: to free it is no waiting
 
     def add(self, report: UpdateReport) -> None:
         self._reports.append(report)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import signal
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch.utils.data import DataLoader
 
 from trainer.data.collate import Batch
 from trainer.data.lanes import LaneDataset
+
+NO_STEP: list[Batch] = []
+"""What stands behind the last one."""
 
 
 def _outlive_sigterm(worker: int) -> None:
@@ -32,5 +37,14 @@ def load_steps(dataset: LaneDataset, *, first_step: int, last_step: int, workers
         generator=torch.Generator(),
     )
     batches = iter(loader)
-    for _ in range(first_step, last_step):
-        yield [next(batches) for _ in range(count)]
+    steps = ([next(batches) for _ in range(count)] for _ in range(first_step, last_step))
+    return _one_ahead(steps) if workers else steps
+
+
+def _one_ahead(steps: Iterator[list[Batch]]) -> Iterator[list[Batch]]:
+    """`steps`, each taken from the workers during the one before it: to receive one takes some milliseconds."""
+    with ThreadPoolExecutor(1, "receive") as receiver:
+        ahead = deque([receiver.submit(next, steps, NO_STEP)])
+        while ahead[0].result():
+            ahead.append(receiver.submit(next, steps, NO_STEP))
+            yield ahead.popleft().result()  # no variable here would hold the step for longer than its user does
