@@ -1,5 +1,5 @@
-"""Examples of what a run dropped, by reason: from the samples in `drops/` and the lists of copies; outside a run from
-the statuses of images in the dataset.
+"""Examples of what a run dropped, by reason: from the samples in `drops/`, from the lists of copies, from the statuses
+of images in the dataset.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def dropped_examples(folder: DatasetFolder, count: int = PER_REASON) -> Examples
     """At most `count` of each kind and reason, the same ones each time; none outside a run but images."""
     found: Examples = {}
     run = folder.run
-    for drop in (*_sampled(run), *_copies(run, count)) if run else _images(folder, count):
+    for drop in (*(_sampled(run) if run else ()), *(_copies(run, count) if run else ()), *_images(folder, count)):
         of_reason = found.setdefault((drop.kind, drop.reason), [])
-        if len(of_reason) < count:
+        if len(of_reason) < count and drop not in of_reason:  # of a run, images are in samples and in the dataset
             of_reason.append(drop)
     return dict(sorted(found.items()))
 

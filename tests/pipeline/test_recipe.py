@@ -215,7 +215,7 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "rules.text": ({"rules": {"text": {"words": {"min": 4}}}}, {"filter"}),
     "rules.image_reference": ({"rules": {"image_reference": {"alt_words": {"min": 1}}}}, {"filter"}),
     "pii": ({"pii": {"emails": True}}, {"filter"}),
-    "drops": ({"drops": {"keep_per_reason": 0}}, {"extract", "filter", "join"}),
+    "drops": ({"drops": {"keep_per_reason": 0}}, {"extract", "filter", "unique", "join", "assemble"}),
     "rules.languages": ({"rules": {"languages": ["de"]}}, {"filter"}),
     "rules.document": ({"rules": {"document": {"words": {"min": 5}}}}, {"filter"}),
     "rules.image": ({"rules": {"image": {"bytes": {"min": 5}}}}, {"join"}),

@@ -100,11 +100,11 @@ def test_the_first_addresses_of_each_reason_are_kept_as_examples() -> None:
     left_out = LeftOut()
     images(html + twins + long, left_out)
     assert left_out.references["image_placeholder"] == 5
-    assert left_out.examples.pop("url_javascript") == ["javascript:".ljust(LONGEST_ADDRESS, "x")]
+    assert left_out.examples.pop("url_too_long") == ["javascript:".ljust(LONGEST_ADDRESS, "x")]
     assert left_out.examples == {
-        "image_placeholder": [f"http://site.example/img/{name}.gif" for name in ("spacer", "blank", "dot")],
+        "image_placeholder": [f"/img/{name}.gif" for name in ("spacer", "blank", "dot")],
         "image_pixel": ["dot.gif"],
-        "image_twin": ["http://site.example/a.jpg"],
+        "image_twin": ["https://site.example/blog/a.jpg"],
     }
 
 

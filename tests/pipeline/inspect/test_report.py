@@ -7,6 +7,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -155,7 +156,8 @@ def test_drops_are_shown_with_the_threshold_that_took_them(run_folder: Path, tmp
     )
     path = run_folder / "drops/filter/part.parquet"
     path.parent.mkdir(parents=True)
-    pq.write_table(to_table([drop.row()] * 5, DROP_SCHEMA), path)
+    rows = [replace(drop, document_id=f"{number:032x}").row() for number in range(5)]
+    pq.write_table(to_table(rows, DROP_SCHEMA), path)
     html = written(run_folder, tmp_path)
     assert html.count("words = 12, allowed at least 50") == 3
     assert "hello &lt;b&gt;there&lt;/b&gt;" in html and "<code>short&lt;i&gt;</code>" in html

@@ -197,7 +197,7 @@ def test_paragraphs_that_a_site_repeats_are_cut_out(in_place: Any) -> None:
     assert counters["text_nodes_dropped.repeated_on_site"] == 4
     assert counters["text_nodes"] == 7
     drops = in_place.rows("drops/unique/q.parquet")
-    assert [(drop["kind"], drop["reason"]) for drop in drops] == [("text", "repeated_on_site")] * 2
+    assert [(drop["kind"], drop["reason"]) for drop in drops] == [("text", "repeated_on_site")] * 3
     assert {drop["text"] for drop in drops} == {"Home News  Contact", "home news contact"}
     for row, page in zip(rows, pages, strict=True):
         assert [image is None for image in row["images"]] == [text is not None for text in row["texts"]]
