@@ -79,7 +79,8 @@ def reference(
         if url is not None and (reason := _furniture_address(url, large)) is None:
             alt = " ".join((attributes.get("alt") or "").split())
             return ImageReference(url=url, alt=alt or None, declared_width=width, declared_height=height)
-    left_out.add(reason or "image_without_address", url or attributes.get("src") or "")
+    address = url or attributes.get("src") or next(_in_order(picture, shared, width), "")
+    left_out.add(reason or "image_without_address", address)
     return None
 
 

@@ -94,7 +94,7 @@ def test_what_is_no_picture_is_counted(html: str, reason: str) -> None:
 
 def test_the_first_addresses_of_each_reason_are_kept_as_examples() -> None:
     html = "".join(f'<img src="/img/{name}.gif">' for name in ("spacer", "spacer", "blank", "dot", "1x1"))
-    html += '<img src="dot.gif" width="1">'
+    html += '<img src="dot.gif" width="1"><img data-src="/late.gif" width="1">'
     twins = '<p><img src="a.jpg"><noscript><img src="a.jpg?s=2"></noscript></p>'
     long = f'<img src="javascript:{"x" * 9000}">'
     left_out = LeftOut()
@@ -103,7 +103,7 @@ def test_the_first_addresses_of_each_reason_are_kept_as_examples() -> None:
     assert left_out.examples.pop("url_too_long") == ["javascript:".ljust(LONGEST_ADDRESS, "x")]
     assert left_out.examples == {
         "image_placeholder": [f"/img/{name}.gif" for name in ("spacer", "blank", "dot")],
-        "image_pixel": ["dot.gif"],
+        "image_pixel": ["dot.gif", "/late.gif"],
         "image_twin": ["https://site.example/blog/a.jpg"],
     }
 
