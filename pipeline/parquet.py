@@ -68,7 +68,7 @@ def _size(value: Any) -> int:
 
 def rows_if_there(run: Run, name: str) -> list[dict[str, Any]]:
     """The rows of a file of the run; none where it is not there: a grouping writes no file for a part without rows."""
-    if not run.fs.exists(run.full(name)):
+    if not run.exists(name):
         return []
     with run.fs.open(run.full(name), "rb") as file:
         rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()

@@ -16,7 +16,7 @@ import json
 import posixpath
 import uuid
 from collections.abc import Iterable, Iterator
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from fsspec.core import url_to_fs
 
@@ -81,9 +81,7 @@ class Run:
     @retried
     def _holds_something_else(self) -> bool:
         """Whether there is more than what a build leaves that was killed before it wrote `run.json`."""
-        if not self.fs.exists(self._root):
-            return False
-        names = {posixpath.basename(name.rstrip("/")) for name in self.fs.ls(self._root, detail=False)}
+        names = {posixpath.basename(found["name"].rstrip("/")) for found in self._listing("")}
         return bool(names - {"tmp", DRIVERS})
 
     @property
@@ -108,7 +106,23 @@ class Run:
 
     @retried
     def exists(self, name: str) -> bool:
-        return bool(self.fs.exists(self.full(name)))
+        return self._is_there(name)
+
+    def _is_there(self, name: str) -> bool:
+        """As the filesystem's `exists`, which says no, too, where the store failed to say: what is lost then is lost
+        without a word."""
+        try:
+            self.fs.info(self.full(name))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+    def _listing(self, folder: str) -> list[dict[str, Any]]:
+        """What lies in a folder; nothing where it is not there."""
+        if not self._is_there(folder):
+            return []
+        found: list[dict[str, Any]] = self.fs.ls(self.full(folder), detail=True)
+        return found
 
     @retried
     def read(self, name: str) -> bytes:
@@ -134,7 +148,7 @@ class Run:
 
         @retried
         def move() -> None:
-            if next(tries) and not self.fs.exists(self.full(temporary)) and self.fs.exists(self.full(name)):
+            if next(tries) and not self._is_there(temporary) and self._is_there(name):
                 return  # the store moved it and then failed to say so
             self.fs.makedirs(posixpath.dirname(self.full(name)), exist_ok=True)
             self.fs.mv(self.full(temporary), self.full(name))
@@ -166,10 +180,7 @@ class Run:
 
     @retried
     def _sizes(self, folder: str) -> dict[str, int]:
-        path = self.full(folder)
-        if not self.fs.isdir(path):
-            return {}
-        return {posixpath.join(folder, posixpath.basename(i["name"])): i["size"] for i in self.fs.ls(path, detail=True)}
+        return {posixpath.join(folder, posixpath.basename(i["name"])): i["size"] for i in self._listing(folder)}
 
     def failures(self, stage: str) -> dict[str, FailedPart]:
         """The parts of a stage that were set aside."""
@@ -183,10 +194,7 @@ class Run:
 
     @retried
     def _ledger_names(self, folder: str) -> list[str]:
-        path = self.full(f"ledger/{folder}")
-        if not self.fs.isdir(path):
-            return []
-        return sorted(name for name in self.fs.ls(path, detail=False) if name.endswith(".json"))
+        return sorted(i["name"] for i in self._listing(f"ledger/{folder}") if i["name"].endswith(".json"))
 
     @retried
     def _contents(self, names: list[str]) -> dict[str, bytes]:

@@ -118,8 +118,12 @@ class RemoteStore:
 
     def steps(self) -> list[int]:
         self._files.invalidate_cache()
-        records = self._files.glob(f"{self.folder}/step-*/{RECORD}")
-        return sorted(int(match[1]) for record in records if (match := _NAME.fullmatch(record.split("/")[-2])))
+        try:  # neither `glob` nor `exists`, to which a store that fails to answer is an empty one
+            folders = self._files.ls(self.folder, detail=False)
+        except FileNotFoundError:
+            return []
+        names = (_NAME.fullmatch(folder.rstrip("/").split("/")[-1]) for folder in folders)
+        return sorted(step for name in names if name and self.read(step := int(name[1]), RECORD) is not None)
 
     def clear(self, step: int) -> None:
         """The record first, so that what is written over is no checkpoint while it is."""
@@ -142,8 +146,11 @@ class RemoteStore:
         self._files.pipe_file(f"{self.path(step)}/{name}", content)
 
     def read(self, step: int, name: str) -> bytes | None:
-        path = f"{self.path(step)}/{name}"
-        return self._files.cat_file(path) if self._files.exists(path) else None
+        try:
+            content: bytes = self._files.cat_file(f"{self.path(step)}/{name}")
+        except FileNotFoundError:
+            return None
+        return content
 
     def publish(self, step: int, record: bytes) -> None:
         self.write(step, RECORD, record)

@@ -82,7 +82,7 @@ def _rows(run: Run, name: str) -> list[dict[str, Any]]:
 
 
 def _rows_at(run: Run, name: str, places: set[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-    if not places or not run.fs.exists(run.full(name)):
+    if not places or not run.exists(name):
         return
     first = 0
     with run.fs.open(run.full(name), "rb") as file:

@@ -13,8 +13,6 @@ from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, cast
 
-import pyarrow.parquet as pq
-
 from pipeline.attempt import Attempt
 from pipeline.crawl.storage import open_file
 from pipeline.exchange.carried import FOLDER as CARRIED
@@ -24,7 +22,7 @@ from pipeline.images.fetcher import fetch_all
 from pipeline.images.host import REDIRECTED, Outcome, Request
 from pipeline.images.store import StoreReader, StoreWriter
 from pipeline.images.stored import StoredImage, prepare
-from pipeline.parquet import RowWriter
+from pipeline.parquet import RowWriter, rows_if_there
 from pipeline.recipe import Recipe
 from pipeline.run import Run
 from pipeline.stage import Part
@@ -38,7 +36,7 @@ Row = dict[str, Any]
 def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     """Read the requests at `part.work["requests"]`, write `images/store` (a tar) and `images/index`."""
     store_name = f"images/store/{part.name}.tar"
-    requests = _rows(attempt.run, part.work["requests"])
+    requests = rows_if_there(attempt.run, part.work["requests"])
     with attempt.create(store_name) as store_file, StoreWriter(store_file, store_name) as store:
         index = _Index(attempt, store, recipe)
         requests = _carry_over(requests, part, recipe, attempt.run, index)
@@ -102,8 +100,8 @@ def _carry_over(requests: list[Row], part: Part, recipe: Recipe, run: Run, index
 
     Settled by an earlier build, under the request's URL, or by an earlier wave of this one, under its location.
     """
-    earlier = {row["url"]: row for row in _rows(run, part.work["earlier"])}
-    settled = {row["url"]: row for name in part.work["settled"] for row in _rows(run, name)}
+    earlier = {row["url"]: row for row in rows_if_there(run, part.work["earlier"])}
+    settled = {row["url"]: row for name in part.work["settled"] for row in rows_if_there(run, name)}
     too_old = datetime.fromisoformat(part.work["now"]) - timedelta(days=recipe.fetch.retry_after_days)
     left = []
     with StoreReader(run) as store:
@@ -188,12 +186,3 @@ def _from_web(requests: list[Row], recipe: Recipe, index: _Index) -> None:
         emit=emit,
         threads=max(1, int(recipe.execution.cpus_per_part)),
     )
-
-
-def _rows(run: Run, name: str) -> list[Row]:
-    """A file's rows; none if a grouping had nothing to write there."""
-    if not run.fs.exists(run.full(name)):
-        return []
-    with run.fs.open(run.full(name), "rb") as file:
-        rows: list[Row] = pq.read_table(file).to_pylist()
-    return rows

@@ -12,6 +12,7 @@ from pipeline.attempt import Attempt
 from pipeline.crawl.warc_record import Fault
 from pipeline.errors import InputError
 from pipeline.ledger import FAULTS_IN_LEDGER, FailedPart, LedgerEntry
+from pipeline.parquet import rows_if_there
 from pipeline.run import RUN_FORMAT, Run
 
 
@@ -227,3 +228,17 @@ def test_a_part_that_was_set_aside_is_told_apart_from_the_committed(run: Run) ->
 def test_an_entry_comes_back_from_its_json(run: Run) -> None:
     entry = attempt_at(run).commit("print", ["a", "b"], 0.5)
     assert LedgerEntry.model_validate_json(entry.model_dump_json()) == entry
+
+
+def test_a_store_that_fails_to_say_what_is_there_is_not_an_empty_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filesystem's own `exists` and `isdir` say no to any error; rows would be lost without a word."""
+    run.write("duplicates/parts/p.parquet", b"rows")
+
+    def fails(*args: object, **options: object) -> None:
+        raise PermissionError("denied")
+
+    monkeypatch.setattr(run.fs, "info", fails)
+    monkeypatch.setattr(run.fs, "ls", fails)
+    for look in (run.exists, run.names, run.entries, lambda name: rows_if_there(run, name)):
+        with pytest.raises(PermissionError, match="denied"):
+            look("duplicates/parts")
