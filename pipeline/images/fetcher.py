@@ -25,7 +25,7 @@ from pipeline.urls import host_of
 RESOLVERS = 32
 """Threads that wait for name servers."""
 AT_ONCE_PIXELS = 4_000_000
-"""Of a picture that is decoded between two requests; a JPEG of so many takes some 25 ms."""
+"""Of a picture that is decoded between two requests; of a JPEG that is some tens of milliseconds."""
 Look = Callable[[bytes, int | None], StoredImage]
 """Bytes to a stored image, or `NoImageError`; of more pixels than the number, `TakesLongError`."""
 
