@@ -165,8 +165,6 @@ def _step(plan: _Plan, counts: Counts) -> Step:
     if plan.entered is not None:
         stage, name = plan.entered
         entered = counts.get(stage, {}).get(name, 0)
-    if plan.stage == "assemble" and entered > kept:  # a run of nodes without a text trains nothing and is left out
-        exits, left = [("no_text_beside", "dropped", entered - kept)], entered - kept
     return Step(
         track=plan.track,
         stage=plan.stage,

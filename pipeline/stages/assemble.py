@@ -2,6 +2,7 @@
 
 The plan puts the chunks of all parts one behind another, by part name and row, and closes a shard where it would pass
 `dataset.shard_mib`; so the shards are a function of the data alone. Each image's bytes move once, here.
+`images` = `sequence_images` + `sequence_images_dropped.REASON`.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
                 written += filter(None, sequence.images)
             attempt.counters["sequence_images"] += len(written)
             for image in _left(document, written):
+                attempt.counters[f"sequence_images_dropped.{NO_TEXT_BESIDE}"] += 1
                 sample.add(image_drop(row, asdict(image), NO_TEXT_BESIDE))
     sample.write(attempt)
     with attempt.create(tar_name.removesuffix(".tar") + INDEX_SUFFIX) as index_file:

@@ -72,7 +72,7 @@ def test_drops_of_an_unknown_stage_are_a_step_of_their_own() -> None:
 
 
 def test_images_of_documents_that_no_sequence_takes_are_named() -> None:
-    steps = funnel({"assemble": {"images": 5, "sequence_images": 3}})
+    steps = funnel({"assemble": {"images": 5, "sequence_images": 3, "sequence_images_dropped.no_text_beside": 2}})
     assert reasons(steps[0]) == {"no_text_beside": 2}
 
 

@@ -231,6 +231,7 @@ def test_an_image_without_a_text_beside_it_is_in_no_sequence_and_leaves_a_sample
     archive: dict[str, bytes | str] = {f"{SITE}/{n}.png": picture(n) for n in range(7)}
     counts = crawl.build({"p": [document(["text", *archive])]}, archive)
     assert (counts["assemble"]["images"], counts["assemble"]["sequence_images"]) == (7, 5)
+    assert counts["assemble"]["sequence_images_dropped.no_text_beside"] == 2
     drops = crawl.drops("assemble/train-00000-of-00001")
     assert {(drop["kind"], drop["reason"]) for drop in drops} == {("image", "no_text_beside")}
     assert {drop["image_url"] for drop in drops} == {f"{SITE}/5.png", f"{SITE}/6.png"}
