@@ -58,7 +58,7 @@ bench-%: .venv/installed-bench
 	$(BIN)/python -m benchmarks.$*
 
 docs: setup
-	$(BIN)/python -m cli.reference > docs/commands.md
+	$(BIN)/python -m m3w.cli.reference > docs/commands.md
 	$(BIN)/python -m mkdocs build --strict --site-dir site
 
 # Coverage-guided, until it finds something or ten minutes are over.

@@ -17,9 +17,9 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
-from pipeline.crawl.sample.exchange import Exchange
-from pipeline.crawl.sample.pack import START, Archive
-from pipeline.dataset.split import split_of
+from m3w.pipeline.dataset.split import split_of
+from m3w.pipeline.demo_crawl.exchange import Exchange
+from m3w.pipeline.demo_crawl.pack import START, Archive
 
 SHARED = Path(__file__).parents[2] / "shared"
 ARCHIVE = "data/cifar10/cifar10_jpg_subset.zip"

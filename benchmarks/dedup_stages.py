@@ -20,15 +20,16 @@ import ray
 from ray._private.internal_api import memory_summary
 
 from benchmarks.synthetic_documents import row
-from pipeline import grouping
-from pipeline.attempt import Attempt
-from pipeline.executor import Executor
-from pipeline.progress import Progress
-from pipeline.recipe import Recipe, parse_recipe
-from pipeline.run import Run
-from pipeline.stage import Part, Stage
-from pipeline.stages import deduplicate, fingerprint, repeated
-from schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS
+from m3w.pipeline.dedup import deduplicate, repeated
+from m3w.pipeline.dedup import document_hashes as fingerprint
+from m3w.pipeline.engine import group_by as grouping
+from m3w.pipeline.engine.attempt import Attempt
+from m3w.pipeline.engine.executor import Executor
+from m3w.pipeline.engine.progress import Progress
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.stage import Part, Stage
+from m3w.pipeline.recipe import Recipe, parse_recipe
+from m3w.schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS
 
 DOCUMENTS_A_PART = 5_000
 SWITCHES = {

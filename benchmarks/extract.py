@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from benchmarks.command import options_parser, print_figures, require_data
-from pipeline.extract.decode import decode
+from m3w.pipeline.extract.decode import decode
 
 PEERS = ("trafilatura", "resiliparse")
 COLUMNS = ("text F1", "image F1", "order", "snippets")

@@ -25,9 +25,9 @@ import torch
 
 from benchmarks.cifar_crawl import ARCHIVE, FACTS, SHARED, articled, pictures, write_crawl
 from benchmarks.fewshot_plot import draw_plot
-from trainer.evaluate.evaluation import evaluate
-from trainer.evaluate.recipe import load_evaluation
-from trainer.ranks import Ranks
+from m3w.trainer.evaluate.evaluation import evaluate
+from m3w.trainer.evaluate.recipe import load_evaluation
+from m3w.trainer.ranks import Ranks
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "eval-cifar.yaml"
 CHANCE = 100 / len(FACTS)
@@ -54,9 +54,9 @@ def write_tables(folder: Path, archive: Path) -> None:
 
 def trained_model(run: Path, archive: Path) -> Path:
     """The model of `run`, built and trained there if it is not there yet, as `m3w build` and `m3w train` do."""
-    from pipeline.build import build
-    from pipeline.recipe import load_recipe
-    from trainer.launch import train
+    from m3w.pipeline.build import build
+    from m3w.pipeline.recipe import load_recipe
+    from m3w.trainer.launch import train
 
     recipes = RECIPE.parent
     if not (run / "crawl").is_dir():

@@ -23,12 +23,12 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.command import options_parser, print_figures, require_data
-from pipeline.extract import extract_page
-from pipeline.rules import Rule, broken
-from pipeline.signals.document import measure, text_signals
-from pipeline.signals.text import document_text, words_of
-from pipeline.signals.word_lists import ListsByLanguage
-from schemas.document import InterleavedDocument
+from m3w.pipeline.extract import extract_page
+from m3w.pipeline.filters.rules import Rule, broken
+from m3w.pipeline.filters.signals.document import measure, text_signals
+from m3w.pipeline.filters.signals.text import document_text, words_of
+from m3w.pipeline.filters.signals.word_lists import ListsByLanguage
+from m3w.schemas.document import InterleavedDocument
 
 FOLDERS = {
     "html/readability": "source.html", "html/trafilatura": "*.htm*", "html/postlight-parser": "*.htm*",

@@ -25,11 +25,11 @@ from PIL import Image
 
 from benchmarks.command import options_parser, print_figures, require_data
 from benchmarks.img2dataset_peer import resizer
-from pipeline.images import raster
-from pipeline.images.decode import NoImageError
-from pipeline.images.resize import resized, target_size
-from pipeline.images.stored import prepare
-from pipeline.recipe import Images
+from m3w.pipeline.images import pixels as raster
+from m3w.pipeline.images.decode import NoImageError
+from m3w.pipeline.images.resize import resized, target_size
+from m3w.pipeline.images.section import Images
+from m3w.pipeline.images.stored import prepare
 
 SIDE, QUALITY, MAX_PIXELS = 256, 95, 64_000_000
 Way = Callable[[bytes], object]

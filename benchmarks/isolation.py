@@ -17,12 +17,12 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.attempt import Attempt, Care
-from pipeline.crawl.sample import write_sample_crawl
-from pipeline.recipe import Recipe, parse_recipe
-from pipeline.run import Run
-from pipeline.stage import Part
-from pipeline.stages import extract
+from m3w.pipeline.demo_crawl import write_sample_crawl
+from m3w.pipeline.engine.attempt import Attempt, Care
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.stage import Part
+from m3w.pipeline.extract import stage as extract
+from m3w.pipeline.recipe import Recipe, parse_recipe
 
 
 def seconds(care: Care, paths: list[Path], recipe: Recipe, run: Run) -> float:

@@ -23,16 +23,16 @@ import torch
 
 from benchmarks.command import options_parser, print_figures, require_data
 from benchmarks.loader import TOKENS, WORDS, sample_form, sequences, write_tar
-from model import FlamingoProcessor
-from trainer.data.collate import Batch
-from trainer.data.lanes import LaneDataset
-from trainer.data.loading import load_steps
-from trainer.data.order import SampleOrder
-from trainer.data.sequences import SequenceReader
-from trainer.flops import count_costs, peak_flops
-from trainer.meta_model import image_size_of, meta_model
-from trainer.recipe import Recipe, load_recipe
-from trainer.tokenizer import train_tokenizer
+from m3w.model import FlamingoProcessor
+from m3w.trainer.data.collate import Batch
+from m3w.trainer.data.lanes import LaneDataset
+from m3w.trainer.data.loading import load_steps
+from m3w.trainer.data.order import SampleOrder
+from m3w.trainer.data.sequences import SequenceReader
+from m3w.trainer.flops import count_costs, peak_flops
+from m3w.trainer.meta_model import image_size_of, meta_model
+from m3w.trainer.recipe import Recipe, load_recipe
+from m3w.trainer.tokenizer import train_tokenizer
 
 IMAGES = 5
 WARM_UP = 10

@@ -14,9 +14,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from model.cross_attention import Visible, attend_one, nothing_first
-from model.layers import attention
-from model.phi import image_table, previous_image, tile_index
+from m3w.model.cross_attention import Visible, attend_one, nothing_first
+from m3w.model.layers import attention
+from m3w.model.phi import image_table, previous_image, tile_index
 
 HEADS, HEAD_DIM, LATENTS = 8, 64, 64
 Timer = Callable[[Callable[[], Tensor]], float]

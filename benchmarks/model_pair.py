@@ -20,8 +20,8 @@ from transformers import (
     LlamaConfig,
 )
 
-from model import Flamingo
-from model.phi import previous_image
+from m3w.model import Flamingo
+from m3w.model.phi import previous_image
 
 IMAGE = 1
 

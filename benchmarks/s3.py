@@ -24,7 +24,7 @@ from pathlib import Path
 import fsspec
 
 from benchmarks.s3_store import SlowStore, slow_store
-from pipeline.crawl.sample import write_sample_crawl
+from m3w.pipeline.demo_crawl import write_sample_crawl
 
 
 def upload_crawl(fs: fsspec.AbstractFileSystem, folder: Path, files: int | None = None) -> None:
@@ -49,7 +49,7 @@ def recipe(folder: Path) -> Path:
 def build(recipe: Path, run: str, store: SlowStore) -> float:
     """Seconds of `m3w build`; the store's address and credentials are in its environment alone."""
     started = time.perf_counter()
-    command = [sys.executable, "-m", "cli", "build", str(recipe), "--run", run, "--address", "local"]
+    command = [sys.executable, "-m", "m3w", "build", str(recipe), "--run", run, "--address", "local"]
     done = subprocess.run(command, env={**os.environ, **store.environment}, capture_output=True, text=True, timeout=900)
     if done.returncode:
         sys.exit(f"m3w build ended with status {done.returncode}: {done.stderr[-2000:]}")

@@ -25,7 +25,7 @@ CORES = 2
 ROOT = Path(__file__).parents[1]
 MEASURED = """
 import atexit, resource, sys
-from cli.main import main
+from m3w.cli.main import main
 
 @atexit.register
 def say():

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmarks.synthetic_documents import WORDS
-from pipeline.parquet import ROWS
-from schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, IMAGE_TYPE, TIME
-from schemas.manifest import DocumentShard, Manifest, SequenceShard, Split
-from schemas.sequence import INDEX_SCHEMA
+from m3w.pipeline.engine.parquet import ROWS
+from m3w.schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, IMAGE_TYPE, TIME
+from m3w.schemas.manifest import DocumentShard, Manifest, SequenceShard, Split
+from m3w.schemas.sequence import INDEX_SCHEMA
 
 DOCUMENTS_A_SHARD = 50_000
 HOSTS = 200_000

@@ -29,17 +29,17 @@ from torch import nn
 
 from benchmarks.command import options_parser, print_figures
 from benchmarks.train_open_flamingo import open_flamingo_step
-from model import Flamingo
-from model.presets import preset
-from trainer.data.collate import Batch
-from trainer.flops import count_costs, device_peak
-from trainer.loss import autocast
-from trainer.mixture import Share
-from trainer.parallelize import inner, parallelize, set_types
-from trainer.progress import memory_gib
-from trainer.ranks import Ranks, join_ranks
-from trainer.recipe import ParallelRecipe
-from trainer.update import update
+from m3w.model import Flamingo
+from m3w.model.presets import preset
+from m3w.trainer.data.collate import Batch
+from m3w.trainer.flops import count_costs, device_peak
+from m3w.trainer.loss import autocast
+from m3w.trainer.mixture import Share
+from m3w.trainer.parallelize import inner, parallelize, set_types
+from m3w.trainer.progress import memory_gib
+from m3w.trainer.ranks import Ranks, join_ranks
+from m3w.trainer.recipe import ParallelRecipe
+from m3w.trainer.update import update
 
 ONE = ParallelRecipe()
 LR, CLIP = 1e-4, 1.0

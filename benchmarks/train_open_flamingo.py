@@ -20,8 +20,8 @@ import torch
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from model import Flamingo
-from model.vision import frame_features
+from m3w.model import Flamingo
+from m3w.model.vision import frame_features
 
 
 class _Visual(nn.Module):

@@ -19,12 +19,12 @@ import torch
 
 from benchmarks.cifar_crawl import ARCHIVE, FACTS, SHARED, naming, write_crawl
 from benchmarks.command import options_parser, print_figures
-from model import Flamingo, FlamingoProcessor
-from trainer.build import pixel_format, special_tokens
-from trainer.data.images import decode_image, to_pixels
-from trainer.generate import load_checkpoint
-from trainer.journal import read_metrics
-from trainer.tokenizer import Tokenize
+from m3w.model import Flamingo, FlamingoProcessor
+from m3w.trainer.build import pixel_format, special_tokens
+from m3w.trainer.data.images import decode_image, to_pixels
+from m3w.trainer.generate import load_checkpoint
+from m3w.trainer.journal import read_metrics
+from m3w.trainer.tokenizer import Tokenize
 
 PICTURES = 200
 """Held-out pictures that are named."""
@@ -43,7 +43,7 @@ def run(folder: Path, shared: Path) -> None:
 
 
 def _m3w(*words: str) -> None:
-    subprocess.run([sys.executable, "-m", "cli", *words], check=True)
+    subprocess.run([sys.executable, "-m", "m3w", *words], check=True)
 
 
 @torch.no_grad()

@@ -28,13 +28,13 @@ from pathlib import Path
 from fastwarc.warc import ArchiveIterator as FastIterator
 from warcio.archiveiterator import ArchiveIterator
 
-from pipeline.attempt import Attempt
-from pipeline.crawl.warc import read_archive
-from pipeline.crawl.warc_record import WarcRecord
-from pipeline.recipe import parse_recipe
-from pipeline.run import Run
-from pipeline.stage import Part
-from pipeline.stages import extract
+from m3w.pipeline.crawl.warc import read_archive
+from m3w.pipeline.crawl.warc_record import WarcRecord
+from m3w.pipeline.engine.attempt import Attempt
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.stage import Part
+from m3w.pipeline.extract import stage as extract
+from m3w.pipeline.recipe import parse_recipe
 
 SHARED = Path(__file__).parents[2] / "shared"
 FILES = ("commoncrawl-resiliparse/warcfile.warc.gz", "commoncrawl-whirlwind/whirlwind.warc.gz", "odd-pywb/iana.warc.gz")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from schemas.manifest import Manifest
+    from m3w.schemas.manifest import Manifest
 
 
 def register(app: typer.Typer) -> None:
@@ -28,15 +28,15 @@ def build(
 
     Example: m3w build recipes/m3w.yaml --run runs/first --set 'crawl.paths=["crawl/*.warc.gz"]'
     """
-    from pipeline.build import build as build_dataset
-    from pipeline.recipe import load_recipe
+    from m3w.pipeline.build import build as build_dataset
+    from m3w.pipeline.recipe import load_recipe
 
     report_built(run, build_dataset(load_recipe(recipe, overrides), run, address=address))
 
 
 def report_built(run: str, manifest: Manifest) -> None:
     """What is left to do when a run has its dataset: the report, and a line that says what it holds."""
-    from pipeline.inspect import statistics, write_report
+    from m3w.pipeline.inspect import statistics, write_report
 
     write_report(statistics(run), f"{run.rstrip('/')}/report.html")
     counts = manifest.counts["assemble"]
@@ -56,8 +56,8 @@ def status(
     """
     from rich.console import Console
 
-    from pipeline.inspect import print_status, run_status, watch
-    from pipeline.run import Run
+    from m3w.pipeline.engine.run import Run
+    from m3w.pipeline.inspect import print_status, run_status, watch
 
     opened, console = Run.open(run), Console()
     if follow:
@@ -73,7 +73,7 @@ def extract(
 
     Example: m3w extract page.html --url https://example.com/page.html
     """
-    from pipeline.extract_file import document_lines
+    from m3w.pipeline.extract_file import document_lines
 
     for line in document_lines(file, url):
         typer.echo(line)
@@ -95,7 +95,7 @@ def stats(
     """
     from rich.console import Console
 
-    from pipeline.inspect import (
+    from m3w.pipeline.inspect import (
         Comparison,
         comparison_section,
         print_comparison,
@@ -134,8 +134,8 @@ def view(
 
     Example: m3w view runs/first
     """
-    from cli.viewing import window_cutter
-    from pipeline.inspect.viewer import Viewer, serve
+    from m3w.cli.viewing import window_cutter
+    from m3w.pipeline.inspect.viewer import Viewer, serve
 
     viewer = Viewer(dataset, marks, window_cutter(tokenizer))
     names = frozenset(name.lower() for name in allow_host or ())

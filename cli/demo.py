@@ -35,7 +35,7 @@ def run_demo(folder: Path) -> int:
 
 
 def _write_crawl(folder: Path, console: Console) -> Path:
-    from pipeline.crawl.sample import write_sample_crawl
+    from m3w.pipeline.demo_crawl import write_sample_crawl
 
     console.rule("1  A crawl")
     crawl = folder / "crawl"
@@ -51,9 +51,9 @@ def _write_crawl(folder: Path, console: Console) -> Path:
 
 
 def _build(folder: Path, recipe: Path, console: Console) -> None:
-    from pipeline.build import build
-    from pipeline.inspect import print_statistics, statistics
-    from pipeline.recipe import load_recipe
+    from m3w.pipeline.build import build
+    from m3w.pipeline.inspect import print_statistics, statistics
+    from m3w.pipeline.recipe import load_recipe
 
     console.rule("2  A dataset")
     console.print(f"$ m3w build {recipe} --run {folder}/run")
@@ -66,12 +66,12 @@ def _train(folder: Path, console: Console) -> int:
     # So small a model gains little from a second thread, and two that wait for each other lose ninefold as soon as
     # anything else runs. Read by torch when it is imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from trainer.launch import train
+    from m3w.trainer.launch import train
 
     _quiet_transformers()
     console.rule("3  A Flamingo, from scratch")
     recipe = folder / "train.yaml"
-    text = files("recipes").joinpath(TRAINING_RECIPE).read_text(encoding="utf-8")
+    text = files("m3w.recipes").joinpath(TRAINING_RECIPE).read_text(encoding="utf-8")
     recipe.write_text(text, encoding="utf-8")
     overrides = [f"data.dataset={folder}/run/dataset", f"output={folder}/training"]
     console.print(f"$ m3w train {recipe} --set {' --set '.join(overrides)}")
@@ -80,7 +80,7 @@ def _train(folder: Path, console: Console) -> int:
 
 def _show(folder: Path, console: Console) -> bool:
     """Say what was learnt, and write the report; whether the loss fell and the model looks."""
-    from cli.demo_results import CHOICES, SHOWN, results
+    from m3w.cli.demo_results import CHOICES, SHOWN, results
 
     console.rule("4  What it learnt")
     found = results(folder / "training", f"{folder}/run/dataset")
@@ -106,7 +106,7 @@ def _show(folder: Path, console: Console) -> bool:
 
 
 def _write_report(folder: Path, found: Any) -> None:
-    from pipeline.inspect import Curve, Paragraph, Pictures, Section, statistics, write_report
+    from m3w.pipeline.inspect import Curve, Paragraph, Pictures, Section, statistics, write_report
 
     losses = {"training": found.losses, "held out": found.held_out, "held out, images shuffled": found.shuffled}
     shown = [(c.picture, f"Page: {c.page}. Model: {c.model}.") for c in found.captions[:12]]

@@ -19,6 +19,6 @@ def demo(
 
     Example: m3w demo
     """
-    from cli.demo import run_demo
+    from m3w.cli.demo import run_demo
 
     raise typer.Exit(run_demo(folder))

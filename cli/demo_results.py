@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.crawl.sample.scenes import COLOURS, GROUNDS, SHAPES
+from m3w.pipeline.demo_crawl.scenes import COLOURS, GROUNDS, SHAPES
 
 PROMPT = "The picture shows"
 CAPTIONS = 48
@@ -66,7 +66,7 @@ def _first(sentence: str, words: Iterable[str]) -> str | None:
 
 def results(training: Path, dataset: str) -> Results:
     """What the training in the folder `training` came to."""
-    from trainer.journal import read_metrics
+    from m3w.trainer.journal import read_metrics
 
     lines = read_metrics(training)
 
@@ -83,7 +83,7 @@ def results(training: Path, dataset: str) -> Results:
 
 def held_out_captions(model_folder: Path, dataset: str) -> list[Caption]:
     """Captions of `CAPTIONS` pictures of the validation split, whose page names what they show right behind them."""
-    from trainer.generate import caption_image, load_checkpoint
+    from m3w.trainer.generate import caption_image, load_checkpoint
 
     pictures = list(_pictures(dataset))
     model, processor = load_checkpoint(model_folder)
@@ -95,8 +95,8 @@ def held_out_captions(model_folder: Path, dataset: str) -> list[Caption]:
 
 
 def _pictures(dataset: str) -> Any:
-    from trainer.data.order import SampleAddress
-    from trainer.data.sequences import SequenceReader
+    from m3w.trainer.data.order import SampleAddress
+    from m3w.trainer.data.sequences import SequenceReader
 
     reader = SequenceReader(dataset, "validation")
     for shard, samples in enumerate(reader.shard_sizes):

@@ -25,8 +25,8 @@ def evaluate(
 
     Example: m3w eval demo/training/model recipes/eval-coco.yaml --set root=/data/coco --set 'shots=[0,4]'
     """
-    from cli.evaluation_report import print_results
-    from trainer.evaluate.launch import evaluate as launch
+    from m3w.cli.evaluation_report import print_results
+    from m3w.trainer.evaluate.launch import evaluate as launch
 
     status, found = launch(str(checkpoint), recipe, overrides or [], processes)
     if found is not None and status < 2:
@@ -49,7 +49,7 @@ def generate(
 
     Example: m3w generate demo/training/model --shot cat.png="A cat." --image star.png --text "The picture shows"
     """
-    from cli.models import converse, describe
+    from m3w.cli.models import converse, describe
 
     if interactive:
         converse(checkpoint, image or [], shot or [], beams=beams, tokens=tokens)

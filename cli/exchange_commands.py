@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.data_commands import report_built
+from m3w.cli.data_commands import report_built
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +30,7 @@ def import_(
 
     Example: m3w import pairs 'laion/*.tar' --out runs/laion
     """
-    from pipeline.exchange.imports import import_dataset
+    from m3w.pipeline.import_dataset import import_dataset
 
     manifest = import_dataset(form, sources, out, recipe=recipe, overrides=overrides or [], address=address)
     report_built(out, manifest)
@@ -46,7 +46,7 @@ def export(
 
     Example: m3w export mmc4 runs/first --out exported
     """
-    from pipeline.exchange.export import export as export_dataset
+    from m3w.pipeline.exchange.export import export as export_dataset
 
     counters = export_dataset(form, dataset, out, address=address)
     typer.echo(f"{out}: {counters.get('documents', 0)} documents, {counters.get('images', 0)} images as {form}")

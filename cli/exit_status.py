@@ -8,14 +8,14 @@ import sys
 FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 
 STATUS_OF_ERROR = {
-    ("pipeline.errors", "InputError"): WRONG_INPUT,
-    ("schemas.manifest", "ManifestError"): WRONG_INPUT,
-    ("trainer.recipe.section", "RecipeError"): WRONG_INPUT,
-    ("trainer.evaluate.example", "EvaluationError"): WRONG_INPUT,
-    ("pipeline.executor", "StageFailed"): FAILED,
-    ("pipeline.retrying", "StoreFailed"): FAILED,
-    ("pipeline.run", "ClaimLost"): FAILED,
-    ("pipeline.starting", "RayFailed"): FAILED,
+    ("m3w.recipes.errors", "InputError"): WRONG_INPUT,
+    ("m3w.schemas.manifest", "ManifestError"): WRONG_INPUT,
+    ("m3w.trainer.recipe.section", "RecipeError"): WRONG_INPUT,
+    ("m3w.trainer.evaluate.example", "EvaluationError"): WRONG_INPUT,
+    ("m3w.pipeline.engine.executor", "StageFailed"): FAILED,
+    ("m3w.pipeline.engine.retrying", "StoreFailed"): FAILED,
+    ("m3w.pipeline.engine.run", "ClaimLost"): FAILED,
+    ("m3w.pipeline.engine.ray_start", "RayFailed"): FAILED,
 }
 """By name, so that no module is imported for an error that nobody raised."""
 

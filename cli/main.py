@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from cli import data_commands, demo_command, evaluation_commands, exchange_commands, training_commands
-from cli.exit_status import exit_status
+from m3w.cli import data_commands, demo_command, evaluation_commands, exchange_commands, training_commands
+from m3w.cli.exit_status import exit_status
 
 app = typer.Typer(
     name="m3w",

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from pipeline.errors import InputError
+from m3w.recipes.errors import InputError
 
 HELP = "/image PATH puts a picture in, /again begins anew, /quit ends; anything else is asked."
 
@@ -26,7 +26,7 @@ def describe(
 
 def converse(checkpoint: Path, images: list[Path], shots: list[str], *, beams: int = 1, tokens: int = 32) -> None:
     """Read lines until the end of the input: pictures to put in and texts to go on from; print the answers."""
-    from trainer.evaluate.media import UnreadableMediaError
+    from m3w.trainer.evaluate.media import UnreadableMediaError
 
     conversation = _begin(checkpoint, shots, images, beams=beams, tokens=tokens)
     typer.echo(HELP)
@@ -61,9 +61,9 @@ def _lines() -> Iterator[str]:
 
 def _begin(checkpoint: Path, shots: list[str], images: list[Path], *, beams: int, tokens: int) -> Any:
     """A conversation in which shots and pictures are put in already."""
-    from trainer.conversation import Conversation
-    from trainer.evaluate.checkpoint import check_checkpoint
-    from trainer.evaluate.media import UnreadableMediaError
+    from m3w.trainer.conversation import Conversation
+    from m3w.trainer.evaluate.checkpoint import check_checkpoint
+    from m3w.trainer.evaluate.media import UnreadableMediaError
 
     check_checkpoint(checkpoint)
     pairs = [_shot(shot) for shot in shots] + [(str(image), "") for image in images]
@@ -87,12 +87,12 @@ def _shot(words: str) -> tuple[str, str]:
 
 
 def import_from(kind: str, checkpoint: Path, out: Path, **arguments: Any) -> None:
-    """Import a checkpoint of another project; see `model.openflamingo.import_openflamingo`."""
+    """Import a checkpoint of another project; see `m3w.model.openflamingo.import_openflamingo`."""
     if kind != "openflamingo":
         raise InputError(f"{kind} is no kind of checkpoint that is known here; the one known is openflamingo")
     if not checkpoint.is_file():
         raise InputError(f"{checkpoint} is not there, so there is nothing to import; give OpenFlamingo's checkpoint.pt")
-    from model.openflamingo import import_openflamingo
+    from m3w.model.openflamingo import import_openflamingo
 
     try:
         import_openflamingo(checkpoint, out, **arguments)
@@ -102,8 +102,8 @@ def import_from(kind: str, checkpoint: Path, out: Path, **arguments: Any) -> Non
 
 def describe_training(recipe: str, overrides: Sequence[str], *, gpus: int, gpu: str, mfu: float) -> str:
     """What a training would need and cost; RecipeError ends the command with status 2."""
-    from trainer.dry_run import describe as in_words
-    from trainer.dry_run import dry_run
-    from trainer.recipe import load_recipe
+    from m3w.trainer.dry_run import describe as in_words
+    from m3w.trainer.dry_run import dry_run
+    from m3w.trainer.recipe import load_recipe
 
     return "\n".join(in_words(dry_run(load_recipe(recipe, overrides), gpus=gpus, gpu=gpu, mfu=mfu)))

@@ -1,4 +1,5 @@
-"""The page on all commands, made from the commands: `python -m cli.reference > docs/commands.md`. A test compares."""
+"""The page on all commands, made from the commands: `python -m m3w.cli.reference > docs/commands.md`. A test
+compares."""
 
 from __future__ import annotations
 
@@ -7,12 +8,12 @@ from typing import Any
 
 import typer
 
-from cli.main import app
+from m3w.cli.main import app
 
 START = """# Commands
 
-Made from the commands by `python -m cli.reference`; `m3w COMMAND --help` says the same. Exit status: 0 done; 1 finished
-with failed parts or an unmet check; 2 the input is wrong, with one line that says what to do.
+Made from the commands by `python -m m3w.cli.reference`; `m3w COMMAND --help` says the same. Exit status: 0 done; 1
+finished with failed parts or an unmet check; 2 the input is wrong, with one line that says what to do.
 """
 
 

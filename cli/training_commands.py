@@ -31,11 +31,11 @@ def train(
     Example: m3w train recipes/train-tiny.yaml --set data.dataset=runs/first/dataset
     """
     if dry_run:
-        from cli.models import describe_training
+        from m3w.cli.models import describe_training
 
         typer.echo(describe_training(recipe, overrides or [], gpus=gpus, gpu=gpu, mfu=mfu))
         return
-    from trainer.launch import train as launch
+    from m3w.trainer.launch import train as launch
 
     raise typer.Exit(launch(recipe, overrides or [], launcher, processes, address))
 
@@ -54,7 +54,7 @@ def import_checkpoint(
 
     Example: m3w import-checkpoint openflamingo checkpoint.pt --language-model opt --vision-encoder clip --out flamingo
     """
-    from cli.models import import_from
+    from m3w.cli.models import import_from
 
     import_from(
         kind,

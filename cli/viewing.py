@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from pipeline.inspect.tokens import open_tokenizer
-from pipeline.inspect.viewer import CutWindow, ShownWindow
-from trainer.data.windows import IGNORED, SpecialTokens, cut_window, tokenize_nodes
+from m3w.pipeline.inspect.tokens import open_tokenizer
+from m3w.pipeline.inspect.viewer import CutWindow, ShownWindow
+from m3w.trainer.data.windows import IGNORED, SpecialTokens, cut_window, tokenize_nodes
 
 IMAGES = 5
 SPECIAL = SpecialTokens(image=-1, end_of_chunk=-2, end_of_text=-3)

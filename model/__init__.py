@@ -5,9 +5,9 @@ torch and transformers only; nothing here knows of datasets, Ray or training.
 
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor
 
-from model.config import FlamingoConfig
-from model.flamingo import Flamingo, FlamingoOutput
-from model.processor import FlamingoProcessor
+from m3w.model.config import FlamingoConfig
+from m3w.model.flamingo import Flamingo, FlamingoOutput
+from m3w.model.processor import FlamingoProcessor
 
 AutoConfig.register(FlamingoConfig.model_type, FlamingoConfig)
 AutoModel.register(FlamingoConfig, Flamingo)

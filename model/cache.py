@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import DynamicCache
 
-from model.phi import image_table
+from m3w.model.phi import image_table
 
 
 def nothing_first(x_NRHD: Tensor) -> Tensor:

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from model.cache import FlamingoCache, nothing_first
-from model.config import FlamingoConfig
-from model.layers import AttentionProjections, FeedForward, attention, initialize
-from model.phi import TileIndex
+from m3w.model.cache import FlamingoCache, nothing_first
+from m3w.model.config import FlamingoConfig
+from m3w.model.layers import AttentionProjections, FeedForward, attention, initialize
+from m3w.model.phi import TileIndex
 
 
 class Visible(NamedTuple):

@@ -19,20 +19,20 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from model.cache import FlamingoCache, with_room_for_images
-from model.checkpoint import FlamingoCheckpoint, load_language_model, load_vision_encoder
-from model.config import FlamingoConfig
-from model.cross_attention import GatedCrossAttention, Sight
-from model.freezing import FlamingoFreezing
-from model.generation import FlamingoGeneration, generation_defaults
-from model.insertion import BLOCKS_GET_NO_KEYWORDS, insert, reaching_every_block
-from model.layers import initialize
-from model.loss import IGNORED, next_token_loss
-from model.new_tokens import NewTokens, attach
-from model.positions import packed_arguments, position_ids_of
-from model.resampler import PerceiverResampler, latent_projection
-from model.sight import see
-from model.vision import check_pixels, feature_width, frame_features
+from m3w.model.cache import FlamingoCache, with_room_for_images
+from m3w.model.checkpoint import FlamingoCheckpoint, load_language_model, load_vision_encoder
+from m3w.model.config import FlamingoConfig
+from m3w.model.cross_attention import GatedCrossAttention, Sight
+from m3w.model.freezing import FlamingoFreezing
+from m3w.model.generation import FlamingoGeneration, generation_defaults
+from m3w.model.insertion import BLOCKS_GET_NO_KEYWORDS, insert, reaching_every_block
+from m3w.model.layers import initialize
+from m3w.model.loss import IGNORED, next_token_loss
+from m3w.model.new_tokens import NewTokens, attach
+from m3w.model.positions import packed_arguments, position_ids_of
+from m3w.model.resampler import PerceiverResampler, latent_projection
+from m3w.model.sight import see
+from m3w.model.vision import check_pixels, feature_width, frame_features
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from model.config import FlamingoConfig
+from m3w.model.config import FlamingoConfig
 
 _Base: Any = object
 """At run time a plain mixin in front of transformers' classes, which have no types."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import GenerationConfig, PreTrainedModel
 from transformers.generation import GenerationMode
 
-from model.cache import FlamingoCache
+from m3w.model.cache import FlamingoCache
 
 _Base: Any = object
 """At run time a plain mixin in front of transformers' classes, which have no types."""

@@ -15,8 +15,8 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from model.cache import FlamingoCache
-from model.cross_attention import GatedCrossAttention, Sight
+from m3w.model.cache import FlamingoCache
+from m3w.model.cross_attention import GatedCrossAttention, Sight
 
 BLOCKS_GET_NO_KEYWORDS = frozenset({"mpt", "bloom"})
 """Families whose blocks get the cache but not the keyword arguments of the model's call."""

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from model.config import FlamingoConfig
+from m3w.model.config import FlamingoConfig
 
 IMAGE, END_OF_CHUNK = 0, 1
 """Rows of the embedding."""

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.tokenization_utils_base import AddedToken
 
-from model.checkpoint import load_language_model, load_vision_encoder
-from model.flamingo import Flamingo
-from model.openflamingo_names import VOCABULARY_MATRIX, Checkpoint, read_checkpoint, unknown
-from model.processor import END_OF_CHUNK_TOKEN, IMAGE_TOKEN, FlamingoProcessor
+from m3w.model.checkpoint import load_language_model, load_vision_encoder
+from m3w.model.flamingo import Flamingo
+from m3w.model.openflamingo_names import VOCABULARY_MATRIX, Checkpoint, read_checkpoint, unknown
+from m3w.model.processor import END_OF_CHUNK_TOKEN, IMAGE_TOKEN, FlamingoProcessor
 
 HEADS, HEAD_DIM = 8, 64
 

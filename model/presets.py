@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from model.config import FlamingoConfig
+from m3w.model.config import FlamingoConfig
 
 NFNET_F6_WIDTH = 3072
 """Channels of its last feature map."""

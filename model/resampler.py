@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.config import FlamingoConfig
-from model.layers import AttentionProjections, FeedForward, attention
+from m3w.model.config import FlamingoConfig
+from m3w.model.layers import AttentionProjections, FeedForward, attention
 
 
 class PerceiverResampler(nn.Module):

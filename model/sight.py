@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from model.cache import FlamingoCache
-from model.cross_attention import Visible
-from model.phi import image_table, previous_image, tile_index
+from m3w.model.cache import FlamingoCache
+from m3w.model.cross_attention import Visible
+from m3w.model.phi import image_table, previous_image, tile_index
 
 
 def see(

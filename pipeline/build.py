@@ -7,41 +7,46 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from pipeline.blocklist import BlockList
-from pipeline.claim import claimed
-from pipeline.crawl.parts import archive_parts
-from pipeline.dataset.publish import publish, sum_counters
-from pipeline.dedup.evaluation_files import evaluation_inputs
-from pipeline.executor import Executor, StageFailed
-from pipeline.grouping import ALL, Grouping, work_off
-from pipeline.images.forbidden import read_forbidden
-from pipeline.ledger import LedgerEntry, Output
-from pipeline.progress import Progress
-from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, stages_of
-from pipeline.retrying import store_failures
-from pipeline.run import Run
-from pipeline.scorers.scorer import check_scorers
-from pipeline.signals.word_lists import ListsByLanguage
-from pipeline.stage import Part, Pool, Stage
-from pipeline.stages import (
-    assemble,
+from m3w.pipeline.crawl import select
+from m3w.pipeline.crawl.parts import archive_parts
+from m3w.pipeline.dataset import assemble, join
+from m3w.pipeline.dataset.publish import publish, sum_counters
+from m3w.pipeline.dedup import (
     deduplicate,
-    evaluation,
-    extract,
-    filter,
-    fingerprint,
-    frequent,
-    join,
-    links,
     repeated,
-    requests,
-    samples,
-    score,
-    select,
     unique,
 )
-from pipeline.waves import fetch_in_waves
-from schemas.manifest import Manifest
+from m3w.pipeline.dedup import (
+    document_hashes as fingerprint,
+)
+from m3w.pipeline.dedup import (
+    frequent_images as frequent,
+)
+from m3w.pipeline.dedup import (
+    hash_evaluation as evaluation,
+)
+from m3w.pipeline.dedup.evaluation_files import evaluation_inputs
+from m3w.pipeline.engine.executor import Executor, StageFailed
+from m3w.pipeline.engine.group_by import ALL, Grouping, work_off
+from m3w.pipeline.engine.ledger import LedgerEntry, Output
+from m3w.pipeline.engine.progress import Progress
+from m3w.pipeline.engine.retrying import store_failures
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.run_lock import claimed
+from m3w.pipeline.engine.stage import Part, Pool, Stage
+from m3w.pipeline.exchange import import_documents as samples
+from m3w.pipeline.extract import stage as extract
+from m3w.pipeline.fetch import image_results as links
+from m3w.pipeline.fetch import requests
+from m3w.pipeline.fetch.redirect_rounds import fetch_in_waves
+from m3w.pipeline.filters import filter
+from m3w.pipeline.filters.blocklist import BlockList
+from m3w.pipeline.filters.signals.word_lists import ListsByLanguage
+from m3w.pipeline.images import score
+from m3w.pipeline.images.forbidden import read_forbidden
+from m3w.pipeline.images.scorers import check_scorers
+from m3w.pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, stages_of
+from m3w.schemas.manifest import Manifest
 
 Entries = dict[str, LedgerEntry]
 

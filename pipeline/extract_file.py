@@ -10,19 +10,19 @@ from typing import Any
 
 import fsspec
 
-from pipeline.crawl.archive_stream import GZIP_MAGIC, WARC_MAGIC
-from pipeline.crawl.http_body import BodyError
-from pipeline.crawl.storage import open_file
-from pipeline.crawl.wacz import ZIP_MAGIC, warc_members
-from pipeline.crawl.warc import read_archive
-from pipeline.crawl.warc_record import ARC_MAGIC, WarcRecord
-from pipeline.errors import InputError
-from pipeline.extract import extract_page
-from pipeline.recipe import Extract
-from pipeline.recipe.crawl import Storage
-from pipeline.signals.document import measure
-from pipeline.stages.extract import MIB, not_a_page, page_document
-from schemas.document import InterleavedDocument
+from m3w.pipeline.crawl.archive_stream import GZIP_MAGIC, WARC_MAGIC
+from m3w.pipeline.crawl.http_body import BodyError
+from m3w.pipeline.crawl.section import Storage
+from m3w.pipeline.crawl.storage import open_file
+from m3w.pipeline.crawl.wacz import ZIP_MAGIC, warc_members
+from m3w.pipeline.crawl.warc import read_archive
+from m3w.pipeline.crawl.warc_record import ARC_MAGIC, WarcRecord
+from m3w.pipeline.extract import extract_page
+from m3w.pipeline.extract.section import Extract
+from m3w.pipeline.extract.stage import MIB, not_a_page, page_document
+from m3w.pipeline.filters.signals.document import measure
+from m3w.recipes.errors import InputError
+from m3w.schemas.document import InterleavedDocument
 
 
 def document_lines(path: str, url: str) -> Iterator[str]:

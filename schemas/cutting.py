@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from schemas.document import OK, ImageReference, InterleavedDocument
-from schemas.sequence import Sequence
+from m3w.schemas.document import OK, ImageReference, InterleavedDocument
+from m3w.schemas.sequence import Sequence
 
 Node = tuple[str | None, ImageReference | None, bytes | None]
 

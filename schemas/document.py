@@ -2,7 +2,7 @@
 
 `texts` and `images` are parallel lists. Where `texts[i]` is a string, `images[i]` is None, and the
 other way round, so the index of an image in the list is its place in the page. The Arrow schemas
-below are the contract: `schemas.table.to_table` refuses rows that break them.
+below are the contract: `m3w.schemas.table.to_table` refuses rows that break them.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ DOCUMENT_SIGNALS = (
     "terminal_line_fraction",
     "c4_sentences",
 )
-"""Names of the numbers in the `signals` column, in their order on disk. `pipeline.signals.definitions` says what each
-is."""
+"""Names of the numbers in the `signals` column, in their order on disk. `m3w.pipeline.filters.signals.definitions`
+says what each is."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from schemas.document import ImageReference
+from m3w.schemas.document import ImageReference
 
 IMAGES_PER_SEQUENCE = 5
 """The most images that one sequence holds: N of the Flamingo paper (arXiv 2204.14198, appendix A.3.1)."""

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from cli.reference import reference
+from m3w.cli.reference import reference
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_the_page_of_commands_is_made_from_the_commands() -> None:
     written = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
-    assert written == reference(), "run: python -m cli.reference > docs/commands.md"
+    assert written == reference(), "run: python -m m3w.cli.reference > docs/commands.md"
 
 
 def test_the_site_builds_and_no_link_leads_nowhere(tmp_path: Path) -> None:

@@ -208,7 +208,7 @@ def test_workers_reach_the_open_internet(address: str) -> None:
 
 
 def test_every_address_that_the_fetch_refuses_is_denied_by_the_network_too() -> None:
-    from pipeline.images.guard import is_public
+    from m3w.pipeline.fetch.guard import is_public
 
     addresses = [f"{first}.{second}.1.1" for first in range(256) for second in range(0, 256, 5)]
     wrong = [a for a in addresses if allowed("m3w-workers", a) and not is_public(a)]

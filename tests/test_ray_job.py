@@ -23,7 +23,7 @@ import pytest
 import yaml
 from ray._private.utils import psutil  # the one that Ray brings
 
-from pipeline.crawl.sample import write_sample_crawl
+from m3w.pipeline.demo_crawl import write_sample_crawl
 
 ROOT = Path(__file__).resolve().parent.parent
 RAY = Path(sys.executable).parent / "ray"
@@ -127,7 +127,7 @@ def test_a_submitted_build_gives_the_bytes_of_one_machine_and_goes_on_when_submi
     assert "succeeded" in done.stdout
     again = subprocess.run(command, cwd=ROOT, env={**os.environ, **PLAIN}, capture_output=True, text=True, timeout=600)
     assert again.returncode == 0 and "extract: 4 of 4 parts are done already" in again.stdout
-    here = [sys.executable, "-m", "cli", *command[command.index("build") : -2]]
+    here = [sys.executable, "-m", "m3w", *command[command.index("build") : -2]]
     alone = [word.replace(str(tmp_path / "run"), str(tmp_path / "alone")) for word in here]
     subprocess.run(alone, cwd=ROOT, env={**os.environ, **PLAIN}, check=True, timeout=600)
     assert shards(tmp_path / "alone") == shards(tmp_path / "run")

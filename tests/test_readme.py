@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.crawl.sample import write_sample_crawl
+from m3w.pipeline.demo_crawl import write_sample_crawl
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -49,7 +49,7 @@ def test_the_tree_is_the_tree() -> None:
 
 def assert_serves(words: list[str], folder: Path) -> None:
     """The command says an address, and a page is there until it is interrupted."""
-    command = [sys.executable, "-m", "cli", *words[1:], "--port", "0"]
+    command = [sys.executable, "-m", "m3w", *words[1:], "--port", "0"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         address = server.stdout.readline().split()[-1]
@@ -70,7 +70,7 @@ def test_the_commands_and_the_code_run_in_order(tmp_path: Path) -> None:
             assert_serves(words, tmp_path)
             continue
         sets = [part for value in FEWER_STEPS for part in ("--set", value)] if words[1] == "train" else []
-        command = [sys.executable, "-m", "cli", *words[1:], *sets]
+        command = [sys.executable, "-m", "m3w", *words[1:], *sets]
         result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
         assert result.returncode == 0, f"{shlex.join(words)}\n{result.stderr}"
     assert (tmp_path / "report.html").exists() and (tmp_path / "runs/first/report.html").exists()

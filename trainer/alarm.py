@@ -17,7 +17,7 @@ from contextlib import contextmanager
 
 from torch.distributed.distributed_c10d import PrefixStore, _get_default_store
 
-from trainer.ranks import Ranks
+from m3w.trainer.ranks import Ranks
 
 LOOKS_EVERY = 0.5
 """Seconds."""

@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from model import Flamingo, FlamingoProcessor
-from model.checkpoint import load_vision_encoder
-from trainer.data.images import PixelFormat
-from trainer.data.lanes import SampleForm
-from trainer.data.sequences import SampleReader
-from trainer.data.windows import SpecialTokens
-from trainer.language_pretraining import pretrain_language_model, token_rows
-from trainer.output import Output
-from trainer.pretraining import named_pictures, pretrain_vision_encoder
-from trainer.recipe import Backbone, DataRecipe, ModelRecipe, TokenizerSource
-from trainer.tokenizer import Tokenize, dataset_texts, train_tokenizer
+from m3w.model import Flamingo, FlamingoProcessor
+from m3w.model.checkpoint import load_vision_encoder
+from m3w.trainer.data.images import PixelFormat
+from m3w.trainer.data.lanes import SampleForm
+from m3w.trainer.data.sequences import SampleReader
+from m3w.trainer.data.windows import SpecialTokens
+from m3w.trainer.language_pretraining import pretrain_language_model, token_rows
+from m3w.trainer.output import Output
+from m3w.trainer.pretraining import named_pictures, pretrain_vision_encoder
+from m3w.trainer.recipe import Backbone, DataRecipe, ModelRecipe, TokenizerSource
+from m3w.trainer.tokenizer import Tokenize, dataset_texts, train_tokenizer
 
 log = logging.getLogger(__name__)
 

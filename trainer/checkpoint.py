@@ -20,9 +20,9 @@ from torch.distributed.checkpoint import state_dict_loader, state_dict_saver
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 
-from trainer.checkpoint_store import RECORD, open_store
-from trainer.ranks import Ranks
-from trainer.recipe import CheckpointRecipe
+from m3w.trainer.checkpoint_store import RECORD, open_store
+from m3w.trainer.ranks import Ranks
+from m3w.trainer.recipe import CheckpointRecipe
 
 _OPTIONS = StateDictOptions(ignore_frozen_params=True, strict=False)
 

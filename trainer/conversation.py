@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from trainer.evaluate.answering import answer
-from trainer.evaluate.checkpoint import Asked, open_checkpoint
-from trainer.evaluate.example import Media
-from trainer.evaluate.pictures import Pictures
-from trainer.evaluate.prompt import Chunk, Prompt
-from trainer.evaluate.rows import Row
+from m3w.trainer.evaluate.answering import answer
+from m3w.trainer.evaluate.checkpoint import Asked, open_checkpoint
+from m3w.trainer.evaluate.example import Media
+from m3w.trainer.evaluate.pictures import Pictures
+from m3w.trainer.evaluate.prompt import Chunk, Prompt
+from m3w.trainer.evaluate.rows import Row
 
 FRAMES = 8
 """Of a video."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.data.lanes import rank_lanes
-from trainer.flops import MEMORY_GIB, PEAK_FLOPS, count_costs, peak_flops, vision_flops
-from trainer.memory import Memory, Room, estimate, rooms
-from trainer.meta_model import image_size_of, meta_model
-from trainer.parallelize import shard_size
-from trainer.recipe import Recipe, RecipeError
+from m3w.trainer.data.lanes import rank_lanes
+from m3w.trainer.flops import MEMORY_GIB, PEAK_FLOPS, count_costs, peak_flops, vision_flops
+from m3w.trainer.memory import Memory, Room, estimate, rooms
+from m3w.trainer.meta_model import image_size_of, meta_model
+from m3w.trainer.parallelize import shard_size
+from m3w.trainer.recipe import Recipe, RecipeError
 
 GIB = 2**30
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
-from model import Flamingo
-from trainer.parallelize import is_sharded
-from trainer.ranks import Ranks
+from m3w.model import Flamingo
+from m3w.trainer.parallelize import is_sharded
+from m3w.trainer.ranks import Ranks
 
 
 def export_model(model: Flamingo, processor: Any, folder: Path, ranks: Ranks) -> None:

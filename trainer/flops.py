@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModel
 
-from model import Flamingo, FlamingoConfig
-from model.cross_attention import GatedCrossAttention
-from model.vision import frame_features
+from m3w.model import Flamingo, FlamingoConfig
+from m3w.model.cross_attention import GatedCrossAttention
+from m3w.model.vision import frame_features
 
 PEAK_FLOPS = {
     "GB200": 2.5e15,

@@ -7,16 +7,16 @@ from typing import Any
 
 import torch
 
-from model import Flamingo, FlamingoProcessor
-from trainer.build import pixel_format, sample_form, special_tokens
-from trainer.data.images import decode_image, to_pixels
-from trainer.data.lanes import LaneDataset
-from trainer.data.order import SampleOrder
-from trainer.data.sequences import SequenceReader
-from trainer.held_out import HeldOutLoss, held_out_loss, rank_batches
-from trainer.ranks import Ranks
-from trainer.recipe import DataRecipe
-from trainer.tokenizer import Tokenize
+from m3w.model import Flamingo, FlamingoProcessor
+from m3w.trainer.build import pixel_format, sample_form, special_tokens
+from m3w.trainer.data.images import decode_image, to_pixels
+from m3w.trainer.data.lanes import LaneDataset
+from m3w.trainer.data.order import SampleOrder
+from m3w.trainer.data.sequences import SequenceReader
+from m3w.trainer.held_out import HeldOutLoss, held_out_loss, rank_batches
+from m3w.trainer.ranks import Ranks
+from m3w.trainer.recipe import DataRecipe
+from m3w.trainer.tokenizer import Tokenize
 
 
 def load_checkpoint(folder: str | Path) -> tuple[Flamingo, FlamingoProcessor]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from trainer.data.collate import Batch
-from trainer.data.lanes import LaneDataset
-from trainer.loss import autocast, loss_sum
-from trainer.ranks import Ranks
+from m3w.trainer.data.collate import Batch
+from m3w.trainer.data.lanes import LaneDataset
+from m3w.trainer.loss import autocast, loss_sum
+from m3w.trainer.ranks import Ranks
 
 
 @dataclass(frozen=True, slots=True)

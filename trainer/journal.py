@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from trainer.recipe import Recipe, RecipeError
+from m3w.trainer.recipe import Recipe, RecipeError
 
 METRICS_FILE = "metrics.jsonl"
 

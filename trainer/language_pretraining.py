@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from trainer.data.lanes import SampleForm
-from trainer.data.sequences import SampleReader, UnreadableSampleError, addresses
-from trainer.data.windows import BETWEEN_TEXTS
-from trainer.recipe import LanguagePretrainingRecipe
+from m3w.trainer.data.lanes import SampleForm
+from m3w.trainer.data.sequences import SampleReader, UnreadableSampleError, addresses
+from m3w.trainer.data.windows import BETWEEN_TEXTS
+from m3w.trainer.recipe import LanguagePretrainingRecipe
 
 TOKENS_IN_MEMORY = 2**27
 """Most tokens that are held; later documents are left out."""

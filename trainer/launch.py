@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from trainer.recipe import Recipe, RecipeError, load_recipe
+from m3w.trainer.recipe import Recipe, RecipeError, load_recipe
 
 LAUNCHERS = ("torchrun", "ray")
 RESTARTS = 3
@@ -47,7 +47,7 @@ def train(
     if launcher == "ray":
         return _train_on_ray(recipe, processes, address)
     if processes == 1 or "WORLD_SIZE" in os.environ:
-        from trainer.worker import work  # takes seconds: torch and transformers
+        from m3w.trainer.worker import work  # takes seconds: torch and transformers
 
         return work(recipe)
     # A session of its own: a signal to the process group reaches torchrun once, from here.
@@ -58,7 +58,7 @@ def train(
 def torchrun_command(recipe_path: str, overrides: Sequence[str], processes: int) -> list[str]:
     """The command that starts `processes` workers on this machine and ends all of them if one fails."""
     sets = [word for override in overrides for word in ("--set", override)]
-    return [sys.executable, "-m", "trainer.torchrun", str(processes), recipe_path, *sets]
+    return [sys.executable, "-m", "m3w.trainer.torchrun", str(processes), recipe_path, *sets]
 
 
 def _wait_for(process: subprocess.Popen[bytes]) -> int:
@@ -127,7 +127,7 @@ def _ray_worker(config: dict[str, Any]) -> None:
     """One process of the training. An end that another start would not change is noted, not raised."""
     import ray
 
-    from trainer.worker import FAILED, work
+    from m3w.trainer.worker import FAILED, work
 
     if ray.get(config["status"].ended.remote()):
         return

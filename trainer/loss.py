@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.data.collate import Batch
-from trainer.data.windows import IGNORED
+from m3w.trainer.data.collate import Batch
+from m3w.trainer.data.windows import IGNORED
 
 
 def loss_sum(model: nn.Module, batch: Batch) -> Tensor:

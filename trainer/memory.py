@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from model import Flamingo
-from model.cross_attention import Sight, Visible
-from model.phi import tile_index
-from trainer.gradients import room_of
-from trainer.parallelize import language_parts
+from m3w.model import Flamingo
+from m3w.model.cross_attention import Sight, Visible
+from m3w.model.phi import tile_index
+from m3w.trainer.gradients import room_of
+from m3w.trainer.parallelize import language_parts
 
 ADAM_BYTES = 8
 """Of a trained parameter: two float32 moments."""

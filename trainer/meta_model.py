@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
-from model import Flamingo
-from trainer.known_backbones import KNOWN
-from trainer.parallelize import set_types
-from trainer.recipe import Backbone, ModelRecipe, RecipeError
+from m3w.model import Flamingo
+from m3w.trainer.known_backbones import KNOWN
+from m3w.trainer.parallelize import set_types
+from m3w.trainer.recipe import Backbone, ModelRecipe, RecipeError
 
 PAPER_IMAGE_SIZE = 320
 

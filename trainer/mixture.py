@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from trainer.data.collate import Batch
-from trainer.data.lanes import LaneDataset
-from trainer.data.loading import load_steps
+from m3w.trainer.data.collate import Batch
+from m3w.trainer.data.lanes import LaneDataset
+from m3w.trainer.data.loading import load_steps
 
 INTERLEAVED = "interleaved"
 """The name of the dataset that `data` of the recipe names."""

@@ -15,8 +15,8 @@ from typing import Any
 
 import fsspec
 
-from trainer.checkpoint_store import is_remote
-from trainer.ranks import Ranks
+from m3w.trainer.checkpoint_store import is_remote
+from m3w.trainer.ranks import Ranks
 
 CARRIED = ("recipe.yaml", "processor", "vision_encoder", "language_model", "indexes", "metrics.jsonl")
 """What a resume on another machine needs besides the checkpoints."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from model import Flamingo
+from m3w.model import Flamingo
 
 PACKABLE = frozenset({"llama", "mistral", "qwen3", "gemma3_text", "olmo2", "phi", "opt", "gpt_neox", "gpt2", "mpt"})
-"""Families of language models whose attention ends where positions begin anew (`model.positions`). A test compares each
-with documents in rows of their own. bloom takes its ALiBi from a mask of padding, and no other mask."""
+"""Families of language models whose attention ends where positions begin anew (`m3w.model.positions`). A test
+compares each with documents in rows of their own. bloom takes its ALiBi from a mask of padding, and no other mask."""
 
 
 def check_packable(model: Flamingo) -> None:

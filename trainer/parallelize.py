@@ -20,10 +20,10 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
-from model import Flamingo
-from model.insertion import BLOCKS_GET_NO_KEYWORDS, CrossAttendingBlock, decoder_blocks
-from trainer.ranks import Ranks
-from trainer.recipe import ParallelRecipe
+from m3w.model import Flamingo
+from m3w.model.insertion import BLOCKS_GET_NO_KEYWORDS, CrossAttendingBlock, decoder_blocks
+from m3w.trainer.ranks import Ranks
+from m3w.trainer.recipe import ParallelRecipe
 
 
 def parallelize(model: Flamingo, recipe: ParallelRecipe, ranks: Ranks, *, bf16: bool, image_size: int) -> nn.Module:

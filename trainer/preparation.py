@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from model import Flamingo
-from trainer.build import (
+from m3w.model import Flamingo
+from m3w.trainer.build import (
     build_model,
     make_processor,
     make_vision_encoder,
@@ -20,21 +20,21 @@ from trainer.build import (
     pretrained_language_model,
     sample_form,
 )
-from trainer.checkpoint import Checkpoints
-from trainer.data.lanes import LaneDataset, SampleForm, rank_lanes
-from trainer.data.order import SampleOrder
-from trainer.data.sequences import DatasetReader, SampleReader
-from trainer.flops import Costs, count_costs
-from trainer.loss import in_bf16
-from trainer.mixture import Mixture
-from trainer.optimizer import make_optimizer
-from trainer.output import Output
-from trainer.packed_rows import check_packable
-from trainer.parallelize import inner, parallelize, set_types
-from trainer.ranks import Ranks
-from trainer.recipe import PairsRecipe, Recipe, WindowsRecipe
-from trainer.sharded_loading import fill, meta_language_model
-from trainer.sources import FurtherDataset, check_size, make_mixture, open_dataset, open_further
+from m3w.trainer.checkpoint import Checkpoints
+from m3w.trainer.data.lanes import LaneDataset, SampleForm, rank_lanes
+from m3w.trainer.data.order import SampleOrder
+from m3w.trainer.data.sequences import DatasetReader, SampleReader
+from m3w.trainer.flops import Costs, count_costs
+from m3w.trainer.loss import in_bf16
+from m3w.trainer.mixture import Mixture
+from m3w.trainer.optimizer import make_optimizer
+from m3w.trainer.output import Output
+from m3w.trainer.packed_rows import check_packable
+from m3w.trainer.parallelize import inner, parallelize, set_types
+from m3w.trainer.ranks import Ranks
+from m3w.trainer.recipe import PairsRecipe, Recipe, WindowsRecipe
+from m3w.trainer.sharded_loading import fill, meta_language_model
+from m3w.trainer.sources import FurtherDataset, check_size, make_mixture, open_dataset, open_further
 
 log = logging.getLogger(__name__)
 

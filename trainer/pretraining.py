@@ -18,11 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from schemas.sequence import Sequence
-from trainer.data.images import UndecodableImageError, decode_image, to_pixels
-from trainer.data.lanes import SampleForm
-from trainer.data.sequences import SampleReader, UnreadableSampleError, addresses
-from trainer.recipe import PretrainingRecipe
+from m3w.schemas.sequence import Sequence
+from m3w.trainer.data.images import UndecodableImageError, decode_image, to_pixels
+from m3w.trainer.data.lanes import SampleForm
+from m3w.trainer.data.sequences import SampleReader, UnreadableSampleError, addresses
+from m3w.trainer.recipe import PretrainingRecipe
 
 PIXEL_BYTES = 2**30
 """Most memory that the pictures may take; later ones are left out."""

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from trainer.data.lanes import SKIP_REASONS
-from trainer.flops import Costs
-from trainer.mixture import INTERLEAVED
-from trainer.ranks import Ranks
-from trainer.update import UpdateReport
+from m3w.trainer.data.lanes import SKIP_REASONS
+from m3w.trainer.flops import Costs
+from m3w.trainer.mixture import INTERLEAVED
+from m3w.trainer.ranks import Ranks
+from m3w.trainer.update import UpdateReport
 
 Step = TypeVar("Step")
 

@@ -20,13 +20,13 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, cached_file
 from transformers.utils.hub import get_checkpoint_shard_files
 
-from model import Flamingo
-from model.checkpoint import load_language_model
-from model.cross_attention import GatedCrossAttention
-from model.insertion import decoder_blocks
-from model.layers import initialize
-from model.resampler import PerceiverResampler, latent_projection
-from trainer.ranks import Ranks
+from m3w.model import Flamingo
+from m3w.model.checkpoint import load_language_model
+from m3w.model.cross_attention import GatedCrossAttention
+from m3w.model.insertion import decoder_blocks
+from m3w.model.layers import initialize
+from m3w.model.resampler import PerceiverResampler, latent_projection
+from m3w.trainer.ranks import Ranks
 
 log = logging.getLogger(__name__)
 

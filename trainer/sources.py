@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trainer.data.cache import ShardCache
-from trainer.data.documents import DocumentReader
-from trainer.data.files import CachedFiles, Files
-from trainer.data.lanes import LaneDataset, SampleForm, rank_lanes
-from trainer.data.order import SampleOrder
-from trainer.data.packing import Packing
-from trainer.data.pairs import VIDEO_SUFFIXES, PairReader
-from trainer.data.sequences import DatasetReader, SampleReader, SequenceReader
-from trainer.data.video import VideoForm
-from trainer.mixture import INTERLEAVED, Mixture, Source
-from trainer.ranks import Ranks
-from trainer.recipe import CacheRecipe, InterleavedRecipe, PairsRecipe, Recipe, VideosRecipe, WindowsRecipe
+from m3w.trainer.data.cache import ShardCache
+from m3w.trainer.data.documents import DocumentReader
+from m3w.trainer.data.files import CachedFiles, Files
+from m3w.trainer.data.lanes import LaneDataset, SampleForm, rank_lanes
+from m3w.trainer.data.order import SampleOrder
+from m3w.trainer.data.packing import Packing
+from m3w.trainer.data.pairs import VIDEO_SUFFIXES, PairReader
+from m3w.trainer.data.sequences import DatasetReader, SampleReader, SequenceReader
+from m3w.trainer.data.video import VideoForm
+from m3w.trainer.mixture import INTERLEAVED, Mixture, Source
+from m3w.trainer.ranks import Ranks
+from m3w.trainer.recipe import CacheRecipe, InterleavedRecipe, PairsRecipe, Recipe, VideosRecipe, WindowsRecipe
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from trainer.data.sequences import SampleReader, UnreadableSampleError, addresses
+from m3w.trainer.data.sequences import SampleReader, UnreadableSampleError, addresses
 
 END_OF_TEXT = "<|endoftext|>"
 

@@ -1,4 +1,5 @@
-"""torchrun on this machine, with the exit statuses of ours: `python -m trainer.torchrun PROCESSES RECIPE [--set ...]`.
+"""torchrun on this machine, with the exit statuses of ours: `python -m m3w.trainer.torchrun PROCESSES RECIPE [--set
+...]`.
 
 `torchrun` itself ends with 1 and a traceback of its own whatever its processes ended with.
 """
@@ -14,9 +15,9 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from trainer.worker import FAILED, STOPPED
+from m3w.trainer.worker import FAILED, STOPPED
 
-WORKER = ["-m", "trainer.worker"]
+WORKER = ["-m", "m3w.trainer.worker"]
 TO_SAVE = 600
 """Seconds that processes have, after SIGTERM, to save a checkpoint and leave."""
 

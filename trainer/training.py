@@ -19,18 +19,18 @@ from types import FrameType
 
 import yaml
 
-from trainer.export import export_model
-from trainer.flops import device_peak
-from trainer.held_out import held_out_loss, rank_batches
-from trainer.journal import Journal, open_journal
-from trainer.mixture import Share
-from trainer.optimizer import learning_rate, set_learning_rate
-from trainer.parallelize import inner
-from trainer.preparation import Training, prepare
-from trainer.progress import Progress
-from trainer.ranks import Ranks
-from trainer.recipe import Recipe
-from trainer.update import NonFiniteError, UpdateReport, update
+from m3w.trainer.export import export_model
+from m3w.trainer.flops import device_peak
+from m3w.trainer.held_out import held_out_loss, rank_batches
+from m3w.trainer.journal import Journal, open_journal
+from m3w.trainer.mixture import Share
+from m3w.trainer.optimizer import learning_rate, set_learning_rate
+from m3w.trainer.parallelize import inner
+from m3w.trainer.preparation import Training, prepare
+from m3w.trainer.progress import Progress
+from m3w.trainer.ranks import Ranks
+from m3w.trainer.recipe import Recipe
+from m3w.trainer.update import NonFiniteError, UpdateReport, update
 
 log = logging.getLogger(__name__)
 

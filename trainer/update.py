@@ -11,12 +11,12 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from trainer.data.collate import Batch
-from trainer.gradients import clip as clip_gradients
-from trainer.gradients import fill_missing, synchronised, touch
-from trainer.loss import autocast, loss_sum
-from trainer.mixture import Share
-from trainer.ranks import Ranks
+from m3w.trainer.data.collate import Batch
+from m3w.trainer.gradients import clip as clip_gradients
+from m3w.trainer.gradients import fill_missing, synchronised, touch
+from m3w.trainer.loss import autocast, loss_sum
+from m3w.trainer.mixture import Share
+from m3w.trainer.ranks import Ranks
 
 
 class NonFiniteError(ArithmeticError):

@@ -1,4 +1,4 @@
-"""One process of a training: `python -m trainer.worker RECIPE [--set key=value ...]`, alone or under a launcher."""
+"""One process of a training: `python -m m3w.trainer.worker RECIPE [--set key=value ...]`, alone or under a launcher."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import threading
 import traceback
 from collections.abc import Callable
 
-from trainer.alarm import alarm
-from trainer.checkpoint import CheckpointError
-from trainer.ranks import join_ranks
-from trainer.recipe import Recipe, RecipeError, load_recipe
-from trainer.training import train
-from trainer.update import NonFiniteError
+from m3w.trainer.alarm import alarm
+from m3w.trainer.checkpoint import CheckpointError
+from m3w.trainer.ranks import join_ranks
+from m3w.trainer.recipe import Recipe, RecipeError, load_recipe
+from m3w.trainer.training import train
+from m3w.trainer.update import NonFiniteError
 
 FAILED, WRONG_INPUT = 1, 2
 STOPPED = 143
@@ -23,7 +23,7 @@ STOPPED = 143
 
 
 def work(recipe: Recipe, asked: threading.Event | None = None, note: Callable[[int], object] | None = None) -> int:
-    """This process's part of the training; returns its exit status (see `trainer.launch.train`).
+    """This process's part of the training; returns its exit status (see `m3w.trainer.launch.train`).
 
     `asked` ends the training after the update in progress once it is set, as SIGTERM does. `note` is given the
     status of an error on one of several processes before it ends the others.
@@ -60,7 +60,7 @@ def _log_to_stdout(first: bool) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m trainer.worker", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m m3w.trainer.worker", description=__doc__)
     parser.add_argument("recipe")
     parser.add_argument("--set", action="append", default=[], metavar="key=value", dest="overrides")
     words = parser.parse_args()

@@ -18,10 +18,10 @@ from pathlib import Path
 import ray
 
 from benchmarks.scale.meter import process_mib
-from pipeline.build import build
-from pipeline.ledger import FailedPart, LedgerEntry
-from pipeline.progress import Progress
-from pipeline.recipe import load_recipe
+from m3w.pipeline.build import build
+from m3w.pipeline.engine.ledger import FailedPart, LedgerEntry
+from m3w.pipeline.engine.progress import Progress
+from m3w.pipeline.recipe import load_recipe
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "m3w.yaml"
 SWITCHES = ("same_text=true", "near_text=true", "paragraph_documents=10", "image_url_documents=10")

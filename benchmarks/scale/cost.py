@@ -39,7 +39,7 @@ REFERENCE_BYTES = 3_000
 BLOCK_BYTES, LEAST_BLOCKS = 128 * 2**20, 200
 """Of Ray Data: the rows that a block holds, and the tasks that items are read in at least."""
 MAPS_A_MERGE = 2
-"""Of Ray's push-based shuffle, which `pipeline.shuffle` takes for many parts."""
+"""Of Ray's push-based shuffle, which `m3w.pipeline.engine.shuffle` takes for many parts."""
 FINGERPRINT_BYTES, REQUEST_BYTES = 250, 200
 """Of a row in memory: band keys, rank and part; address, part and place."""
 

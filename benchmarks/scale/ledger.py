@@ -19,16 +19,17 @@ from pathlib import Path
 
 from benchmarks.scale.counted import most, operations, register
 from benchmarks.scale.meter import process_mib
-from pipeline.attempt import Attempt, Care
-from pipeline.executor import Executor
-from pipeline.ledger import FailedPart, LedgerEntry, Output
-from pipeline.progress import Progress
-from pipeline.recipe import Fetch, Recipe, parse_recipe
-from pipeline.run import Run
-from pipeline.stage import Part, Stage
-from pipeline.stages import fetch_plan
-from pipeline.waves import fetch_in_waves
-from pipeline.workers import _attempt
+from m3w.pipeline.engine.attempt import Attempt, Care
+from m3w.pipeline.engine.executor import Executor
+from m3w.pipeline.engine.ledger import FailedPart, LedgerEntry, Output
+from m3w.pipeline.engine.progress import Progress
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.stage import Part, Stage
+from m3w.pipeline.engine.workers import _attempt
+from m3w.pipeline.fetch import plan as fetch_plan
+from m3w.pipeline.fetch.redirect_rounds import fetch_in_waves
+from m3w.pipeline.fetch.section import Fetch
+from m3w.pipeline.recipe import Recipe, parse_recipe
 
 Figures = dict[str, float]
 SHA256 = "0" * 64

@@ -104,7 +104,9 @@ def _new_text(number: int, language: str) -> list[str]:
 
 @lru_cache
 def _stop_words(language: str) -> list[str]:
-    lines = files("pipeline").joinpath(f"words/stop/{language}.txt").read_text(encoding="utf-8").splitlines()
+    lines = (
+        files("m3w.pipeline.filters").joinpath(f"words/stop/{language}.txt").read_text(encoding="utf-8").splitlines()
+    )
     return [line for line in lines if line and not line.startswith("#")]
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from benchmarks.web.offline import SITES, OfflineWeb, closest_s
 from benchmarks.web.runs import build_offline, fetch_hostile, index_rows
 from benchmarks.web.server import is_rules
-from pipeline.inspect.examples import example_documents
-from pipeline.inspect.folder import open_dataset
-from pipeline.inspect.report_examples import example_article
+from m3w.pipeline.inspect.examples import example_documents
+from m3w.pipeline.inspect.folder import open_dataset
+from m3w.pipeline.inspect.report_examples import example_article
 
 WEB = Path(__file__).parents[3] / "shared/data/web"
 DOCUMENTS = 10

@@ -35,7 +35,7 @@ def build(recipe: Path, run: Path, *, kill_when: Callable[[], bool] = lambda: Fa
     started = time.monotonic()
     known, peak = set[int](), 0.0
     with subprocess.Popen(
-        [sys.executable, "-m", "cli", "build", str(recipe), "--run", str(run)],
+        [sys.executable, "-m", "m3w", "build", str(recipe), "--run", str(run)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -24,13 +24,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from pipeline.attempt import Attempt
-from pipeline.images.stored import prepare
-from pipeline.recipe import parse_recipe
-from pipeline.run import Run
-from pipeline.stage import Part
-from pipeline.stages import fetch
-from pipeline.stages.tables import REQUEST_SCHEMA
+from m3w.pipeline.engine.attempt import Attempt
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.stage import Part
+from m3w.pipeline.fetch import stage as fetch
+from m3w.pipeline.images.stored import prepare
+from m3w.pipeline.recipe import parse_recipe
+from m3w.pipeline.tables import REQUEST_SCHEMA
 
 REDIRECTED = "redirected"
 Row = dict[str, Any]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import brotli
 from warcio.bufferedreaders import ChunkedDataReader
 
-from pipeline.crawl.warc_record import WarcRecord
+from m3w.pipeline.crawl.warc_record import WarcRecord
 
 
 class BodyError(ValueError):

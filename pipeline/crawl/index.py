@@ -18,13 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from pipeline.crawl.archive_stream import GZIP_MAGIC
-from pipeline.crawl.index_where import columns_asked, condition
-from pipeline.crawl.ranged_file import RangedFile
-from pipeline.crawl.storage import open_file
-from pipeline.errors import InputError
-from pipeline.names import stable_number
-from pipeline.recipe.crawl import Storage, Where
+from m3w.pipeline.crawl.archive_stream import GZIP_MAGIC
+from m3w.pipeline.crawl.index_where import columns_asked, condition
+from m3w.pipeline.crawl.ranged_file import RangedFile
+from m3w.pipeline.crawl.section import Storage, Where
+from m3w.pipeline.crawl.storage import open_file
+from m3w.pipeline.crawl.urls import stable_number
+from m3w.recipes.errors import InputError
 
 PARQUET_MAGIC = b"PAR1"
 PLACE = pa.schema(

@@ -16,8 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.recipe.crawl import Where, moment
-from pipeline.signals.language_codes import long_codes
+from m3w.pipeline.crawl.language_codes import long_codes
+from m3w.pipeline.crawl.section import Where, moment
 
 Expression = Any
 

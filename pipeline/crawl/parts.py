@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from pipeline.crawl.paths import archive_files, matches
-from pipeline.crawl.storage import open_file
-from pipeline.recipe.crawl import Crawl, Storage
+from m3w.pipeline.crawl.paths import archive_files, matches
+from m3w.pipeline.crawl.section import Crawl, Storage
+from m3w.pipeline.crawl.storage import open_file
 
 MIB = 2**20
 ASKED_AT_ONCE = 32

@@ -7,11 +7,11 @@ import posixpath
 import zlib
 from collections.abc import Iterator, Sequence
 
-from pipeline.crawl.storage import filesystem, open_file, ranged_file
-from pipeline.crawl.wacz import SUFFIX as WACZ
-from pipeline.crawl.wacz import warc_members
-from pipeline.errors import InputError
-from pipeline.recipe.crawl import Storage
+from m3w.pipeline.crawl.section import Storage
+from m3w.pipeline.crawl.storage import filesystem, open_file, ranged_file
+from m3w.pipeline.crawl.wacz import SUFFIX as WACZ
+from m3w.pipeline.crawl.wacz import warc_members
+from m3w.recipes.errors import InputError
 
 COMMON_CRAWL = "https://data.commoncrawl.org/"
 COMMON_CRAWL_FOLDER = "crawl-data/"

@@ -22,7 +22,7 @@ from typing import Any
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from pipeline.recipe.crawl import Storage
+from m3w.pipeline.crawl.section import Storage
 
 PIECE_BYTES = 256 * 1024
 """Taken from a response at a time."""

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
-from pipeline.crawl.ranged_file import RangedFile
-from pipeline.crawl.storage import open_file
-from pipeline.crawl.warc import read_records
-from pipeline.crawl.warc_record import Fault, WarcRecord
-from pipeline.crawl.window import Window
-from pipeline.recipe.crawl import Storage
+from m3w.pipeline.crawl.ranged_file import RangedFile
+from m3w.pipeline.crawl.section import Storage
+from m3w.pipeline.crawl.storage import open_file
+from m3w.pipeline.crawl.warc import read_records
+from m3w.pipeline.crawl.warc_record import Fault, WarcRecord
+from m3w.pipeline.crawl.window import Window
 
 SPAN_BYTES = 64 * 2**20
 """Of one request, about: a connection that breaks loses nothing, one that is open for hours gets closed."""

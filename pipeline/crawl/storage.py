@@ -15,10 +15,10 @@ from typing import Any, BinaryIO, cast
 import fsspec
 from fsspec.core import url_to_fs
 
-from pipeline.crawl.ranged_file import RangedFile
-from pipeline.crawl.wacz import open_member, split_member
-from pipeline.errors import InputError
-from pipeline.recipe.crawl import Storage
+from m3w.pipeline.crawl.ranged_file import RangedFile
+from m3w.pipeline.crawl.section import Storage
+from m3w.pipeline.crawl.wacz import open_member, split_member
+from m3w.recipes.errors import InputError
 
 SIGNED_FOR_S = 3600
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import zipfile
 from typing import BinaryIO, cast
 
-from pipeline.crawl.window import Window
+from m3w.pipeline.crawl.window import Window
 
 SUFFIX = ".wacz"
 ZIP_MAGIC = b"PK\x03\x04"

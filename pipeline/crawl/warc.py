@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
-from pipeline.crawl.archive_stream import (
+from m3w.pipeline.crawl.archive_stream import (
     GZIP_MAGIC,
     START_BYTES,
     DamagedMember,
@@ -22,9 +22,9 @@ from pipeline.crawl.archive_stream import (
     next_record_member,
     next_record_start,
 )
-from pipeline.crawl.storage import open_file
-from pipeline.crawl.warc_record import BadRecord, Fault, RecordStream, WarcRecord, parse_record
-from pipeline.recipe.crawl import Storage
+from m3w.pipeline.crawl.section import Storage
+from m3w.pipeline.crawl.storage import open_file
+from m3w.pipeline.crawl.warc_record import BadRecord, Fault, RecordStream, WarcRecord, parse_record
 
 OTHER_COMPRESSION = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 

@@ -13,7 +13,7 @@ from warcio.exceptions import ArchiveLoadFailed
 from warcio.recordloader import ArcWarcRecord, ArcWarcRecordLoader
 from warcio.statusandheaders import StatusAndHeadersParserException
 
-from pipeline.crawl.archive_stream import (
+from m3w.pipeline.crawl.archive_stream import (
     BLOCK_BYTES,
     START_BYTES,
     GzipMember,

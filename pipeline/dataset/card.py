@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import yaml
 
-from pipeline.dataset.card_loading import loading
-from pipeline.dataset.card_rights import rights
-from pipeline.recipe import Recipe
-from schemas.manifest import Manifest
+from m3w.pipeline.dataset.card_loading import loading
+from m3w.pipeline.dataset.card_rights import rights
+from m3w.pipeline.recipe import Recipe
+from m3w.schemas.manifest import Manifest
 
 
 def dataset_card(manifest: Manifest, recipe: Recipe) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.recipe import Recipe
-from schemas.manifest import Manifest
+from m3w.pipeline.recipe import Recipe
+from m3w.schemas.manifest import Manifest
 
 REFUSALS = {
     ("filter", "documents_dropped.opted_out"): "pages: refused by their own marks, or on a list",

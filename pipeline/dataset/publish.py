@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from importlib.metadata import version
 
-from pipeline.dataset.card import dataset_card
-from pipeline.dataset.split import SPLITS
-from pipeline.ledger import LedgerEntry, Output
-from pipeline.recipe import RESULT_FIELDS, Recipe
-from pipeline.run import Run
-from schemas.manifest import DocumentShard, Manifest, SequenceShard, Split
-from schemas.sequence import INDEX_SUFFIX
+from m3w.pipeline.dataset.card import dataset_card
+from m3w.pipeline.dataset.split import SPLITS
+from m3w.pipeline.engine.ledger import LedgerEntry, Output
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.recipe import RESULT_FIELDS, Recipe
+from m3w.schemas.manifest import DocumentShard, Manifest, SequenceShard, Split
+from m3w.schemas.sequence import INDEX_SUFFIX
 
 FOLDER = "dataset/"
 

@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.attempt import OutputFile
-from pipeline.tar import TarWriter
-from schemas.sequence import INDEX_SCHEMA, Sequence, encode_sample
-from schemas.table import to_table
+from m3w.pipeline.engine.attempt import OutputFile
+from m3w.pipeline.engine.tar import TarWriter
+from m3w.schemas.sequence import INDEX_SCHEMA, Sequence, encode_sample
+from m3w.schemas.table import to_table
 
 
 class SequenceShardWriter(TarWriter):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.names import stable_number
-from pipeline.urls import host_of
+from m3w.pipeline.crawl.urls import host_of, stable_number
 
 SPLITS = ("train", "validation")
 

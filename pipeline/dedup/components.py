@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.dedup.bytestrings import Bytes, sortable, to_array, to_matrix
-from pipeline.dedup.order import RICHEST_BYTES
-from pipeline.shuffle import Rows
+from m3w.pipeline.dedup.bytestrings import Bytes, sortable, to_array, to_matrix
+from m3w.pipeline.dedup.order import RICHEST_BYTES
+from m3w.pipeline.engine.shuffle import Rows
 
 MOST_ROUNDS = 64
 Ints = NDArray[np.int64]

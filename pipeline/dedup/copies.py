@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.dedup.bytestrings import Bytes, buckets, sortable, to_array, to_matrix
-from pipeline.dedup.components import edge_table, stars
-from pipeline.dedup.order import ID, RICHEST_BYTES, places
-from pipeline.shuffle import Rows
+from m3w.pipeline.dedup.bytestrings import Bytes, buckets, sortable, to_array, to_matrix
+from m3w.pipeline.dedup.components import edge_table, stars
+from m3w.pipeline.dedup.order import ID, RICHEST_BYTES, places
+from m3w.pipeline.engine.shuffle import Rows
 
 ROWS_A_GROUP = 500_000
 """About how many rows one task of a shuffle holds; at some 300 bytes each."""

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.dedup.hamming import near_any
-from pipeline.dedup.ngrams import U64, ngram_hashes, words
-from pipeline.recipe.duplicates import Evaluation
-from pipeline.run import Run
+from m3w.pipeline.dedup.hamming import near_any
+from m3w.pipeline.dedup.ngrams import U64, ngram_hashes, words
+from m3w.pipeline.dedup.section import Evaluation
+from m3w.pipeline.engine.run import Run
 
 IMAGES, TEXTS = "evaluation/images.parquet", "evaluation/texts.parquet"
 """Files of a run, each with one column `hash` of sorted 64-bit numbers."""

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
 
-from pipeline.errors import InputError
-from pipeline.recipe.duplicates import Evaluation
+from m3w.pipeline.dedup.section import Evaluation
+from m3w.recipes.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".parquet")
 TEXT_SUFFIXES = (".txt", ".jsonl", ".parquet")

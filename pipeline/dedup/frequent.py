@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.dedup import hamming
-from pipeline.dedup.bytestrings import Bytes, sortable, to_array, to_matrix
-from pipeline.dedup.ngrams import U64, mixed
-from pipeline.shuffle import Change, Rows
+from m3w.pipeline.dedup import hamming
+from m3w.pipeline.dedup.bytestrings import Bytes, sortable, to_array, to_matrix
+from m3w.pipeline.dedup.ngrams import U64, mixed
+from m3w.pipeline.engine.shuffle import Change, Rows
 
 RANK_BYTES = 24
 Ints = NDArray[np.int64]

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.dedup.ngrams import U64, mixed
+from m3w.pipeline.dedup.ngrams import U64, mixed
 
 Ints = NDArray[np.int64]
 PAIRS_AT_ONCE = 1 << 20

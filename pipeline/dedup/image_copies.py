@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.dedup.evaluation import EvaluationImages
-from pipeline.dedup.frequent import image_key
-from pipeline.dedup.hamming import from_hex
-from pipeline.dedup.order import age_and_id
-from pipeline.dedup.repetition import REPEATED_IN_DOCUMENT
-from pipeline.parquet import rows_if_there
-from pipeline.recipe import Recipe
-from pipeline.run import Run
-from schemas.document import OK
+from m3w.pipeline.dedup.evaluation import EvaluationImages
+from m3w.pipeline.dedup.frequent import image_key
+from m3w.pipeline.dedup.hamming import from_hex
+from m3w.pipeline.dedup.order import age_and_id
+from m3w.pipeline.dedup.repetition import REPEATED_IN_DOCUMENT
+from m3w.pipeline.engine.parquet import rows_if_there
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.recipe import Recipe
+from m3w.schemas.document import OK
 
 IN_EVALUATION_SET = "in_evaluation_set"
 FREQUENT_IMAGE = "frequent_image"

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from pipeline.urls import host_of, without_fragment
+from m3w.pipeline.crawl.urls import host_of, without_fragment
 
 KEY_BYTES = 16
 _INDEX = re.compile(r"/(?:index|default)\.(?:html?|php|aspx?|jsp)\Z", re.IGNORECASE)

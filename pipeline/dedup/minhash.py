@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.dedup.ngrams import U64, mixed, ngram_hashes, random_numbers, words
+from m3w.pipeline.dedup.ngrams import U64, mixed, ngram_hashes, random_numbers, words
 
 U32 = NDArray[np.uint32]
 _BLOCK_BYTES = 1 << 18

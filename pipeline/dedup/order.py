@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.dedup.bytestrings import Bytes, to_matrix
+from m3w.pipeline.dedup.bytestrings import Bytes, to_matrix
 
 RICHEST_BYTES = 40
 NEWEST = slice(8, 40)

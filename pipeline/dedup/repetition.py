@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.dedup.bytestrings import buckets, sortable, to_array, to_matrix
-from pipeline.dedup.keys import KEY_BYTES, image_url_key, paragraph_key, site_of
-from pipeline.recipe.duplicates import Duplicates
+from m3w.pipeline.dedup.bytestrings import buckets, sortable, to_array, to_matrix
+from m3w.pipeline.dedup.keys import KEY_BYTES, image_url_key, paragraph_key, site_of
+from m3w.pipeline.dedup.section import Duplicates
 
 REPEATED_IN_DOCUMENT = "repeated_in_document"
 """The status of an image that the document shows further up."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from pipeline.attempt import OutputFile
+from m3w.pipeline.engine.attempt import OutputFile
 
 FOLDER = "images/carried/"
 NO_DATE = "1970-01-01T00:00:00Z"
@@ -20,7 +20,7 @@ NO_DATE = "1970-01-01T00:00:00Z"
 
 
 class CarriedImages:
-    """Writes each URL's bytes once; `rows` are the places, of `pipeline.stages.tables.ARCHIVE_SCHEMA`."""
+    """Writes each URL's bytes once; `rows` are the places, of `m3w.pipeline.tables.ARCHIVE_SCHEMA`."""
 
     def __init__(self, file: OutputFile, name: str):
         self._file, self._name = file, name

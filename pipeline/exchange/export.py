@@ -15,21 +15,21 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.attempt import Attempt, OutputFile
-from pipeline.claim import claimed
-from pipeline.dataset.publish import sum_counters
-from pipeline.errors import InputError
-from pipeline.exchange import hf, mmc4, nemo, obelics
-from pipeline.exchange.card import export_card
-from pipeline.executor import Executor
-from pipeline.inspect.folder import open_dataset
-from pipeline.parquet import RowWriter
-from pipeline.progress import Progress
-from pipeline.recipe import Recipe
-from pipeline.run import Run
-from pipeline.stage import Part, Stage
-from pipeline.tar import TarWriter
-from schemas.document import ROW_GROUP_BYTES
+from m3w.pipeline.dataset.publish import sum_counters
+from m3w.pipeline.engine.attempt import Attempt, OutputFile
+from m3w.pipeline.engine.executor import Executor
+from m3w.pipeline.engine.parquet import RowWriter
+from m3w.pipeline.engine.progress import Progress
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.run_lock import claimed
+from m3w.pipeline.engine.stage import Part, Stage
+from m3w.pipeline.engine.tar import TarWriter
+from m3w.pipeline.exchange import hf, mmc4, nemo, obelics
+from m3w.pipeline.exchange.card import export_card
+from m3w.pipeline.inspect.folder import open_dataset
+from m3w.pipeline.recipe import Recipe
+from m3w.recipes.errors import InputError
+from m3w.schemas.document import ROW_GROUP_BYTES
 
 STAGE = "export"
 VERSION = 1

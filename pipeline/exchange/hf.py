@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.exchange.sample import exported_nodes
-from schemas.document import TIME
+from m3w.pipeline.exchange.sample import exported_nodes
+from m3w.schemas.document import TIME
 
 FIELDS = [
     pa.field("document_id", pa.string()),

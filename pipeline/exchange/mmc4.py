@@ -20,11 +20,11 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from pipeline.crawl.warc_record import Fault
-from pipeline.exchange.rows import read_samples
-from pipeline.exchange.sample import BadSample, Sample, content_url, exported_nodes
-from schemas.document import ImageReference, InterleavedDocument
-from schemas.sequence import SUFFIX_OF_MIME
+from m3w.pipeline.crawl.warc_record import Fault
+from m3w.pipeline.exchange.rows import read_samples
+from m3w.pipeline.exchange.sample import BadSample, Sample, content_url, exported_nodes
+from m3w.schemas.document import ImageReference, InterleavedDocument
+from m3w.schemas.sequence import SUFFIX_OF_MIME
 
 
 def read(file: BinaryIO, path: str) -> Iterator[Sample | Fault]:

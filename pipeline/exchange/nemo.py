@@ -15,10 +15,10 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from pipeline.crawl.warc_record import Fault
-from pipeline.exchange.rows import parquet_rows, read_samples
-from pipeline.exchange.sample import BadSample, Sample, content_url, exported_nodes
-from schemas.document import ImageReference, InterleavedDocument
+from m3w.pipeline.crawl.warc_record import Fault
+from m3w.pipeline.exchange.rows import parquet_rows, read_samples
+from m3w.pipeline.exchange.sample import BadSample, Sample, content_url, exported_nodes
+from m3w.schemas.document import ImageReference, InterleavedDocument
 
 NEEDED = ["sample_id", "position", "modality"]
 SCHEMA = pa.schema(

@@ -12,11 +12,11 @@ import tarfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from pipeline.crawl.warc_record import Fault
-from pipeline.errors import InputError
-from pipeline.exchange.rows import column_names, parquet_rows, read_samples
-from pipeline.exchange.sample import IMAGE_SUFFIXES, BadSample, Sample, content_url
-from schemas.document import ImageReference, InterleavedDocument
+from m3w.pipeline.crawl.warc_record import Fault
+from m3w.pipeline.exchange.rows import column_names, parquet_rows, read_samples
+from m3w.pipeline.exchange.sample import IMAGE_SUFFIXES, BadSample, Sample, content_url
+from m3w.recipes.errors import InputError
+from m3w.schemas.document import ImageReference, InterleavedDocument
 
 URL_NAMES = ("url", "URL", "image_url")
 CAPTION_NAMES = ("caption", "TEXT", "text", "alt_text", "top_caption")

@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.crawl.warc_record import Fault
-from pipeline.errors import InputError
-from pipeline.exchange.sample import BadSample, Sample
+from m3w.pipeline.crawl.warc_record import Fault
+from m3w.pipeline.exchange.sample import BadSample, Sample
+from m3w.recipes.errors import InputError
 
 BREAKS = (tarfile.TarError, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError, pa.ArrowException)
 BROKEN_OFF = "broken_off"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from pipeline.crawl.warc_record import Fault
-from schemas.document import OK, ImageReference, InterleavedDocument
+from m3w.pipeline.crawl.warc_record import Fault
+from m3w.schemas.document import OK, ImageReference, InterleavedDocument
 
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif")
 
@@ -36,7 +36,8 @@ def content_url(content: bytes) -> str:
 
 
 def exported_nodes(row: dict[str, Any]) -> Iterator[tuple[str | None, ImageReference | None, bytes | None]]:
-    """The nodes of a row of `schemas.document.DATASET_SCHEMA` that other projects get: texts, and images with bytes.
+    """The nodes of a row of `m3w.schemas.document.DATASET_SCHEMA` that other projects get: texts, and images with
+    bytes.
 
     An image that was not fetched, broke a rule or was opted out is left out, and so is a video.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pipeline.extract.events import Attributes
+from m3w.pipeline.extract.events import Attributes
 
 LONGEST_LABEL = 256
 """Characters; the rest of what a page calls a block says no more."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from pipeline.extract.blocks import Block, Page, Picture, Video, label_of
-from pipeline.extract.events import Attributes
-from pipeline.extract.vocabulary import UNLIKELY_ROLES, is_around, is_hidden, is_surely_around
+from m3w.pipeline.extract.blocks import Block, Page, Picture, Video, label_of
+from m3w.pipeline.extract.events import Attributes
+from m3w.pipeline.extract.vocabulary import UNLIKELY_ROLES, is_around, is_hidden, is_surely_around
 
 # fmt: off
 INLINE = frozenset((

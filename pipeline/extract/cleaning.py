@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.extract.blocks import Block
-from pipeline.extract.phrases import points_elsewhere
-from pipeline.extract.vocabulary import is_sharing, is_signature, weight
+from m3w.pipeline.extract.blocks import Block
+from m3w.pipeline.extract.phrases import points_elsewhere
+from m3w.pipeline.extract.vocabulary import is_sharing, is_signature, weight
 
 LONGEST_SIGNATURE = 120
 """Characters of a block that its label calls author, date or the like."""

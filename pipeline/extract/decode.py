@@ -14,7 +14,7 @@ import re
 
 import chardet
 
-from pipeline.extract.prescan import PRESCAN_BYTES, declared_encoding, encoding_in_content
+from m3w.pipeline.extract.prescan import PRESCAN_BYTES, declared_encoding, encoding_in_content
 
 DETECTION_BYTES = 16 * 1024
 HEAD_BYTES = 64 * 1024

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pipeline.extract.blocks import Picture
-from pipeline.extract.events import Attributes
-from pipeline.extract.left_out import LeftOut
-from pipeline.extract.srcset import ENOUGH_WIDTH, best, width_of
-from pipeline.extract.urls import RejectedUrlError, resolve
-from schemas.document import ImageReference
+from m3w.pipeline.extract.blocks import Picture
+from m3w.pipeline.extract.events import Attributes
+from m3w.pipeline.extract.left_out import LeftOut
+from m3w.pipeline.extract.srcset import ENOUGH_WIDTH, best, width_of
+from m3w.pipeline.extract.urls import RejectedUrlError, resolve
+from m3w.schemas.document import ImageReference
 
 LEAST_SIDE = 3
 """CSS pixels; an image declared smaller is a spacer or counts visitors."""

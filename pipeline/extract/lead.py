@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.extract.blocks import Block
-from pipeline.extract.vocabulary import is_beside_text, is_lead
+from m3w.pipeline.extract.blocks import Block
+from m3w.pipeline.extract.vocabulary import is_beside_text, is_lead
 
 LEAST_CHARACTERS = 80
 """Of a paragraph between the heading and the text that nothing else marks as a lead."""

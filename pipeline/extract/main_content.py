@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.extract.blocks import Block
-from pipeline.extract.cleaning import clean, comparable
-from pipeline.extract.lead import find_lead, lead_in_header
-from pipeline.extract.root import choose_roots, give_points
-from pipeline.extract.vocabulary import UNLIKELY_ROLES, is_around, is_prose_around
+from m3w.pipeline.extract.blocks import Block
+from m3w.pipeline.extract.cleaning import clean, comparable
+from m3w.pipeline.extract.lead import find_lead, lead_in_header
+from m3w.pipeline.extract.root import choose_roots, give_points
+from m3w.pipeline.extract.vocabulary import UNLIKELY_ROLES, is_around, is_prose_around
 
 ENOUGH_CHARACTERS = 500
 """Below this, the selection is tried again with fewer cuts."""

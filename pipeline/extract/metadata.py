@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from pipeline.extract.blocks import Page
-from pipeline.extract.urls import RejectedUrlError, resolve
-from schemas.document import InterleavedDocument
+from m3w.pipeline.extract.blocks import Page
+from m3w.pipeline.extract.urls import RejectedUrlError, resolve
+from m3w.schemas.document import InterleavedDocument
 
 OPT_OUT_WORDS = frozenset(("noai", "noimageai", "noindex", "noimageindex"))
 _ROBOTS = frozenset(("robots", "googlebot", "bingbot", "googlebot-image", "ai", "none"))

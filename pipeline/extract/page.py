@@ -6,16 +6,16 @@ from collections import Counter
 from typing import Literal
 from urllib.parse import urljoin
 
-from pipeline.extract.blocks import Page
-from pipeline.extract.bounds import bounded
-from pipeline.extract.building import PageBuilder
-from pipeline.extract.decode import decode, is_html
-from pipeline.extract.events import send_events
-from pipeline.extract.left_out import LeftOut
-from pipeline.extract.main_content import ASIDE, ENOUGH_CHARACTERS, Selection, select, select_strictly
-from pipeline.extract.metadata import describe
-from pipeline.extract.nodes import nodes
-from schemas.document import InterleavedDocument
+from m3w.pipeline.extract.blocks import Page
+from m3w.pipeline.extract.bounds import bounded
+from m3w.pipeline.extract.building import PageBuilder
+from m3w.pipeline.extract.decode import decode, is_html
+from m3w.pipeline.extract.events import send_events
+from m3w.pipeline.extract.left_out import LeftOut
+from m3w.pipeline.extract.main_content import ASIDE, ENOUGH_CHARACTERS, Selection, select, select_strictly
+from m3w.pipeline.extract.metadata import describe
+from m3w.pipeline.extract.nodes import nodes
+from m3w.schemas.document import InterleavedDocument
 
 Content = Literal["main", "full"]
 LARGEST_PAGE = 32 * 2**20

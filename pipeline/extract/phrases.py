@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.extract.blocks import Block
+from m3w.pipeline.extract.blocks import Block
 
 _READ_ALSO = re.compile(
     r"\W*(?:"

@@ -6,8 +6,8 @@ Readability (Arc90, 2009; kept by Mozilla); its published figures are taken wher
 
 from __future__ import annotations
 
-from pipeline.extract.blocks import Block
-from pipeline.extract.vocabulary import weight
+from m3w.pipeline.extract.blocks import Block
+from m3w.pipeline.extract.vocabulary import weight
 
 LEAST_PARAGRAPH = 25
 """Characters; shorter texts give no points: they are labels more often than sentences."""

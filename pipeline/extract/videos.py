@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
-from pipeline.extract.blocks import Video
-from pipeline.extract.left_out import LeftOut
-from pipeline.extract.urls import RejectedUrlError, resolve
-from schemas.document import VIDEO, ImageReference
+from m3w.pipeline.extract.blocks import Video
+from m3w.pipeline.extract.left_out import LeftOut
+from m3w.pipeline.extract.urls import RejectedUrlError, resolve
+from m3w.schemas.document import VIDEO, ImageReference
 
 _PLAYER = re.compile(
     r"//(?:[\w-]+\.)*(?:youtube(?:-nocookie)?\.com/(?:embed|v)/|youtu\.be/|player\.vimeo\.com/|dailymotion\.com/(?:embed|swf)/|"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from pipeline.extract.events import Attributes
+from m3w.pipeline.extract.events import Attributes
 
 CACHED_WORDS = 16384
 """About a megabyte in each process."""

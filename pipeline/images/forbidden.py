@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from pipeline.errors import InputError
-from pipeline.list_file import read_entries
+from m3w.pipeline.engine.list_file import read_entries
+from m3w.recipes.errors import InputError
 
 FORBIDDEN = "forbidden"
 """The status of an image on a list."""

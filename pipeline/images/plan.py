@@ -8,9 +8,9 @@ from typing import Self
 
 from PIL import Image
 
-from pipeline.images import raster
-from pipeline.images.decode import MIME_OF_FORMAT, NoImageError
-from pipeline.images.metadata import (
+from m3w.pipeline.images import pixels as raster
+from m3w.pipeline.images.decode import MIME_OF_FORMAT, NoImageError
+from m3w.pipeline.images.metadata import (
     MAX_SCANS,
     START_OF_SCAN,
     StructureError,
@@ -18,8 +18,8 @@ from pipeline.images.metadata import (
     has_one_scan,
     without_metadata,
 )
-from pipeline.images.resize import resized, target_size
-from pipeline.recipe.images import Images
+from m3w.pipeline.images.resize import resized, target_size
+from m3w.pipeline.images.section import Images
 
 ENCODED_PIXELS = 16_000_000
 """A larger picture that has to be encoded whole is first brought down by 2, 4 or 8, so that memory stays bounded; of

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any, BinaryIO, Self
 
-from pipeline.attempt import OutputFile
-from pipeline.run import Run
-from pipeline.tar import TarWriter
-from schemas.sequence import SUFFIX_OF_MIME
+from m3w.pipeline.engine.attempt import OutputFile
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.tar import TarWriter
+from m3w.schemas.sequence import SUFFIX_OF_MIME
 
 OPEN_STORES = 64
 """Tars of the image store that one task holds open."""
@@ -23,7 +23,7 @@ class StoreWriter(TarWriter):
         self._places: dict[str, dict[str, Any]] = {}
 
     def store(self, sha256: str, mime: str, content: bytes) -> dict[str, Any]:
-        """Store `content`; its place, as `pipeline.stages.tables.PLACE_TYPE` has it."""
+        """Store `content`; its place, as `m3w.pipeline.tables.PLACE_TYPE` has it."""
         if sha256 not in self._places:
             offset = self.add(f"{sha256}.{SUFFIX_OF_MIME[mime]}", content)
             self._places[sha256] = {"path": self._name, "offset": offset, "size": len(content)}

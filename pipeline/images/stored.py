@@ -15,14 +15,14 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline.images import raster
-from pipeline.images.decode import NoImageError, opened
-from pipeline.images.forbidden import FORBIDDEN, read_forbidden
-from pipeline.images.heap import keep_freed_memory
-from pipeline.images.phash import perceptual_hash
-from pipeline.images.plan import Plan
-from pipeline.images.signals import measure
-from pipeline.recipe.images import Images
+from m3w.pipeline.filters.signals.image import measure
+from m3w.pipeline.images import pixels as raster
+from m3w.pipeline.images.decode import NoImageError, opened
+from m3w.pipeline.images.forbidden import FORBIDDEN, read_forbidden
+from m3w.pipeline.images.malloc import keep_freed_memory
+from m3w.pipeline.images.phash import perceptual_hash
+from m3w.pipeline.images.plan import Plan
+from m3w.pipeline.images.section import Images
 
 LARGE_PIXELS = 8_000_000
 _large = Lock()
@@ -44,18 +44,18 @@ class StoredImage:
     fetched_bytes: int
     fetched_mime: str
     signals: dict[str, float]
-    """One number for each name in `pipeline.images.signals.IMAGE_SIGNALS`, of the picture as fetched."""
+    """One number for each name in `m3w.pipeline.filters.signals.image.IMAGE_SIGNALS`, of the picture as fetched."""
 
     def row(self) -> dict[str, Any]:
-        """The image's columns of `pipeline.stages.tables.INDEX_SCHEMA`: all fields but `content`."""
+        """The image's columns of `m3w.pipeline.tables.INDEX_SCHEMA`: all fields but `content`."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "content"}
 
 
 def prepare(content: bytes, settings: Images, *, max_pixels: int, at_once: int | None = None) -> StoredImage:
-    """What is stored of the fetched bytes `content`. Raises `pipeline.images.decode.NoImageError` with the status.
+    """What is stored of the fetched bytes `content`. Raises `m3w.pipeline.images.decode.NoImageError` with the status.
 
     An image on one of the recipe's lists, by the SHA-256 of its fetched or stored bytes or by its perceptual hash, is
-    `forbidden`. A picture of more than `at_once` pixels is not decoded: `pipeline.images.decode.TakesLongError`.
+    `forbidden`. A picture of more than `at_once` pixels is not decoded: `m3w.pipeline.images.decode.TakesLongError`.
     """
     keep_freed_memory()
     forbidden = read_forbidden(settings.forbidden, settings.forbidden_distance)

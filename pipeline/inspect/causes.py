@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pipeline.blocklist import ADULT, DOMAIN, MALFORMED, SUBSTRING, WORD
+from m3w.pipeline.filters.blocklist import ADULT, DOMAIN, MALFORMED, SUBSTRING, WORD
 
 Cause = Literal["rule", "duplicate", "fetch", "opt_out", "block_list", "evaluation", "crawl", "left_over"]
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from pipeline.inspect.sections import Curve
-from pipeline.inspect.wording import number, percent, plain
+from m3w.pipeline.inspect.sections import Curve
+from m3w.pipeline.inspect.wording import number, percent, plain
 
 
 @dataclass(frozen=True)

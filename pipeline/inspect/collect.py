@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from itertools import chain
 
-from pipeline.inspect.distributions import FEW
-from pipeline.inspect.figures import SplitTotals, Statistics
-from pipeline.inspect.folder import DatasetFolder, open_dataset
-from pipeline.inspect.funnel import faults, funnel
-from pipeline.inspect.gather import DOCUMENT_COLUMNS, INDEX_COLUMNS, Documents, Sequences
-from pipeline.inspect.tokens import DOCUMENTS, TokenCount
-from schemas.manifest import Manifest, Split
+from m3w.pipeline.inspect.distributions import FEW
+from m3w.pipeline.inspect.figures import SplitTotals, Statistics
+from m3w.pipeline.inspect.folder import DatasetFolder, open_dataset
+from m3w.pipeline.inspect.funnel import faults, funnel
+from m3w.pipeline.inspect.gather import DOCUMENT_COLUMNS, INDEX_COLUMNS, Documents, Sequences
+from m3w.pipeline.inspect.tokens import DOCUMENTS, TokenCount
+from m3w.schemas.manifest import Manifest, Split
 
 
 def statistics(dataset: str, *, tokenizer: str | None = None, tokenized: int = DOCUMENTS) -> Statistics:

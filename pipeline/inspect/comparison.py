@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
-from pipeline.inspect.figures import Distribution, Frequencies, Statistics, Step
-from pipeline.inspect.sections import Section, Table
-from pipeline.inspect.wording import number, percent, plain, size
+from m3w.pipeline.inspect.figures import Distribution, Frequencies, Statistics, Step
+from m3w.pipeline.inspect.sections import Section, Table
+from m3w.pipeline.inspect.wording import number, percent, plain, size
 
 LISTED = 8
 """Values of a column that are laid side by side."""

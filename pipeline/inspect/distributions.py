@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.inspect.figures import Bin, Distribution
+from m3w.pipeline.inspect.figures import Bin, Distribution
 
 PERCENTILES = (5, 25, 50, 75, 95)
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline.claim import HOLDING, ClaimFile, claims
-from pipeline.process_name import is_dead
-from pipeline.run import Run
-from pipeline.standing import Standing
+from m3w.pipeline.engine.build_progress import Standing
+from m3w.pipeline.engine.process_name import is_dead
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.run_lock import HOLDING, ClaimFile, claims
 
 SILENT_BEATS = 3
 """Heartbeats that a driver may miss, by a store that is slow to take them, before we doubt it."""

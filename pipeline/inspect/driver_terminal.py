@@ -12,10 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.inspect.driver import DriverStatus, driver_status
-from pipeline.inspect.wording import plain
-from pipeline.run import Run
-from pipeline.standing import StageStanding, duration
+from m3w.pipeline.engine.build_progress import StageStanding, duration
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.inspect.driver import DriverStatus, driver_status
+from m3w.pipeline.inspect.wording import plain
 
 BAR_COLUMNS = 28
 SLOW_S = 60.0

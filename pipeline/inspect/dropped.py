@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.drops import Drop, image_drop
-from pipeline.inspect.folder import DatasetFolder
-from pipeline.run import Run
-from schemas.document import OK, VIDEO
+from m3w.pipeline.engine.drops import Drop, image_drop
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.inspect.folder import DatasetFolder
+from m3w.schemas.document import OK, VIDEO
 
 PER_REASON = 3
 PARTS = 64
@@ -39,7 +39,7 @@ def dropped_examples(folder: DatasetFolder, count: int = PER_REASON) -> Examples
 
 
 def _sampled(run: Run) -> Iterator[Drop]:
-    """What stages have written with `pipeline.drops.DropSample`."""
+    """What stages have written with `m3w.pipeline.engine.drops.DropSample`."""
     for folder in run.names("drops"):
         for name in run.names(folder)[:PARTS]:
             for row in _rows(run, name):

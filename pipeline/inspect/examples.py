@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
-from pipeline.images.decode import FORMATS
-from pipeline.inspect.folder import DatasetFolder
-from schemas.document import DATASET_SCHEMA, InterleavedDocument
+from m3w.pipeline.images.decode import FORMATS
+from m3w.pipeline.inspect.folder import DatasetFolder
+from m3w.schemas.document import DATASET_SCHEMA, InterleavedDocument
 
 SIDE = 320
 """Longest side of a picture in the report, in pixels."""

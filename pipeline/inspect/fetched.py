@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.images.store import StoreReader
-from pipeline.inspect.examples import picture_url
-from pipeline.run import Run
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.images.store import StoreReader
+from m3w.pipeline.inspect.examples import picture_url
 
 LINKS = "images/links"
 PARTS = 64

@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.inspect.causes import Cause
+from m3w.pipeline.inspect.causes import Cause
 
 SCHEMA_VERSION = 1
 """Raised when a name or a meaning in the JSON changes; a new name alone does not raise it."""
@@ -158,7 +158,7 @@ class Statistics(_Figure):
     distributions: dict[str, Distribution]
     frequencies: dict[str, Frequencies]
     signals: dict[str, Distribution] = Field(default_factory=dict)
-    """By the name of the signal, as `schemas.document.DOCUMENT_SIGNALS` has it, and `language_score`."""
+    """By the name of the signal, as `m3w.schemas.document.DOCUMENT_SIGNALS` has it, and `language_score`."""
     repetition: Repetition | None = None
     """None for a dataset without images."""
     tokens: Tokens | None = None

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 
-from pipeline.errors import InputError
-from pipeline.run import Run
-from schemas.manifest import Manifest
+from m3w.pipeline.engine.run import Run
+from m3w.recipes.errors import InputError
+from m3w.schemas.manifest import Manifest
 
 MANIFEST = "dataset.json"
 RECIPE = "recipe.yaml"

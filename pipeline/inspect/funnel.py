@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.inspect.causes import cause_of
-from pipeline.inspect.figures import Exit, Step
+from m3w.pipeline.inspect.causes import cause_of
+from m3w.pipeline.inspect.figures import Exit, Step
 
 Counts = Mapping[str, Mapping[str, int]]
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.inspect.distinct import Distinct
-from pipeline.inspect.distributions import (
+from m3w.pipeline.filters.signals.definitions import DOCUMENT, LANGUAGE_SCORE, Signal
+from m3w.pipeline.inspect.distinct import Distinct
+from m3w.pipeline.inspect.distributions import (
     BYTES,
     CHARACTERS,
     FEW,
@@ -21,13 +22,12 @@ from pipeline.inspect.distributions import (
     hosts,
     longer_by_shorter,
 )
-from pipeline.inspect.figures import Repetition
-from pipeline.inspect.funnel import share
-from pipeline.inspect.nodes import Layout, layout_of
-from pipeline.inspect.tokens import TokenCount
-from pipeline.inspect.values import Values
-from pipeline.signals.definitions import DOCUMENT, LANGUAGE_SCORE, Signal
-from schemas.document import OK
+from m3w.pipeline.inspect.figures import Repetition
+from m3w.pipeline.inspect.funnel import share
+from m3w.pipeline.inspect.nodes import Layout, layout_of
+from m3w.pipeline.inspect.tokens import TokenCount
+from m3w.pipeline.inspect.values import Values
+from m3w.schemas.document import OK
 
 DOCUMENT_COLUMNS = (
     "url",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from html import escape
 
-from pipeline.inspect.figures import Bin, Distribution
-from pipeline.inspect.wording import bin_label, number, percent, short, shown_bins, size
+from m3w.pipeline.inspect.figures import Bin, Distribution
+from m3w.pipeline.inspect.wording import bin_label, number, percent, short, shown_bins, size
 
 WIDTH, HEIGHT = 440, 190
 LEFT, RIGHT, TOP, BOTTOM = 46, 6, 16, 36

@@ -1,13 +1,13 @@
 """The JSON Schema of `m3w stats --json`.
 
-`python -m pipeline.inspect.json_schema` prints docs/statistics.schema.json.
+`python -m m3w.pipeline.inspect.json_schema` prints docs/statistics.schema.json.
 """
 
 from __future__ import annotations
 
 import json
 
-from pipeline.inspect.figures import Statistics
+from m3w.pipeline.inspect.figures import Statistics
 
 
 def json_schema() -> str:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from schemas.document import OK
+from m3w.schemas.document import OK
 
 Whole = NDArray[np.int64]
 

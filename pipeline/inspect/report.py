@@ -15,22 +15,22 @@ from pathlib import Path
 
 from fsspec.core import url_to_fs
 
-from pipeline.errors import InputError
-from pipeline.images.forbidden import FORBIDDEN
-from pipeline.images.opt_out import OPTED_OUT
-from pipeline.inspect.dropped import dropped_examples
-from pipeline.inspect.environment import environment_section
-from pipeline.inspect.examples import example_documents
-from pipeline.inspect.fetched import fetched_pictures
-from pipeline.inspect.figures import Statistics
-from pipeline.inspect.folder import DatasetFolder, open_dataset
-from pipeline.inspect.report_drops import drops_html, reasons_table
-from pipeline.inspect.report_examples import example_article
-from pipeline.inspect.report_figures import distributions_html, funnel_html, head, signals_html
-from pipeline.inspect.section_html import section_html
-from pipeline.inspect.sections import Section
-from pipeline.inspect.static import read
-from pipeline.inspect.wording import plain, short_name
+from m3w.pipeline.filters.opt_out import OPTED_OUT
+from m3w.pipeline.images.forbidden import FORBIDDEN
+from m3w.pipeline.inspect.dropped import dropped_examples
+from m3w.pipeline.inspect.environment import environment_section
+from m3w.pipeline.inspect.examples import example_documents
+from m3w.pipeline.inspect.fetched import fetched_pictures
+from m3w.pipeline.inspect.figures import Statistics
+from m3w.pipeline.inspect.folder import DatasetFolder, open_dataset
+from m3w.pipeline.inspect.report_drops import drops_html, reasons_table
+from m3w.pipeline.inspect.report_examples import example_article
+from m3w.pipeline.inspect.report_figures import distributions_html, funnel_html, head, signals_html
+from m3w.pipeline.inspect.section_html import section_html
+from m3w.pipeline.inspect.sections import Section
+from m3w.pipeline.inspect.static import read
+from m3w.pipeline.inspect.wording import plain, short_name
+from m3w.recipes.errors import InputError
 
 EXAMPLES = 12
 NOT_SHOWN = (OPTED_OUT, FORBIDDEN)

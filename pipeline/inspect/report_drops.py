@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from pipeline.drops import Drop
-from pipeline.inspect.dropped import Examples
-from pipeline.inspect.figures import Statistics
-from pipeline.inspect.section_html import table_html
-from pipeline.inspect.sections import Table
-from pipeline.inspect.wording import number, plain, short
+from m3w.pipeline.engine.drops import Drop
+from m3w.pipeline.inspect.dropped import Examples
+from m3w.pipeline.inspect.figures import Statistics
+from m3w.pipeline.inspect.section_html import table_html
+from m3w.pipeline.inspect.sections import Table
+from m3w.pipeline.inspect.wording import number, plain, short
 
 CHARACTERS = 400
 KINDS = {

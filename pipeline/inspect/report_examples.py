@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
-from pipeline.inspect.examples import Example, picture_url
-from pipeline.inspect.wording import counted, number, plain
-from schemas.document import OK, ImageReference
+from m3w.pipeline.inspect.examples import Example, picture_url
+from m3w.pipeline.inspect.wording import counted, number, plain
+from m3w.schemas.document import OK, ImageReference
 
 NODES = 60
 CHARACTERS = 2000

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from html import escape
 
-from pipeline.inspect.charts import Row, bar_table, value_rows
-from pipeline.inspect.figures import Distribution, Frequencies, Statistics, Step
-from pipeline.inspect.histogram import histogram, spark
-from pipeline.inspect.section_html import table_html
-from pipeline.inspect.sections import Cell, Drawn, Table
-from pipeline.inspect.wording import (
+from m3w.pipeline.inspect.charts import Row, bar_table, value_rows
+from m3w.pipeline.inspect.figures import Distribution, Frequencies, Statistics, Step
+from m3w.pipeline.inspect.histogram import histogram, spark
+from m3w.pipeline.inspect.section_html import table_html
+from m3w.pipeline.inspect.sections import Cell, Drawn, Table
+from m3w.pipeline.inspect.wording import (
     TRACKS,
     kinds,
     number,

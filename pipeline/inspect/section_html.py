@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
-from pipeline.inspect.charts import curve_chart
-from pipeline.inspect.examples import picture_url
-from pipeline.inspect.sections import Cell, Curve, Drawn, Item, Paragraph, Pictures, Section, Table
-from pipeline.inspect.wording import number
+from m3w.pipeline.inspect.charts import curve_chart
+from m3w.pipeline.inspect.examples import picture_url
+from m3w.pipeline.inspect.sections import Cell, Curve, Drawn, Item, Paragraph, Pictures, Section, Table
+from m3w.pipeline.inspect.wording import number
 
 
 def section_html(section: Section) -> str:

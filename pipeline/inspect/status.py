@@ -12,13 +12,13 @@ from collections.abc import Iterable
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.crawl.parts import archive_parts, index_files
-from pipeline.errors import InputError
-from pipeline.inspect.driver import DriverStatus, driver_status
-from pipeline.ledger import FailedPart, FaultEntry, LedgerEntry
-from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, parse_recipe, stages_of
-from pipeline.run import Run
-from schemas.manifest import Manifest, ManifestError
+from m3w.pipeline.crawl.parts import archive_parts, index_files
+from m3w.pipeline.engine.ledger import FailedPart, FaultEntry, LedgerEntry
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.inspect.driver import DriverStatus, driver_status
+from m3w.pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, parse_recipe, stages_of
+from m3w.recipes.errors import InputError
+from m3w.schemas.manifest import Manifest, ManifestError
 
 EXAMPLES = 3
 """Faults named for each reason."""

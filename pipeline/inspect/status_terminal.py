@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.inspect.driver_terminal import shown
-from pipeline.inspect.status import RunStatus, StageStatus
-from pipeline.inspect.wording import counted, number, plain
+from m3w.pipeline.inspect.driver_terminal import shown
+from m3w.pipeline.inspect.status import RunStatus, StageStatus
+from m3w.pipeline.inspect.wording import counted, number, plain
 
 WIDTH = 80
 

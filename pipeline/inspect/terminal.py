@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.inspect.figures import Frequencies, Statistics, Step
-from pipeline.inspect.wording import (
+from m3w.pipeline.inspect.figures import Frequencies, Statistics, Step
+from m3w.pipeline.inspect.wording import (
     TRACKS,
     bin_label,
     kinds,

@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.table import Table as Shown
 from rich.text import Text
 
-from pipeline.inspect.comparison import comparison
-from pipeline.inspect.figures import Statistics
-from pipeline.inspect.wording import plain
+from m3w.pipeline.inspect.comparison import comparison
+from m3w.pipeline.inspect.figures import Statistics
+from m3w.pipeline.inspect.wording import plain
 
 WIDTH = 80
 

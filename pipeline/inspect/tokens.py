@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Tokenizer
 
-from pipeline.errors import InputError
-from pipeline.inspect.distributions import MANY, Numbers
-from pipeline.inspect.figures import Tokens
+from m3w.pipeline.inspect.distributions import MANY, Numbers
+from m3w.pipeline.inspect.figures import Tokens
+from m3w.recipes.errors import InputError
 
 DOCUMENTS = 20_000
 """Tokenized if the user does not say how many: some 10 seconds on two cores."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.inspect.distributions import Numbers
-from pipeline.inspect.figures import Distribution, Frequencies, Value
-from pipeline.inspect.funnel import share
+from m3w.pipeline.inspect.distributions import Numbers
+from m3w.pipeline.inspect.figures import Distribution, Frequencies, Value
+from m3w.pipeline.inspect.funnel import share
 
 HELD = 500_000
 """Values counted at a time (about 30 MB of hosts); when there are more, the rarer half is forgotten by name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.inspect.figures import Bin, Distribution, Frequencies, Repetition, Tokens
+from m3w.pipeline.inspect.figures import Bin, Distribution, Frequencies, Repetition, Tokens
 
 KIB = 1024
 

@@ -4,20 +4,18 @@ Every field is in `recipes/m3w.yaml` with the paper's figure where it has one. W
 on is said in `STAGE_FIELDS`; nothing else of a recipe can make a stage run again.
 """
 
-from pipeline.recipe.crawl import Crawl, Index, Storage, Where
-from pipeline.recipe.drops import Drops
-from pipeline.recipe.duplicates import Duplicates
-from pipeline.recipe.execution import Execution
-from pipeline.recipe.fetch import Consent, Fetch
-from pipeline.recipe.images import Images
-from pipeline.recipe.load import load_recipe, parse_recipe
-from pipeline.recipe.pii import Pii
-from pipeline.recipe.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, stages_of
-from pipeline.recipe.rules import Rules
-from pipeline.recipe.scores import Scores
-from pipeline.recipe.sections import Dataset, Extract
-from pipeline.recipe.urls import BlockedUrls, Urls
-from pipeline.recipe.word_lists import WordListFiles
+from m3w.pipeline.crawl.section import Crawl, Index, Storage, Where
+from m3w.pipeline.dataset.section import Dataset
+from m3w.pipeline.dedup.section import Duplicates
+from m3w.pipeline.engine.drops import Drops
+from m3w.pipeline.engine.execution import Execution
+from m3w.pipeline.extract.section import Extract
+from m3w.pipeline.fetch.section import Fetch
+from m3w.pipeline.filters.section import BlockedUrls, Consent, Pii, Rules, Urls
+from m3w.pipeline.filters.signals.word_lists import WordListFiles
+from m3w.pipeline.images.section import Images, Scores
+from m3w.pipeline.recipe.load import load_recipe, parse_recipe
+from m3w.pipeline.recipe.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, stages_of
 
 __all__ = [
     "RESULT_FIELDS",

@@ -8,10 +8,10 @@ import fsspec
 import yaml
 from pydantic import ValidationError
 
-from pipeline.errors import InputError
-from pipeline.recipe.crawl import Crawl
-from pipeline.recipe.recipe import Recipe
-from pipeline.rules import Rule
+from m3w.pipeline.crawl.section import Crawl
+from m3w.pipeline.filters.rules import Rule
+from m3w.pipeline.recipe.recipe import Recipe
+from m3w.recipes.errors import InputError
 
 
 def load_recipe(path: str, overrides: list[str] | None = None) -> Recipe:

@@ -9,22 +9,20 @@ from typing import Self
 import yaml
 from pydantic import model_validator
 
-from pipeline.images.signals import IMAGE_SIGNALS
-from pipeline.list_file import by_content
-from pipeline.recipe.crawl import Crawl
-from pipeline.recipe.drops import Drops
-from pipeline.recipe.duplicates import Duplicates
-from pipeline.recipe.execution import Execution
-from pipeline.recipe.fetch import Consent, Fetch
-from pipeline.recipe.images import Images
-from pipeline.recipe.pii import Pii
-from pipeline.recipe.rules import Rules
-from pipeline.recipe.scores import Scores
-from pipeline.recipe.section import Section
-from pipeline.recipe.sections import Dataset, Extract
-from pipeline.recipe.urls import Urls
-from pipeline.recipe.word_lists import WordListFiles
-from pipeline.rules import check_rules
+from m3w.pipeline.crawl.section import Crawl
+from m3w.pipeline.dataset.section import Dataset
+from m3w.pipeline.dedup.section import Duplicates
+from m3w.pipeline.engine.drops import Drops
+from m3w.pipeline.engine.execution import Execution
+from m3w.pipeline.engine.list_file import by_content
+from m3w.pipeline.extract.section import Extract
+from m3w.pipeline.fetch.section import Fetch
+from m3w.pipeline.filters.rules import check_rules
+from m3w.pipeline.filters.section import Consent, Pii, Rules, Urls
+from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.filters.signals.word_lists import WordListFiles
+from m3w.pipeline.images.section import Images, Scores
+from m3w.recipes.section import Section
 
 
 class Recipe(Section):

@@ -18,7 +18,7 @@ PAGE = b"""<html><head><title>Two birds</title></head><body><main><h1>Two birds<
 
 
 def m3w(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "cli", *words], capture_output=True, text=True, timeout=120, cwd=cwd)
+    return subprocess.run([sys.executable, "-m", "m3w", *words], capture_output=True, text=True, timeout=120, cwd=cwd)
 
 
 def one_line_and_status_2(result: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -34,7 +34,9 @@ def test_help_names_every_command() -> None:
 
 
 def test_help_loads_neither_torch_nor_ray() -> None:
-    script = "import cli.main, sys; sys.exit(any(name in sys.modules for name in ('torch', 'ray', 'pyarrow', 'numpy')))"
+    script = (
+        "import m3w.cli.main, sys; sys.exit(any(name in sys.modules for name in ('torch', 'ray', 'pyarrow', 'numpy')))"
+    )
     subprocess.run([sys.executable, "-c", script], check=True)
 
 

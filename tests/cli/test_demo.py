@@ -14,7 +14,7 @@ import pytest
 @pytest.mark.ray
 def test_the_demo_ends_with_a_model_that_looks(tmp_path: Path) -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "cli", "demo", str(tmp_path / "demo")], capture_output=True, text=True, timeout=1200
+        [sys.executable, "-m", "m3w", "demo", str(tmp_path / "demo")], capture_output=True, text=True, timeout=1200
     )
     assert result.returncode == 0, result.stderr
     first, last = map(float, re.findall(r"Training loss: ([\d.]+) nats .*, ([\d.]+) at", result.stdout)[0])

@@ -1,4 +1,4 @@
-"""Parsers that a planted page kills, each in its own way; M3W_TEST_PARSER names one. See `pipeline.stages.pages.parser`."""
+"""Parsers that a planted page kills, each in its own way; M3W_TEST_PARSER names one. See `m3w.pipeline.extract.parser_sandbox.parser`."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
-from pipeline.crawl.sample import write_sample_crawl
+from m3w.pipeline.demo_crawl import write_sample_crawl
 from tests.faults.processes import descendants, end_all
 
 REPOSITORY = Path(__file__).parents[2]
@@ -66,7 +66,7 @@ class Driver:
     """`m3w build` in a process of its own; what it started ends with the `with` block."""
 
     def __init__(self, recipe: Path, run: Path, address: str | None = None, **environment: str):
-        command = [sys.executable, "-m", "cli", "build", str(recipe), "--run", str(run)]
+        command = [sys.executable, "-m", "m3w", "build", str(recipe), "--run", str(run)]
         command += ["--address", address] if address else []
         known = os.environ.get("PYTHONPATH")
         paths = os.pathsep.join([str(REPOSITORY), *([known] if known else [])])

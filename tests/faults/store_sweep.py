@@ -35,9 +35,9 @@ class Sweep:
         self._hashes, self._ids = dataset_hashes(folder / "unbroken"), document_ids(folder / "unbroken")
 
     def build(self, name: str) -> None:
-        from pipeline.build import build
-        from pipeline.progress import Progress
-        from pipeline.recipe import parse_recipe
+        from m3w.pipeline.build import build
+        from m3w.pipeline.engine.progress import Progress
+        from m3w.pipeline.recipe import parse_recipe
 
         with Path(os.devnull).open("w") as nowhere:
             progress = Progress(Console(file=nowhere))

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.build import build
-from pipeline.claim import HOLDING, RunInUse, claims
-from pipeline.recipe import load_recipe
-from pipeline.run import Run
+from m3w.pipeline.build import build
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.run_lock import HOLDING, RunInUse, claims
+from m3w.pipeline.recipe import load_recipe
 from tests.faults.cluster import ThreeNodes, three_nodes
 from tests.faults.runs import Driver, attempts, committed, crawl, dataset_hashes, document_ids, until, write_recipe
 from tests.faults.table import record_row

@@ -12,14 +12,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.attempt import Attempt, Care
-from pipeline.crawl.warc import read_archive
-from pipeline.crawl.warc_record import WarcRecord
-from pipeline.recipe import Recipe, parse_recipe
-from pipeline.run import Run
-from pipeline.stage import Part
-from pipeline.stages import extract
-from pipeline.stages.pages import KILLED, MEMORY, TEST_PARSER, TIMEOUT, PagesApart
+from m3w.pipeline.crawl.warc import read_archive
+from m3w.pipeline.crawl.warc_record import WarcRecord
+from m3w.pipeline.engine.attempt import Attempt, Care
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.stage import Part
+from m3w.pipeline.extract import stage as extract
+from m3w.pipeline.extract.parser_sandbox import KILLED, MEMORY, TEST_PARSER, TIMEOUT, PagesApart
+from m3w.pipeline.recipe import Recipe, parse_recipe
 from tests.faults.parsers import LOOP, SEGFAULT
 from tests.faults.parsers import MEMORY as ALLOCATES
 from tests.faults.runs import Driver, attempts, crawl, dataset_hashes, write_recipe

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel
 
-from model import Flamingo
+from m3w.model import Flamingo
 
 VOCABULARY, WIDTH, LAYERS, HEADS = 40, 32, 3, 4
 IMAGE, END_OF_CHUNK = VOCABULARY, VOCABULARY + 1

@@ -10,7 +10,7 @@ import torch
 from model_families import IMAGE, VOCABULARY, flamingo, language_model, pictures, vision_encoder
 from transformers import BertConfig, BertLMHeadModel
 
-from model import Flamingo, FlamingoConfig
+from m3w.model import Flamingo, FlamingoConfig
 
 IDS = torch.tensor([[5, IMAGE, 6, IMAGE], [3, 4, 5, IMAGE]])
 ONE_IMAGE = {"pixel_values": pictures(3), "image_counts": torch.tensor([2, 1])}

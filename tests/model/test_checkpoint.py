@@ -11,7 +11,7 @@ from model_families import IMAGE, LANGUAGE_MODELS, flamingo, language_model, pic
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
-from model import Flamingo, FlamingoConfig
+from m3w.model import Flamingo, FlamingoConfig
 
 IDS = torch.tensor([[5, IMAGE, 6, 7, IMAGE + 1, 8]])
 

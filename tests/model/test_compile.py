@@ -6,7 +6,7 @@ import pytest
 import torch
 from model_families import IMAGE, flamingo, pictures
 
-from model import Flamingo
+from m3w.model import Flamingo
 
 IDS = torch.tensor([[5, IMAGE, 6, 7, IMAGE, 8, 9], [3, 4, 5, IMAGE, 6, 7, IMAGE + 1]])
 COUNTS = torch.tensor([2, 1])

@@ -16,7 +16,7 @@ from model_families import (
     vision_encoder,
 )
 
-from model import Flamingo
+from m3w.model import Flamingo
 
 TEXT = torch.tensor([[5, 6, 7, 8, 9, 10, 11], [3, 4, 5, 9, 6, 7, 3]])
 TAGGED = torch.tensor([[5, IMAGE, 6, 7, IMAGE, 8, 9], [3, 4, 5, IMAGE, 6, 7, IMAGE + 1]])

@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, models
 from transformers import CLIPImageProcessorPil, PreTrainedTokenizerFast
 
-from model import Flamingo, FlamingoProcessor
-from model.checkpoint import load_language_model, load_vision_encoder
-from model.openflamingo import import_openflamingo, load_openflamingo
-from model.openflamingo_names import read_checkpoint
+from m3w.model import Flamingo, FlamingoProcessor
+from m3w.model.checkpoint import load_language_model, load_vision_encoder
+from m3w.model.openflamingo import import_openflamingo, load_openflamingo
+from m3w.model.openflamingo_names import read_checkpoint
 
 GOLDEN = Path(__file__).parents[3] / "shared/data/openflamingo/opt_every1"
 needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason=f"needs {GOLDEN}")
@@ -174,7 +174,7 @@ def openflamingo_form(model: Flamingo, decoder: str, embedding: str) -> dict[str
     [
         ("gpt_neox", "gpt_neox.layers", "gpt_neox.embed_in", 2),
         ("mpt", "transformer.blocks", "transformer.wte", 1),
-        ("llama", "model.layers", "model.embed_tokens", 3),
+        ("llama", "m3w.model.layers", "model.embed_tokens", 3),
     ],
 )
 def test_other_families_and_intervals_go_through_the_same_code(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from model_families import IMAGE, LANGUAGE_MODELS, flamingo, pictures
 
-from model.phi import next_image, previous_image
+from m3w.model.phi import next_image, previous_image
 
 
 def influence(model: torch.nn.Module, ids: torch.Tensor, images: int, **call: torch.Tensor) -> torch.Tensor:

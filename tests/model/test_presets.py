@@ -7,8 +7,8 @@ import torch
 from model_families import vision_encoder
 from torch import nn
 
-from model import Flamingo
-from model.presets import preset
+from m3w.model import Flamingo
+from m3w.model.presets import preset
 
 NFNET_F6 = 435e6
 """Parameters of the vision encoder, which the preset takes from timm; a tiny one stands in for it here."""

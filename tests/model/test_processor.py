@@ -12,7 +12,7 @@ from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoProcessor, PreTrainedTokenizerFast
 
-from model import FlamingoProcessor
+from m3w.model import FlamingoProcessor
 
 WORDS = {"a": 0, "cat": 1, "<unk>": 2, "</s>": 3, "dog": 4}
 RED = Image.new("RGB", (40, 20), (255, 0, 0))

@@ -16,7 +16,7 @@ from huggingface_hub import constants, hf_api
 from model_families import IMAGE, flamingo, language_model, pictures, vision_encoder
 from transformers.utils import hub as transformers_hub
 
-from model import Flamingo
+from m3w.model import Flamingo
 
 
 class Hub(BaseHTTPRequestHandler):

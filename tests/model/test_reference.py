@@ -12,8 +12,8 @@ from model_families import IMAGE, flamingo, pictures
 from torch import Tensor
 from torch.nn import functional as F
 
-from model import Flamingo
-from model.config import FlamingoConfig
+from m3w.model import Flamingo
+from m3w.model.config import FlamingoConfig
 
 
 def attend(weights: dict[str, Tensor], query: Tensor, memory: Tensor, heads: int) -> Tensor:
@@ -117,7 +117,7 @@ def test_all_previous_images_are_one_long_memory() -> None:
 
 
 def test_temporal_embeddings_are_interpolated_to_more_frames_and_cut_to_fewer() -> None:
-    from model.resampler import temporal_embeddings
+    from m3w.model.resampler import temporal_embeddings
 
     learnt = torch.tensor([[0.0], [2.0], [4.0]])
     assert temporal_embeddings(learnt, 2).flatten().tolist() == [0.0, 2.0]

@@ -35,9 +35,9 @@ load_torchvision()
 from model_families import IMAGE, language_model, open_gates  # noqa: E402
 from transformers import AutoConfig, AutoModel, PreTrainedModel  # noqa: E402
 
-from model import Flamingo, FlamingoConfig  # noqa: E402
-from model.presets import preset  # noqa: E402
-from model.processor import image_format  # noqa: E402
+from m3w.model import Flamingo, FlamingoConfig  # noqa: E402
+from m3w.model.presets import preset  # noqa: E402
+from m3w.model.processor import image_format  # noqa: E402
 
 IDS = torch.tensor([[5, IMAGE, 6, 7, IMAGE, 8]])
 SMALL = {"head_dim": 8, "resampler_layers": 1, "resampler_heads": 2, "resampler_latents": 4, "resampler_width": 16}

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.blocklist import BlockList, adult_words
-from pipeline.errors import InputError
-from pipeline.recipe import STAGE_FIELDS, BlockedUrls, parse_recipe
-from pipeline.recipe.recipe import Recipe
+from m3w.pipeline.filters.blocklist import BlockList, adult_words
+from m3w.pipeline.filters.section import BlockedUrls
+from m3w.pipeline.recipe import STAGE_FIELDS, parse_recipe
+from m3w.pipeline.recipe.recipe import Recipe
+from m3w.recipes.errors import InputError
 
 
 def test_a_domain_takes_the_names_below_it_and_no_neighbours() -> None:

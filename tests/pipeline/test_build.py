@@ -18,14 +18,14 @@ import pytest
 from ray.cluster_utils import Cluster
 from warcio.archiveiterator import ArchiveIterator
 
-from pipeline.build import build
-from pipeline.crawl.sample import write_sample_crawl
-from pipeline.errors import InputError
-from pipeline.inspect.folder import open_dataset
-from pipeline.inspect.viewer.drops import drops
-from pipeline.recipe import RESULT_FIELDS, Recipe, load_recipe, parse_recipe
-from pipeline.run import Run
-from schemas.manifest import Manifest
+from m3w.pipeline.build import build
+from m3w.pipeline.demo_crawl import write_sample_crawl
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.inspect.folder import open_dataset
+from m3w.pipeline.inspect.viewer.drops import drops
+from m3w.pipeline.recipe import RESULT_FIELDS, Recipe, load_recipe, parse_recipe
+from m3w.recipes.errors import InputError
+from m3w.schemas.manifest import Manifest
 
 pytestmark = pytest.mark.ray
 
@@ -178,7 +178,7 @@ def test_a_run_whose_driver_is_killed_resumes_to_the_same_bytes(
     """SIGKILL once the stage has begun (its predecessor has a ledger entry), then the same command."""
     run, path = tmp_path / "run", tmp_path / "recipe.yaml"
     path.write_text(recipe.to_yaml())
-    command = [sys.executable, "-m", "cli", "build", str(path), "--run", str(run)]
+    command = [sys.executable, "-m", "m3w", "build", str(path), "--run", str(run)]
     started = {"extract": "run.json", "requests": "ledger/deduplicate/all.json", "assemble": "ledger/links/all.json"}
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
@@ -259,7 +259,7 @@ def test_the_same_command_builds_on_a_cluster(recipe: Recipe, unbroken: tuple[Pa
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         cluster.add_node(num_cpus=1)
-        command = [sys.executable, "-m", "cli", "build", str(tmp_path / "recipe.yaml"), "--run", str(tmp_path / "run")]
+        command = [sys.executable, "-m", "m3w", "build", str(tmp_path / "recipe.yaml"), "--run", str(tmp_path / "run")]
         subprocess.run([*command, "--address", cluster.address], check=True, capture_output=True, timeout=300)
     finally:
         cluster.shutdown()

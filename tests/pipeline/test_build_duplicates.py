@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.crawl.sample import write_sample_crawl
+from m3w.pipeline.demo_crawl import write_sample_crawl
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -33,9 +33,9 @@ SWITCHES = {
 BUILD = """
 import json, sys
 import ray
-from pipeline import grouping
-from pipeline.build import build
-from pipeline.recipe import parse_recipe
+from m3w.pipeline.engine import group_by as grouping
+from m3w.pipeline.build import build
+from m3w.pipeline.recipe import parse_recipe
 
 values, run, workers, limit = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 grouping.IN_ONE_TASK_BYTES = limit

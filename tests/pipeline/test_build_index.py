@@ -9,14 +9,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.build import build
-from pipeline.crawl.sample import write_sample_crawl
-from pipeline.crawl.warc import read_archive
-from pipeline.crawl.warc_record import WarcRecord
-from pipeline.errors import InputError
-from pipeline.inspect.status import run_status
-from pipeline.recipe import parse_recipe
-from pipeline.run import Run
+from m3w.pipeline.build import build
+from m3w.pipeline.crawl.warc import read_archive
+from m3w.pipeline.crawl.warc_record import WarcRecord
+from m3w.pipeline.demo_crawl import write_sample_crawl
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.inspect.status import run_status
+from m3w.pipeline.recipe import parse_recipe
+from m3w.recipes.errors import InputError
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

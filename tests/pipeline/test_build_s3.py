@@ -9,10 +9,10 @@ import pytest
 
 from benchmarks.s3 import build, hashes, recipe, s3, upload_crawl
 from benchmarks.s3_store import slow_store
-from pipeline.crawl.paths import archive_files
-from pipeline.crawl.storage import open_file
-from pipeline.errors import InputError
-from pipeline.recipe import Storage
+from m3w.pipeline.crawl.paths import archive_files
+from m3w.pipeline.crawl.section import Storage
+from m3w.pipeline.crawl.storage import open_file
+from m3w.recipes.errors import InputError
 
 
 def test_s3_paths_are_listed_and_read_with_the_credentials_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

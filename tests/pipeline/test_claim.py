@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.attempt import Attempt
-from pipeline.claim import Claim, RunInUse, claims
-from pipeline.process_name import is_dead, own_process
-from pipeline.run import ClaimLost, Run
+from m3w.pipeline.engine.attempt import Attempt
+from m3w.pipeline.engine.process_name import is_dead, own_process
+from m3w.pipeline.engine.run import ClaimLost, Run
+from m3w.pipeline.engine.run_lock import Claim, RunInUse, claims
 
 FAST_S = 0.6
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from pipeline.drops import MOST_CHARACTERS, Drop, DropSample
+from m3w.pipeline.engine.drops import MOST_CHARACTERS, Drop, DropSample
 
 
 def drops(count: int) -> list[Drop]:

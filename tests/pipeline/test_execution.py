@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.attempt import Attempt, Care
-from pipeline.errors import InputError
-from pipeline.executor import Executor, StageFailed
-from pipeline.ledger import LedgerEntry
-from pipeline.progress import Progress
-from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, parse_recipe
-from pipeline.run import Run
-from pipeline.stage import Part, Stage
+from m3w.pipeline.engine.attempt import Attempt, Care
+from m3w.pipeline.engine.executor import Executor, StageFailed
+from m3w.pipeline.engine.ledger import LedgerEntry
+from m3w.pipeline.engine.progress import Progress
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.stage import Part, Stage
+from m3w.pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, parse_recipe
+from m3w.recipes.errors import InputError
 
 MIB = 2**20
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import InputError
-from pipeline.extract_file import document_lines
+from m3w.pipeline.extract_file import document_lines
+from m3w.recipes.errors import InputError
 
 ArchiveRecord = Callable[..., bytes]
 TEXT = "The red fox lives in woods and fields, and in the towns of the north as well. " * 6

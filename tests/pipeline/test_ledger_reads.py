@@ -10,13 +10,14 @@ import pytest
 
 from benchmarks.scale.counted import asked, most, register
 from benchmarks.scale.ledger import Inline, parts_of, plant, requested, touch
-from pipeline.ledger import LedgerEntry, Output
-from pipeline.progress import Progress
-from pipeline.recipe import Fetch, parse_recipe
-from pipeline.run import Run
-from pipeline.stage import Stage
-from pipeline.stages import fetch_plan
-from pipeline.waves import fetch_in_waves
+from m3w.pipeline.engine.ledger import LedgerEntry, Output
+from m3w.pipeline.engine.progress import Progress
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.stage import Stage
+from m3w.pipeline.fetch import plan as fetch_plan
+from m3w.pipeline.fetch.redirect_rounds import fetch_in_waves
+from m3w.pipeline.fetch.section import Fetch
+from m3w.pipeline.recipe import parse_recipe
 
 LIKE = LedgerEntry(
     stage="extract",

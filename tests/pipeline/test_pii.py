@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from pipeline.pii import Masking
-from pipeline.recipe import Pii
-from schemas.document import ImageReference, InterleavedDocument
+from m3w.pipeline.filters.pii import Masking
+from m3w.pipeline.filters.section import Pii
+from m3w.schemas.document import ImageReference, InterleavedDocument
 
 
 def masked(text: str) -> str:

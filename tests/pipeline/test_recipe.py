@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.errors import InputError
-from pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, Storage, Where, load_recipe, parse_recipe
+from m3w.pipeline.crawl.section import Storage, Where
+from m3w.pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, load_recipe, parse_recipe
+from m3w.recipes.errors import InputError
 
 SMALLEST: dict[str, Any] = {"crawl": {"paths": ["a.warc.gz"]}}
 SHIPPED = Path(__file__).parents[2] / "recipes"

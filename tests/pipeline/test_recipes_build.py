@@ -7,11 +7,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.build import build
-from pipeline.crawl.sample import write_sample_crawl
-from pipeline.recipe import load_recipe
-from schemas.document import DOCUMENT_SIGNALS
-from schemas.manifest import Manifest
+from m3w.pipeline.build import build
+from m3w.pipeline.demo_crawl import write_sample_crawl
+from m3w.pipeline.recipe import load_recipe
+from m3w.schemas.document import DOCUMENT_SIGNALS
+from m3w.schemas.manifest import Manifest
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 NAMES = ("m3w", "obelics", "mmc4", "omnicorpus")

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from pipeline.images.signals import IMAGE_SIGNALS
-from pipeline.rules import DOCUMENT_RULE_SIGNALS, Rule, check_rules, first_broken
-from schemas.document import DOCUMENT_SIGNALS
+from m3w.pipeline.filters.rules import DOCUMENT_RULE_SIGNALS, Rule, check_rules, first_broken
+from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.schemas.document import DOCUMENT_SIGNALS
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.attempt import Attempt
-from pipeline.crawl.warc_record import Fault
-from pipeline.errors import InputError
-from pipeline.ledger import FAULTS_IN_LEDGER, FailedPart, LedgerEntry
-from pipeline.parquet import rows_if_there
-from pipeline.run import RUN_FORMAT, Run
+from m3w.pipeline.crawl.warc_record import Fault
+from m3w.pipeline.engine.attempt import Attempt
+from m3w.pipeline.engine.ledger import FAULTS_IN_LEDGER, FailedPart, LedgerEntry
+from m3w.pipeline.engine.parquet import rows_if_there
+from m3w.pipeline.engine.run import RUN_FORMAT, Run
+from m3w.recipes.errors import InputError
 
 
 @pytest.fixture(params=["local", "memory"])

@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.build import build
-from pipeline.crawl.sample import write_sample_crawl
-from pipeline.errors import InputError
-from pipeline.recipe import Recipe, parse_recipe
-from pipeline.run import Run
+from m3w.pipeline.build import build
+from m3w.pipeline.demo_crawl import write_sample_crawl
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.recipe import Recipe, parse_recipe
+from m3w.recipes.errors import InputError
 
 pytestmark = pytest.mark.ray
 

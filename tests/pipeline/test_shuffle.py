@@ -9,12 +9,12 @@ import pyarrow as pa
 import pytest
 import ray
 
-from pipeline import shuffle
-from pipeline.dedup.bytestrings import to_array
-from pipeline.dedup.copies import by_part, keep_first, near_copies
-from pipeline.dedup.order import RICHEST_BYTES
-from pipeline.recipe.execution import Needs
-from pipeline.shuffle import InMemory, OnRayData, Rows
+from m3w.pipeline.dedup.bytestrings import to_array
+from m3w.pipeline.dedup.copies import by_part, keep_first, near_copies
+from m3w.pipeline.dedup.order import RICHEST_BYTES
+from m3w.pipeline.engine import shuffle
+from m3w.pipeline.engine.execution import Needs
+from m3w.pipeline.engine.shuffle import InMemory, OnRayData, Rows
 
 pytestmark = pytest.mark.ray
 PARTS = ["a", "b"]

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from pipeline.starting import STARTS, RayFailed, patiently
+from m3w.pipeline.engine.ray_start import STARTS, RayFailed, patiently
 
 
 class Slow:

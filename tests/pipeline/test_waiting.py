@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.waiting import Waiting
+from m3w.pipeline.engine.part_queue import Waiting
 
 
 @dataclass(frozen=True)

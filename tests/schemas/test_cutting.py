@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 
-from schemas.cutting import sequences_of
-from schemas.document import ImageReference, InterleavedDocument
-from schemas.sequence import Sequence
+from m3w.schemas.cutting import sequences_of
+from m3w.schemas.document import ImageReference, InterleavedDocument
+from m3w.schemas.sequence import Sequence
 
 
 def cut(nodes: str, images: int = 5) -> list[str]:

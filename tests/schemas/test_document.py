@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from schemas.document import DATASET_SCHEMA, DOCUMENT_SCHEMA, InterleavedDocument, document_id
+from m3w.schemas.document import DATASET_SCHEMA, DOCUMENT_SCHEMA, InterleavedDocument, document_id
 
 NOON = datetime(2020, 1, 2, 12, tzinfo=UTC)
 

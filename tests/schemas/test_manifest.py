@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from schemas.manifest import DocumentShard, Manifest, ManifestError, SequenceShard, Split
+from m3w.schemas.manifest import DocumentShard, Manifest, ManifestError, SequenceShard, Split
 
 
 def manifest() -> Manifest:

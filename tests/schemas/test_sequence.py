@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from schemas.document import ImageReference
-from schemas.sequence import Sequence, decode_sample, encode_sample
+from m3w.schemas.document import ImageReference
+from m3w.schemas.sequence import Sequence, decode_sample, encode_sample
 
 
 def sequence() -> Sequence:

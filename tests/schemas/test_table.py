@@ -8,8 +8,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from schemas.document import DATASET_SCHEMA, DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
-from schemas.table import SchemaError, to_table
+from m3w.schemas.document import (
+    DATASET_SCHEMA,
+    DOCUMENT_SCHEMA,
+    DOCUMENT_SIGNALS,
+    ImageReference,
+    InterleavedDocument,
+)
+from m3w.schemas.table import SchemaError, to_table
 
 
 def document() -> InterleavedDocument:

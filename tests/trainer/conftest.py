@@ -23,13 +23,13 @@ import torch
 import webdataset
 from PIL import Image, ImageDraw
 
-from schemas.document import ImageReference
-from schemas.manifest import Manifest, SequenceShard, Split
-from schemas.sequence import INDEX_SCHEMA, INDEX_SUFFIX, encode_sample
-from schemas.sequence import Sequence as SequenceSample
+from m3w.schemas.document import ImageReference
+from m3w.schemas.manifest import Manifest, SequenceShard, Split
+from m3w.schemas.sequence import INDEX_SCHEMA, INDEX_SUFFIX, encode_sample
+from m3w.schemas.sequence import Sequence as SequenceSample
 
 if TYPE_CHECKING:
-    from trainer.ranks import Ranks
+    from m3w.trainer.ranks import Ranks
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 40), "blue": (40, 60, 220), "yellow": (240, 220, 40)}
 SHAPES = ("circle", "square", "triangle")
@@ -175,7 +175,7 @@ def _join(rank: int, count: int, port: int) -> None:
 def _rank(rank: int, count: int, port: int, folder: str, work: Callable[[Ranks], object]) -> None:
     import torch
 
-    from trainer.ranks import join_ranks
+    from m3w.trainer.ranks import join_ranks
 
     _join(rank, count, port)
     with join_ranks() as ranks:

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.checkpoint import CheckpointError, Checkpoints
-from trainer.checkpoint_store import open_store
-from trainer.ranks import Ranks
-from trainer.recipe import CheckpointRecipe
+from m3w.trainer.checkpoint import CheckpointError, Checkpoints
+from m3w.trainer.checkpoint_store import open_store
+from m3w.trainer.ranks import Ranks
+from m3w.trainer.recipe import CheckpointRecipe
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 

@@ -1,4 +1,4 @@
-from trainer.journal import METRICS_FILE, Journal, read_metrics
+from m3w.trainer.journal import METRICS_FILE, Journal, read_metrics
 
 
 def test_a_resume_takes_back_the_lines_of_steps_that_will_be_done_again(tmp_path):

@@ -4,12 +4,12 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from trainer.data.images import PixelFormat
-from trainer.data.lanes import SampleForm
-from trainer.data.sequences import SequenceReader
-from trainer.data.windows import SpecialTokens
-from trainer.language_pretraining import pretrain_language_model, token_rows
-from trainer.recipe import LanguagePretrainingRecipe
+from m3w.trainer.data.images import PixelFormat
+from m3w.trainer.data.lanes import SampleForm
+from m3w.trainer.data.sequences import SequenceReader
+from m3w.trainer.data.windows import SpecialTokens
+from m3w.trainer.language_pretraining import pretrain_language_model, token_rows
+from m3w.trainer.recipe import LanguagePretrainingRecipe
 
 
 def letters(text: str) -> list[int]:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from trainer.journal import read_metrics
-from trainer.launch import train
-from trainer.recipe import load_recipe
+from m3w.trainer.journal import read_metrics
+from m3w.trainer.launch import train
+from m3w.trainer.recipe import load_recipe
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,7 +47,7 @@ def tiny(folder: Path, dataset: Path) -> Path:
 
 
 def m3w(recipe: Path, *words: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "cli", "train", str(recipe), "--launcher", "ray", "--processes", "2"]
+    command = [sys.executable, "-m", "m3w", "train", str(recipe), "--launcher", "ray", "--processes", "2"]
     command += ["--address", "local", *words]  # not one that other tests have started
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)

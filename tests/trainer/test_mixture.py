@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from trainer.data.images import PixelFormat
-from trainer.data.lanes import LaneDataset, SampleForm
-from trainer.data.order import SampleOrder
-from trainer.data.sequences import SequenceReader
-from trainer.data.windows import SpecialTokens
-from trainer.mixture import Mixture, Source
+from m3w.trainer.data.images import PixelFormat
+from m3w.trainer.data.lanes import LaneDataset, SampleForm
+from m3w.trainer.data.order import SampleOrder
+from m3w.trainer.data.sequences import SequenceReader
+from m3w.trainer.data.windows import SpecialTokens
+from m3w.trainer.mixture import Mixture, Source
 
 FORM = SampleForm(
     tokenize=lambda text: [ord(letter) for letter in text],

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.optimizer import learning_rate, make_optimizer
-from trainer.recipe import OptimizerRecipe
+from m3w.trainer.optimizer import learning_rate, make_optimizer
+from m3w.trainer.recipe import OptimizerRecipe
 
 
 def test_the_rate_rises_stays_and_falls():

@@ -13,11 +13,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1] / "model"))
 from model_families import END_OF_CHUNK, IMAGE, LANGUAGE_MODELS, flamingo
 
-from trainer.data.collate import Batch, Sample, collate
-from trainer.data.images import PixelFormat
-from trainer.data.windows import SpecialTokens, cut_window
-from trainer.loss import loss_sum
-from trainer.packed_rows import PACKABLE, check_packable
+from m3w.trainer.data.collate import Batch, Sample, collate
+from m3w.trainer.data.images import PixelFormat
+from m3w.trainer.data.windows import SpecialTokens, cut_window
+from m3w.trainer.loss import loss_sum
+from m3w.trainer.packed_rows import PACKABLE, check_packable
 
 PIXELS = PixelFormat(size=28, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 SPECIAL = SpecialTokens(image=IMAGE, end_of_chunk=END_OF_CHUNK, end_of_text=2)

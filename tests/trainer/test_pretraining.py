@@ -2,12 +2,12 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel
 
-from trainer.data.images import PixelFormat
-from trainer.data.lanes import SampleForm
-from trainer.data.sequences import SequenceReader
-from trainer.data.windows import SpecialTokens
-from trainer.pretraining import NamedPictures, moved, named_pictures, pretrain_vision_encoder
-from trainer.recipe import PretrainingRecipe
+from m3w.trainer.data.images import PixelFormat
+from m3w.trainer.data.lanes import SampleForm
+from m3w.trainer.data.sequences import SequenceReader
+from m3w.trainer.data.windows import SpecialTokens
+from m3w.trainer.pretraining import NamedPictures, moved, named_pictures, pretrain_vision_encoder
+from m3w.trainer.recipe import PretrainingRecipe
 
 FORM = SampleForm(
     tokenize=lambda text: [ord(letter) for letter in text],

@@ -17,10 +17,10 @@ import torch
 import webdataset
 import yaml
 
-from model import Flamingo, FlamingoProcessor
-from trainer.generate import caption, look_test
-from trainer.journal import METRICS_FILE, read_metrics
-from trainer.launch import train
+from m3w.model import Flamingo, FlamingoProcessor
+from m3w.trainer.generate import caption, look_test
+from m3w.trainer.journal import METRICS_FILE, read_metrics
+from m3w.trainer.launch import train
 
 TINY = {
     "seed": 5,
@@ -237,7 +237,7 @@ def test_sigterm_saves_a_checkpoint_and_leaves(recipe, tmp_path):
 
 def start(recipe: Path, overrides: list[str]) -> "subprocess.Popen[bytes]":
     sets = [word for override in overrides for word in ("--set", override)]
-    command = [sys.executable, "-m", "trainer.worker", str(recipe), *sets]
+    command = [sys.executable, "-m", "m3w.trainer.worker", str(recipe), *sets]
     return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.recipe import RecipeError, load_recipe
+from m3w.trainer.recipe import RecipeError, load_recipe
 
 SMALL = """
 output: out

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.data.collate import Batch
-from trainer.data.windows import IGNORED
-from trainer.held_out import held_out_loss, shuffle_images
-from trainer.mixture import Share
-from trainer.ranks import Ranks
-from trainer.update import NonFiniteError, update
+from m3w.trainer.data.collate import Batch
+from m3w.trainer.data.windows import IGNORED
+from m3w.trainer.held_out import held_out_loss, shuffle_images
+from m3w.trainer.mixture import Share
+from m3w.trainer.ranks import Ranks
+from m3w.trainer.update import NonFiniteError, update
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 

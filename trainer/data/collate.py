@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from trainer.data.images import Picture, PixelFormat, normalised, place
-from trainer.data.windows import IGNORED, Window
+from m3w.trainer.data.images import Picture, PixelFormat, normalised, place
+from m3w.trainer.data.windows import IGNORED, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import fsspec
 
-from schemas.manifest import DocumentShard, Manifest, SequenceShard, Split
-from trainer.data.cache import ShardFile
+from m3w.schemas.manifest import DocumentShard, Manifest, SequenceShard, Split
+from m3w.trainer.data.cache import ShardFile
 
 _HASH_BLOCK = 2**22
 

@@ -17,13 +17,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.cutting import sequences_of
-from schemas.document import InterleavedDocument
-from schemas.sequence import Sequence
-from trainer.data.dataset_folder import check_shards, read_split, shard_file
-from trainer.data.files import Files
-from trainer.data.order import SampleAddress
-from trainer.data.sequences import UnreadableSampleError
+from m3w.schemas.cutting import sequences_of
+from m3w.schemas.document import InterleavedDocument
+from m3w.schemas.sequence import Sequence
+from m3w.trainer.data.dataset_folder import check_shards, read_split, shard_file
+from m3w.trainer.data.files import Files
+from m3w.trainer.data.order import SampleAddress
+from m3w.trainer.data.sequences import UnreadableSampleError
 
 CUT_COLUMNS = ["document_id", "url", "texts", "images"]
 """All that says where a document is cut."""

@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 
 from torch.utils.data import Dataset
 
-from schemas.sequence import Sequence
-from trainer.data.collate import Batch, Sample, collate
-from trainer.data.images import Picture, PixelFormat, UndecodableImageError, decode_image, draw_augmentation
-from trainer.data.order import SampleOrder
-from trainer.data.packing import Packing, fair_shares
-from trainer.data.sequences import SampleReader, UnreadableSampleError
-from trainer.data.video import UndecodableVideoError, VideoForm, decode_video
-from trainer.data.windows import SpecialTokens, draw_window, tokenize_nodes
+from m3w.schemas.sequence import Sequence
+from m3w.trainer.data.collate import Batch, Sample, collate
+from m3w.trainer.data.images import Picture, PixelFormat, UndecodableImageError, decode_image, draw_augmentation
+from m3w.trainer.data.order import SampleOrder
+from m3w.trainer.data.packing import Packing, fair_shares
+from m3w.trainer.data.sequences import SampleReader, UnreadableSampleError
+from m3w.trainer.data.video import UndecodableVideoError, VideoForm, decode_video
+from m3w.trainer.data.windows import SpecialTokens, draw_window, tokenize_nodes
 
 UNDECODABLE_IMAGE = "undecodable_image"
 UNREADABLE_SAMPLE = "unreadable_sample"

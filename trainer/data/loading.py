@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch.utils.data import DataLoader
 
-from trainer.data.collate import Batch
-from trainer.data.lanes import LaneDataset
+from m3w.trainer.data.collate import Batch
+from m3w.trainer.data.lanes import LaneDataset
 
 NO_STEP: list[Batch] = []
 """What stands behind the last one."""

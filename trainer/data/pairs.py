@@ -19,12 +19,12 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.document import OK, ImageReference
-from schemas.sequence import Sequence as SequenceSample
-from trainer.data.cache import ShardFile
-from trainer.data.files import Files
-from trainer.data.order import SampleAddress
-from trainer.data.sequences import UnreadableSampleError
+from m3w.schemas.document import OK, ImageReference
+from m3w.schemas.sequence import Sequence as SequenceSample
+from m3w.trainer.data.cache import ShardFile
+from m3w.trainer.data.files import Files
+from m3w.trainer.data.order import SampleAddress
+from m3w.trainer.data.sequences import UnreadableSampleError
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.sequence import INDEX_SCHEMA, Sequence, decode_sample
-from trainer.data.dataset_folder import check_shards, read_split, shard_file
-from trainer.data.files import Files
-from trainer.data.order import SampleAddress
+from m3w.schemas.sequence import INDEX_SCHEMA, Sequence, decode_sample
+from m3w.trainer.data.dataset_folder import check_shards, read_split, shard_file
+from m3w.trainer.data.files import Files
+from m3w.trainer.data.order import SampleAddress
 
 _INDEXES_IN_MEMORY = 64
 """Of a reader's shards; an index takes about 0.1 % of its shard, so 64 of 512 MiB come to some 30 MiB."""

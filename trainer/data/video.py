@@ -19,7 +19,7 @@ from typing import Any
 import av
 import numpy as np
 
-from trainer.data.images import MAX_PIXELS, Picture, fitted
+from m3w.trainer.data.images import MAX_PIXELS, Picture, fitted
 
 MAX_FRAMES_DECODED = 10_000
 """A video without usable time stamps or key frames is given up after so many."""

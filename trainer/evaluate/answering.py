@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from model import Flamingo
-from trainer.data.windows import SpecialTokens
-from trainer.evaluate.rows import Row, batch_of
+from m3w.model import Flamingo
+from m3w.trainer.data.windows import SpecialTokens
+from m3w.trainer.evaluate.rows import Row, batch_of
 
 
 @torch.no_grad()

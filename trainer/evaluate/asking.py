@@ -10,18 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainer.evaluate.answering import answer
-from trainer.evaluate.checkpoint import Asked
-from trainer.evaluate.example import Example, Media
-from trainer.evaluate.features import Features
-from trainer.evaluate.media import UnreadableMediaError
-from trainer.evaluate.pictures import Pictures
-from trainer.evaluate.prompt import Prompt, answer_ids, answered, write_prompt
-from trainer.evaluate.ranking import rank
-from trainer.evaluate.recipe import EvaluationRecipe
-from trainer.evaluate.rows import Row
-from trainer.evaluate.supports import Supports, orders
-from trainer.evaluate.task import Task
+from m3w.trainer.evaluate.answering import answer
+from m3w.trainer.evaluate.checkpoint import Asked
+from m3w.trainer.evaluate.example import Example, Media
+from m3w.trainer.evaluate.features import Features
+from m3w.trainer.evaluate.media import UnreadableMediaError
+from m3w.trainer.evaluate.pictures import Pictures
+from m3w.trainer.evaluate.prompt import Prompt, answer_ids, answered, write_prompt
+from m3w.trainer.evaluate.ranking import rank
+from m3w.trainer.evaluate.recipe import EvaluationRecipe
+from m3w.trainer.evaluate.rows import Row
+from m3w.trainer.evaluate.supports import Supports, orders
+from m3w.trainer.evaluate.task import Task
 
 Record = dict[str, Any]
 

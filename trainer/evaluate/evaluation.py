@@ -18,23 +18,23 @@ import torch
 import yaml
 from torch import Tensor
 
-from trainer.evaluate.asking import Asker, Question
-from trainer.evaluate.checkpoint import open_checkpoint
-from trainer.evaluate.example import EvaluationError, Example
-from trainer.evaluate.features import Features
-from trainer.evaluate.finetuning import finetuned
-from trainer.evaluate.media import UnreadableMediaError
-from trainer.evaluate.pictures import Pictures
-from trainer.evaluate.predictions import PredictionFiles, claim_output
-from trainer.evaluate.recipe import EvaluationRecipe
-from trainer.evaluate.results import condition, group_of_queries, group_summary, paired, summary, write_results
-from trainer.evaluate.round_trip import RoundTrip
-from trainer.evaluate.scoring import possible_metrics
-from trainer.evaluate.supports import Supports, draw, same_picture
-from trainer.evaluate.task import Task
-from trainer.evaluate.tasks.reading import located
-from trainer.evaluate.tasks.table import table_columns
-from trainer.ranks import Ranks
+from m3w.trainer.evaluate.asking import Asker, Question
+from m3w.trainer.evaluate.checkpoint import open_checkpoint
+from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.trainer.evaluate.features import Features
+from m3w.trainer.evaluate.finetuning import finetuned
+from m3w.trainer.evaluate.media import UnreadableMediaError
+from m3w.trainer.evaluate.pictures import Pictures
+from m3w.trainer.evaluate.predictions import PredictionFiles, claim_output
+from m3w.trainer.evaluate.recipe import EvaluationRecipe
+from m3w.trainer.evaluate.results import condition, group_of_queries, group_summary, paired, summary, write_results
+from m3w.trainer.evaluate.round_trip import RoundTrip
+from m3w.trainer.evaluate.scoring import possible_metrics
+from m3w.trainer.evaluate.supports import Supports, draw, same_picture
+from m3w.trainer.evaluate.task import Task
+from m3w.trainer.evaluate.tasks.reading import located
+from m3w.trainer.evaluate.tasks.table import table_columns
+from m3w.trainer.ranks import Ranks
 
 log = logging.getLogger(__name__)
 

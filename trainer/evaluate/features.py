@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.vision import frame_features
-from trainer.evaluate.example import Media
-from trainer.evaluate.media import read_bytes
-from trainer.evaluate.pictures import Pictures
+from m3w.model.vision import frame_features
+from m3w.trainer.evaluate.example import Media
+from m3w.trainer.evaluate.media import read_bytes
+from m3w.trainer.evaluate.pictures import Pictures
 
 
 def encoder_fingerprint(encoder: nn.Module) -> str:

@@ -17,16 +17,16 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trainer.evaluate.checkpoint import Asked, fingerprint, open_checkpoint
-from trainer.evaluate.example import EvaluationError, Example
-from trainer.evaluate.media import UnreadableMediaError
-from trainer.evaluate.pictures import Pictures
-from trainer.evaluate.prompt import answer_ids, answered, write_prompt
-from trainer.evaluate.recipe import EvaluationRecipe, FinetuneRecipe
-from trainer.evaluate.rows import Row, batch_of
-from trainer.evaluate.task import Task
-from trainer.export import export_model
-from trainer.ranks import Ranks
+from m3w.trainer.evaluate.checkpoint import Asked, fingerprint, open_checkpoint
+from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.trainer.evaluate.media import UnreadableMediaError
+from m3w.trainer.evaluate.pictures import Pictures
+from m3w.trainer.evaluate.prompt import answer_ids, answered, write_prompt
+from m3w.trainer.evaluate.recipe import EvaluationRecipe, FinetuneRecipe
+from m3w.trainer.evaluate.rows import Row, batch_of
+from m3w.trainer.evaluate.task import Task
+from m3w.trainer.export import export_model
+from m3w.trainer.ranks import Ranks
 
 log = logging.getLogger(__name__)
 IGNORED = -100

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer.evaluate.recipe import EvaluationRecipe, load_evaluation
+from m3w.trainer.evaluate.recipe import EvaluationRecipe, load_evaluation
 
 
 def evaluate(
@@ -27,7 +27,7 @@ def evaluate(
         print(f"m3w: {' '.join(str(error).split())}", file=sys.stderr)
         return 2, None
     if processes == 1 or "WORLD_SIZE" in os.environ:
-        from trainer.evaluate.worker import work
+        from m3w.trainer.evaluate.worker import work
 
         return work(checkpoint, recipe_path, overrides), recipe
     status = subprocess.run(torchrun_command(checkpoint, recipe_path, overrides, processes), check=False).returncode
@@ -37,12 +37,12 @@ def evaluate(
 def torchrun_command(checkpoint: str, recipe_path: str, overrides: Sequence[str], processes: int) -> list[str]:
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     sets = [word for override in overrides for word in ("--set", override)]
-    return [*launch, "-m", "trainer.evaluate.worker", checkpoint, recipe_path, *sets]
+    return [*launch, "-m", "m3w.trainer.evaluate.worker", checkpoint, recipe_path, *sets]
 
 
 def _check(checkpoint: Path, recipe: EvaluationRecipe) -> None:
     """Before several processes start: what one of them finds wrong comes back from torchrun as a traceback."""
-    from trainer.evaluate.checkpoint import check_checkpoint
+    from m3w.trainer.evaluate.checkpoint import check_checkpoint
 
     check_checkpoint(checkpoint)
     recipe.resolved_task().examples("queries", recipe.root)

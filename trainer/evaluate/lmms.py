@@ -17,13 +17,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from model.processor import IMAGE_TOKEN
-from trainer.evaluate.answering import answer
-from trainer.evaluate.checkpoint import open_checkpoint
-from trainer.evaluate.example import EvaluationError, Media
-from trainer.evaluate.media import is_video, read_frames
-from trainer.evaluate.prompt import Chunk, Prompt, answer_ids
-from trainer.evaluate.rows import Row, batch_of
+from m3w.model.processor import IMAGE_TOKEN
+from m3w.trainer.evaluate.answering import answer
+from m3w.trainer.evaluate.checkpoint import open_checkpoint
+from m3w.trainer.evaluate.example import EvaluationError, Media
+from m3w.trainer.evaluate.media import is_video, read_frames
+from m3w.trainer.evaluate.prompt import Chunk, Prompt, answer_ids
+from m3w.trainer.evaluate.rows import Row, batch_of
 
 MODEL_ID = "m3w_flamingo"
 TEMPLATE = "Question: {context} Answer:"
@@ -35,7 +35,7 @@ def manifests() -> Any:
     """What lmms-eval registers, by its entry point."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
-    return ModelManifest(model_id=MODEL_ID, simple_class_path="trainer.evaluate.lmms_model.M3wFlamingo")
+    return ModelManifest(model_id=MODEL_ID, simple_class_path="m3w.trainer.evaluate.lmms_model.M3wFlamingo")
 
 
 class Asking:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lmms_eval.api.model import lmms
 
-from trainer.evaluate.lmms import NEW_TOKENS, Asking
+from m3w.trainer.evaluate.lmms import NEW_TOKENS, Asking
 
 
 class M3wFlamingo(lmms):  # type: ignore[misc]  # lmms-eval has no types

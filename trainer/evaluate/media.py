@@ -13,9 +13,9 @@ import fsspec
 import numpy as np
 from PIL import Image
 
-from trainer.data.images import UndecodableImageError, decode_image
-from trainer.evaluate.example import EvaluationError, Media
-from trainer.evaluate.tasks.classification import CIFAR_RECORD, CIFAR_SIDE
+from m3w.trainer.data.images import UndecodableImageError, decode_image
+from m3w.trainer.evaluate.example import EvaluationError, Media
+from m3w.trainer.evaluate.tasks.classification import CIFAR_RECORD, CIFAR_SIDE
 
 VIDEOS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".3gp", ".ogv", ".wmv")
 

@@ -6,9 +6,9 @@ from collections import OrderedDict
 
 from torch import Tensor
 
-from model import FlamingoProcessor
-from trainer.evaluate.example import Media
-from trainer.evaluate.media import UnreadableMediaError, read_frames
+from m3w.model import FlamingoProcessor
+from m3w.trainer.evaluate.example import Media
+from m3w.trainer.evaluate.media import UnreadableMediaError, read_frames
 
 KEPT_BYTES = 512 * 2**20
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.evaluate.example import EvaluationError
+from m3w.trainer.evaluate.example import EvaluationError
 
 
 def claim_output(output: Path, identity: dict[str, Any]) -> None:

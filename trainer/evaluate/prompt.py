@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from model.processor import END_OF_CHUNK_TOKEN, IMAGE_TOKEN
-from trainer.data.windows import SpecialTokens
-from trainer.evaluate.example import EvaluationError, Example, Media
-from trainer.evaluate.task import Task
+from m3w.model.processor import END_OF_CHUNK_TOKEN, IMAGE_TOKEN
+from m3w.trainer.data.windows import SpecialTokens
+from m3w.trainer.evaluate.example import EvaluationError, Example, Media
+from m3w.trainer.evaluate.task import Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model import Flamingo
-from trainer.evaluate.rows import Batch, Row, batch_of
+from m3w.model import Flamingo
+from m3w.trainer.evaluate.rows import Batch, Row, batch_of
 
 Answers = list[list[list[int]]]
 """Tokens of each answer of each row."""

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from trainer.evaluate.example import EvaluationError
-from trainer.evaluate.task import Task, load_task
-from trainer.recipe.load import parse_yaml, put_override
-from trainer.recipe.section import Section
+from m3w.trainer.evaluate.example import EvaluationError
+from m3w.trainer.evaluate.task import Task, load_task
+from m3w.trainer.recipe.load import parse_yaml, put_override
+from m3w.trainer.recipe.section import Section
 
 OF_THE_TASK = (
     "about",

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trainer.evaluate.example import EvaluationError, Example
-from trainer.evaluate.scoring import METRICS, Pairs, Prediction, Score
+from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.trainer.evaluate.scoring import METRICS, Pairs, Prediction, Score
 
 
 def paired(queries: Sequence[Example], lines: dict[str, dict[str, Any]]) -> tuple[Pairs, dict[str, str]]:

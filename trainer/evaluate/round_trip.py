@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoImageProcessor, CLIPModel
 
-from trainer.evaluate.example import EvaluationError, Example
-from trainer.evaluate.media import read_frames
-from trainer.evaluate.recipe import RoundTripRecipe
-from trainer.evaluate.scoring import Score
+from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.trainer.evaluate.media import read_frames
+from m3w.trainer.evaluate.recipe import RoundTripRecipe
+from m3w.trainer.evaluate.scoring import Score
 
 SEEN = 1024
 """The longer side at which the captioned picture is read, pixels; CLIP's processor makes it smaller."""

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.evaluate.example import EvaluationError, Example
-from trainer.evaluate.metrics.bleu import bleu
-from trainer.evaluate.metrics.cider import cider
-from trainer.evaluate.metrics.exact import agreement, exact_match
-from trainer.evaluate.metrics.meteor import meteor, why_no_meteor
-from trainer.evaluate.metrics.ptb import tokenise
-from trainer.evaluate.metrics.ranked import mean_weighted_average_precision, ndcg, roc_auc
-from trainer.evaluate.metrics.rouge import rouge_l
-from trainer.evaluate.metrics.vqa import vqa_accuracy
+from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.trainer.evaluate.metrics.bleu import bleu
+from m3w.trainer.evaluate.metrics.cider import cider
+from m3w.trainer.evaluate.metrics.exact import agreement, exact_match
+from m3w.trainer.evaluate.metrics.meteor import meteor, why_no_meteor
+from m3w.trainer.evaluate.metrics.ptb import tokenise
+from m3w.trainer.evaluate.metrics.ranked import mean_weighted_average_precision, ndcg, roc_auc
+from m3w.trainer.evaluate.metrics.rouge import rouge_l
+from m3w.trainer.evaluate.metrics.vqa import vqa_accuracy
 
 
 @dataclass(frozen=True, slots=True)

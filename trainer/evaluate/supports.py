@@ -15,7 +15,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from trainer.evaluate.example import Example, Media
+from m3w.trainer.evaluate.example import Example, Media
 
 
 def draw(examples: Sequence[Example], count: int | None, seed: int) -> list[Example]:

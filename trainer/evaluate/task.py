@@ -9,16 +9,16 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from trainer.evaluate.example import EvaluationError, Example
-from trainer.evaluate.scoring import METRICS
-from trainer.evaluate.tasks.captions import KarpathySource, VatexSource, YouCook2Source
-from trainer.evaluate.tasks.classification import CifarSource, FoldersSource
-from trainer.evaluate.tasks.ranked import HatefulMemesSource, RareActSource, VisDialSource
-from trainer.evaluate.tasks.reading import Source
-from trainer.evaluate.tasks.table import TableSource
-from trainer.evaluate.tasks.video_questions import IvqaSource, JsonQuestionsSource, NextQaSource, StarSource
-from trainer.evaluate.tasks.visual_questions import TextVqaSource, VizWizSource, VqaSource
-from trainer.recipe.section import Section
+from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.trainer.evaluate.scoring import METRICS
+from m3w.trainer.evaluate.tasks.captions import KarpathySource, VatexSource, YouCook2Source
+from m3w.trainer.evaluate.tasks.classification import CifarSource, FoldersSource
+from m3w.trainer.evaluate.tasks.ranked import HatefulMemesSource, RareActSource, VisDialSource
+from m3w.trainer.evaluate.tasks.reading import Source
+from m3w.trainer.evaluate.tasks.table import TableSource
+from m3w.trainer.evaluate.tasks.video_questions import IvqaSource, JsonQuestionsSource, NextQaSource, StarSource
+from m3w.trainer.evaluate.tasks.visual_questions import TextVqaSource, VizWizSource, VqaSource
+from m3w.trainer.recipe.section import Section
 
 FOLDER = Path(__file__).parent / "tasks"
 READERS: dict[str, type[Source]] = {

@@ -1,4 +1,4 @@
-"""One process of an evaluation: `python -m trainer.evaluate.worker CHECKPOINT RECIPE [--set key=value ...]`."""
+"""One process of an evaluation: `python -m m3w.trainer.evaluate.worker CHECKPOINT RECIPE [--set key=value ...]`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from trainer.evaluate.evaluation import Progress, evaluate
-from trainer.evaluate.recipe import load_evaluation
-from trainer.ranks import join_ranks
+from m3w.trainer.evaluate.evaluation import Progress, evaluate
+from m3w.trainer.evaluate.recipe import load_evaluation
+from m3w.trainer.ranks import join_ranks
 
 UNREADABLE = 1
 """Exit status of an evaluation that is done, but for queries whose picture could not be read."""
@@ -60,7 +60,7 @@ class _PlainLines:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m trainer.evaluate.worker", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m m3w.trainer.evaluate.worker", description=__doc__)
     parser.add_argument("checkpoint")
     parser.add_argument("recipe")
     parser.add_argument("--set", action="append", default=[], metavar="key=value", dest="overrides")

@@ -4,7 +4,7 @@ Unknown keys and wrong types are errors that name the key. Defaults are the pape
 appendix B.1.2) wherever it gives one.
 """
 
-from trainer.recipe.data import (
+from m3w.trainer.recipe.data import (
     CacheRecipe,
     DataRecipe,
     InterleavedRecipe,
@@ -13,8 +13,8 @@ from trainer.recipe.data import (
     VideosRecipe,
     WindowsRecipe,
 )
-from trainer.recipe.load import load_recipe
-from trainer.recipe.model import (
+from m3w.trainer.recipe.load import load_recipe
+from m3w.trainer.recipe.model import (
     Architecture,
     Backbone,
     LanguagePretrainingRecipe,
@@ -22,10 +22,10 @@ from trainer.recipe.model import (
     PretrainingRecipe,
     TokenizerSource,
 )
-from trainer.recipe.parallel import ParallelRecipe
-from trainer.recipe.recipe import Recipe
-from trainer.recipe.section import RecipeError
-from trainer.recipe.training import (
+from m3w.trainer.recipe.parallel import ParallelRecipe
+from m3w.trainer.recipe.recipe import Recipe
+from m3w.trainer.recipe.section import RecipeError
+from m3w.trainer.recipe.training import (
     CheckpointRecipe,
     LogRecipe,
     OptimizerRecipe,

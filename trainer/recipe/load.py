@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from trainer.recipe.recipe import Recipe
-from trainer.recipe.section import RecipeError
+from m3w.trainer.recipe.recipe import Recipe
+from m3w.trainer.recipe.section import RecipeError
 
 
 class _YamlLoader(yaml.SafeLoader):

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from trainer.recipe.data import DataRecipe, InterleavedRecipe, PairsRecipe, VideosRecipe
-from trainer.recipe.model import ModelRecipe
-from trainer.recipe.parallel import ParallelRecipe
-from trainer.recipe.section import Section
-from trainer.recipe.training import CheckpointRecipe, LogRecipe, OptimizerRecipe, TrainingRecipe, ValidationRecipe
+from m3w.trainer.recipe.data import DataRecipe, InterleavedRecipe, PairsRecipe, VideosRecipe
+from m3w.trainer.recipe.model import ModelRecipe
+from m3w.trainer.recipe.parallel import ParallelRecipe
+from m3w.trainer.recipe.section import Section
+from m3w.trainer.recipe.training import CheckpointRecipe, LogRecipe, OptimizerRecipe, TrainingRecipe, ValidationRecipe
 
 Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 

@@ -13,22 +13,22 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from pipeline.errors import InputError
-from pipeline.inspect.examples import draw
-from pipeline.inspect.folder import open_dataset
-from pipeline.inspect.static import read
-from pipeline.inspect.viewer.documents import Documents
-from pipeline.inspect.viewer.drops import drops
-from pipeline.inspect.viewer.filters import SORTS, Filters, number
-from pipeline.inspect.viewer.guard import Guard
-from pipeline.inspect.viewer.image_preview import ImagePreview
-from pipeline.inspect.viewer.marks import KINDS, Marks
-from pipeline.inspect.viewer.preview import Preview
-from pipeline.inspect.viewer.sequences import Sequences
-from pipeline.inspect.viewer.tables import Tables
-from pipeline.inspect.viewer.windows import CutWindow
-from pipeline.inspect.wording import short_name
-from pipeline.rules import DOCUMENT_RULE_SIGNALS
+from m3w.pipeline.filters.rules import DOCUMENT_RULE_SIGNALS
+from m3w.pipeline.inspect.examples import draw
+from m3w.pipeline.inspect.folder import open_dataset
+from m3w.pipeline.inspect.static import read
+from m3w.pipeline.inspect.viewer.documents import Documents
+from m3w.pipeline.inspect.viewer.drops import drops
+from m3w.pipeline.inspect.viewer.filters import SORTS, Filters, number
+from m3w.pipeline.inspect.viewer.guard import Guard
+from m3w.pipeline.inspect.viewer.image_preview import ImagePreview
+from m3w.pipeline.inspect.viewer.marks import KINDS, Marks
+from m3w.pipeline.inspect.viewer.preview import Preview
+from m3w.pipeline.inspect.viewer.sequences import Sequences
+from m3w.pipeline.inspect.viewer.tables import Tables
+from m3w.pipeline.inspect.viewer.windows import CutWindow
+from m3w.pipeline.inspect.wording import short_name
+from m3w.recipes.errors import InputError
 
 SIDE = 1024
 """Longest side of a picture on the page, in pixels."""

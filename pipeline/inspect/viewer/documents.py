@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pipeline.inspect.viewer.filters import Filters
-from pipeline.inspect.viewer.marks import Marks
-from pipeline.inspect.viewer.rows import Rows
-from pipeline.inspect.viewer.tables import HOST, IMAGES, Tables, parquet
-from schemas.document import OK
+from m3w.pipeline.inspect.viewer.filters import Filters
+from m3w.pipeline.inspect.viewer.marks import Marks
+from m3w.pipeline.inspect.viewer.rows import Rows
+from m3w.pipeline.inspect.viewer.tables import HOST, IMAGES, Tables, parquet
+from m3w.schemas.document import OK
 
 PAGE = 50
 LISTED = 200

@@ -6,12 +6,12 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from pipeline.drops import Drop
-from pipeline.inspect.dropped import Examples, dropped_examples
-from pipeline.inspect.figures import Exit, Step
-from pipeline.inspect.folder import DatasetFolder
-from pipeline.inspect.funnel import funnel
-from pipeline.inspect.report_drops import threshold
+from m3w.pipeline.engine.drops import Drop
+from m3w.pipeline.inspect.dropped import Examples, dropped_examples
+from m3w.pipeline.inspect.figures import Exit, Step
+from m3w.pipeline.inspect.folder import DatasetFolder
+from m3w.pipeline.inspect.funnel import funnel
+from m3w.pipeline.inspect.report_drops import threshold
 
 SAMPLES = 50
 """Of each reason."""

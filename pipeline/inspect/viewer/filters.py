@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from pipeline.errors import InputError
-from pipeline.inspect.viewer.tables import HOST, IMAGES
-from pipeline.rules import DOCUMENT_RULE_SIGNALS
+from m3w.pipeline.filters.rules import DOCUMENT_RULE_SIGNALS
+from m3w.pipeline.inspect.viewer.tables import HOST, IMAGES
+from m3w.recipes.errors import InputError
 
 SORTS = {
     "": "filename, file_row_number",

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.errors import InputError
-from pipeline.images.signals import IMAGE_SIGNALS
-from pipeline.images.store import StoreReader
-from pipeline.inspect.viewer.tables import Tables
+from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.images.store import StoreReader
+from m3w.pipeline.inspect.viewer.tables import Tables
+from m3w.recipes.errors import InputError
 
 LISTED = 60
 OF_SIZES = {

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError
+from m3w.recipes.errors import InputError
 
 KINDS = ("good", "bad")
 COLUMNS = ("document_id", "mark", "note", "url", "marked_at")

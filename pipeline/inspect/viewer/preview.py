@@ -12,11 +12,11 @@ from typing import Any
 
 import yaml
 
-from pipeline.errors import InputError
-from pipeline.inspect.viewer.filters import signal_column
-from pipeline.inspect.viewer.tables import Tables
-from pipeline.recipe import Recipe, parse_recipe
-from pipeline.rules import Rule
+from m3w.pipeline.filters.rules import Rule
+from m3w.pipeline.inspect.viewer.filters import signal_column
+from m3w.pipeline.inspect.viewer.tables import Tables
+from m3w.pipeline.recipe import Recipe, parse_recipe
+from m3w.recipes.errors import InputError
 
 LISTED = 30
 BINS = 48

@@ -9,9 +9,9 @@ from typing import Any
 
 from fsspec.core import url_to_fs
 
-from pipeline.errors import InputError
-from pipeline.inspect.viewer.tables import Tables
-from pipeline.inspect.viewer.windows import CutWindow
+from m3w.pipeline.inspect.viewer.tables import Tables
+from m3w.pipeline.inspect.viewer.windows import CutWindow
+from m3w.recipes.errors import InputError
 
 MOST_TOKENS = 4096
 

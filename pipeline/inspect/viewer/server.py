@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from pipeline.errors import InputError
-from pipeline.inspect.viewer.application import Viewer, application
-from pipeline.inspect.viewer.guard import Guard, is_loopback
+from m3w.pipeline.inspect.viewer.application import Viewer, application
+from m3w.pipeline.inspect.viewer.guard import Guard, is_loopback
+from m3w.recipes.errors import InputError
 
 PORT = 8008
 

@@ -12,8 +12,8 @@ from typing import Any
 import duckdb
 from fsspec.core import url_to_fs
 
-from pipeline.errors import InputError
-from pipeline.inspect.folder import DatasetFolder
+from m3w.pipeline.inspect.folder import DatasetFolder
+from m3w.recipes.errors import InputError
 
 MEMORY = "1GiB"
 HOST = r"lower(regexp_extract(url, '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]+)', 1))"

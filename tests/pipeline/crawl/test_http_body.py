@@ -8,8 +8,8 @@ import zlib
 import brotli
 import pytest
 
-from pipeline.crawl.http_body import BodyError, response_body
-from pipeline.crawl.warc_record import WarcRecord
+from m3w.pipeline.crawl.http_body import BodyError, response_body
+from m3w.pipeline.crawl.warc_record import WarcRecord
 
 PAGE = b"<!doctype html><p>" + "Grüße, 世界. ".encode() * 50
 

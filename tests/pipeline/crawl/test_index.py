@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.crawl.index import PLACE, check_index, selected_rows
-from pipeline.errors import InputError
-from pipeline.recipe import Storage, Where
+from m3w.pipeline.crawl.index import PLACE, check_index, selected_rows
+from m3w.pipeline.crawl.section import Storage, Where
+from m3w.recipes.errors import InputError
 
 STORAGE = Storage(attempts=3, pause_s=0.001, timeout_s=2)
 COLUMNS: dict[str, pa.DataType] = {

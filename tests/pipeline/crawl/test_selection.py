@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.crawl.selection import Place, read_places
-from pipeline.crawl.warc_record import Fault, WarcRecord
-from pipeline.recipe import Storage
+from m3w.pipeline.crawl.section import Storage
+from m3w.pipeline.crawl.selection import Place, read_places
+from m3w.pipeline.crawl.warc_record import Fault, WarcRecord
 
 ArchiveRecord = Callable[..., bytes]
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.crawl.paths import archive_files
-from pipeline.crawl.warc import read_archive
-from pipeline.crawl.warc_record import Fault, WarcRecord
-from pipeline.recipe import Storage
+from m3w.pipeline.crawl.paths import archive_files
+from m3w.pipeline.crawl.section import Storage
+from m3w.pipeline.crawl.warc import read_archive
+from m3w.pipeline.crawl.warc_record import Fault, WarcRecord
 
 STORAGE = Storage(attempts=3, pause_s=0.001, timeout_s=2)
 

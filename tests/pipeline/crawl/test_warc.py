@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.crawl.archive_stream import BLOCK_BYTES
-from pipeline.crawl.http_body import BodyError, response_body
-from pipeline.crawl.warc import read_archive, read_records
-from pipeline.crawl.warc_record import Fault, WarcRecord
+from m3w.pipeline.crawl.archive_stream import BLOCK_BYTES
+from m3w.pipeline.crawl.http_body import BodyError, response_body
+from m3w.pipeline.crawl.warc import read_archive, read_records
+from m3w.pipeline.crawl.warc_record import Fault, WarcRecord
 
 MIB = 2**20
 ArchiveRecord = Callable[..., bytes]

@@ -14,13 +14,13 @@ import pytest
 import webdataset
 from PIL import Image
 
-from pipeline.attempt import Attempt
-from pipeline.dataset.sequence_shard import SequenceShardWriter, write_index
-from pipeline.parquet import RowWriter
-from pipeline.run import Run
-from schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
-from schemas.sequence import INDEX_SCHEMA, Sequence, decode_sample, encode_sample
-from schemas.table import SchemaError
+from m3w.pipeline.dataset.sequence_shard import SequenceShardWriter, write_index
+from m3w.pipeline.engine.attempt import Attempt
+from m3w.pipeline.engine.parquet import RowWriter
+from m3w.pipeline.engine.run import Run
+from m3w.schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
+from m3w.schemas.sequence import INDEX_SCHEMA, Sequence, decode_sample, encode_sample
+from m3w.schemas.table import SchemaError
 
 FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF", "image/webp": "WEBP"}
 

@@ -7,10 +7,10 @@ import random
 import numpy as np
 import pytest
 
-from pipeline.dedup.bytestrings import buckets, to_matrix
-from pipeline.dedup.components import edge_table, stars
-from pipeline.dedup.order import RICHEST_BYTES
-from pipeline.shuffle import InMemory
+from m3w.pipeline.dedup.bytestrings import buckets, to_matrix
+from m3w.pipeline.dedup.components import edge_table, stars
+from m3w.pipeline.dedup.order import RICHEST_BYTES
+from m3w.pipeline.engine.shuffle import InMemory
 
 Edge = tuple[int, int]
 

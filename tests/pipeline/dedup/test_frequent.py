@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.dedup.frequent import RANK_BYTES, decided, shortened, spread, with_near
-from pipeline.shuffle import InMemory
+from m3w.pipeline.dedup.frequent import RANK_BYTES, decided, shortened, spread, with_near
+from m3w.pipeline.engine.shuffle import InMemory
 
 RNG = np.random.default_rng(4)
 Shown = list[tuple[int, int]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.dedup.hamming import masks, near_any
+from m3w.pipeline.dedup.hamming import masks, near_any
 
 RNG = np.random.default_rng(2)
 

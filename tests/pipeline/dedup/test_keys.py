@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.dedup.keys import images_key, normal_url, page_key, paragraph_key, text_key
+from m3w.pipeline.dedup.keys import images_key, normal_url, page_key, paragraph_key, text_key
 
 PAGE = "http://site.example/a/b"
 

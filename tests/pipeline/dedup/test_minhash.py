@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.dedup.minhash import band_keys, minima, signatures
+from m3w.pipeline.dedup.minhash import band_keys, minima, signatures
 
 NGRAM = 5
 

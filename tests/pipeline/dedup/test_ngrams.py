@@ -8,8 +8,8 @@ import random
 import numpy as np
 import pytest
 
-from pipeline.dedup import ngrams
-from pipeline.dedup.ngrams import ngram_hashes, words
+from m3w.pipeline.dedup import ngrams
+from m3w.pipeline.dedup.ngrams import ngram_hashes, words
 
 
 @pytest.mark.parametrize(

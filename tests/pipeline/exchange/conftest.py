@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from schemas.document import DATASET_SCHEMA, OK, ImageReference, InterleavedDocument
-from schemas.manifest import DocumentShard, Manifest, Split
+from m3w.schemas.document import DATASET_SCHEMA, OK, ImageReference, InterleavedDocument
+from m3w.schemas.manifest import DocumentShard, Manifest, Split
 
 
 def picture(colour: str) -> bytes:

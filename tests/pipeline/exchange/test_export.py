@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 import webdataset
 
-from pipeline.errors import InputError
-from pipeline.exchange.export import FORMS, export
-from pipeline.exchange.hf import SCHEMA
+from m3w.pipeline.exchange.export import FORMS, export
+from m3w.pipeline.exchange.hf import SCHEMA
+from m3w.recipes.errors import InputError
 
 
 @pytest.mark.ray

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.crawl.warc_record import Fault
-from pipeline.errors import InputError
-from pipeline.exchange import mmc4, nemo, obelics, pairs
-from pipeline.exchange.sample import Reader, Sample
+from m3w.pipeline.crawl.warc_record import Fault
+from m3w.pipeline.exchange import mmc4, nemo, obelics, pairs
+from m3w.pipeline.exchange.sample import Reader, Sample
+from m3w.recipes.errors import InputError
 
 RED, GREEN, BLUE = (f"http://site.example/{colour}.png" for colour in ("red", "green", "blue"))
 NODES = ["First.", (RED,), (GREEN,), "Second.", "Third.", (BLUE,)]

@@ -10,17 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.attempt import Attempt
-from pipeline.errors import InputError
-from pipeline.exchange import nemo
-from pipeline.exchange.export import export
-from pipeline.exchange.imports import import_dataset
-from pipeline.images.archive import read_image
-from pipeline.recipe import Recipe
-from pipeline.run import Run
-from pipeline.stage import Part
-from pipeline.stages import samples
-from schemas.document import OK
+from m3w.pipeline.engine.attempt import Attempt
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.stage import Part
+from m3w.pipeline.exchange import import_documents as samples
+from m3w.pipeline.exchange import nemo
+from m3w.pipeline.exchange.export import export
+from m3w.pipeline.fetch.archive import read_image
+from m3w.pipeline.import_dataset import import_dataset
+from m3w.pipeline.recipe import Recipe
+from m3w.recipes.errors import InputError
+from m3w.schemas.document import OK
 
 NODES = ["First.", "red", "green", "Second.", "Third.", "blue"]
 

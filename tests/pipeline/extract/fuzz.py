@@ -11,8 +11,8 @@ import sys
 
 import atheris  # type: ignore[import-not-found]
 
-with atheris.instrument_imports(include=["pipeline.extract"]):
-    from pipeline.extract import REASONS, extract_page
+with atheris.instrument_imports(include=["m3w.pipeline.extract"]):
+    from m3w.pipeline.extract import REASONS, extract_page
 
 
 def one(data: bytes) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.extract.decode import decode, is_html
-from pipeline.extract.prescan import PRESCAN_BYTES, declared_encoding
+from m3w.pipeline.extract.decode import decode, is_html
+from m3w.pipeline.extract.prescan import PRESCAN_BYTES, declared_encoding
 
 CYRILLIC = "Съешь же ещё этих мягких французских булок, да выпей чаю. "
 

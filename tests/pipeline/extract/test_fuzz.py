@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.extract import REASONS, extract_page
+from m3w.pipeline.extract import REASONS, extract_page
 
 _NAMES = """
 a abbr amp-img article aside b base blockquote body br button caption code dd details div dl dt embed

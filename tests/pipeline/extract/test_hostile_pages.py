@@ -39,7 +39,7 @@ PAGES = {
 
 RUN = """
 import gc, os, sys, time
-from pipeline.extract import extract_page
+from m3w.pipeline.extract import extract_page
 def memory(name):
     return int(next(line for line in open('/proc/self/status') if line.startswith(name)).split()[1]) / 1024
 html = {page}

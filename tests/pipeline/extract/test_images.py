@@ -6,9 +6,9 @@ import base64
 
 import pytest
 
-from pipeline.extract import extract_page
-from pipeline.extract.left_out import LONGEST_ADDRESS, LeftOut
-from schemas.document import ImageReference
+from m3w.pipeline.extract import extract_page
+from m3w.pipeline.extract.left_out import LONGEST_ADDRESS, LeftOut
+from m3w.schemas.document import ImageReference
 
 TEXT = "<p>" + "A sentence of the article, with a comma and some words. " * 12 + "</p>"
 URL = "https://site.example/blog/page.html"

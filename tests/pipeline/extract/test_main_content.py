@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.extract import extract_document, extract_page
+from m3w.pipeline.extract import extract_document, extract_page
 
 SENTENCE = "The river rose in the night, and by the morning, the fields were under water. "
 PARAGRAPH = f"<p>{SENTENCE * 4}</p>"

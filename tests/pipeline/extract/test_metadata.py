@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.extract import VIDEO, extract_document
-from pipeline.extract.metadata import iso_time
-from schemas.document import InterleavedDocument
+from m3w.pipeline.extract import VIDEO, extract_document
+from m3w.pipeline.extract.metadata import iso_time
+from m3w.schemas.document import InterleavedDocument
 
 BODY = "<p>" + "Some words of a page, and more of them, and more again. " * 12
 

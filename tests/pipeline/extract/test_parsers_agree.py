@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-import pipeline.extract.page as page_module
-from pipeline.extract import extract_document
-from pipeline.extract.events import Receiver, send_soup
-from pipeline.extract.left_out import LeftOut
-from schemas.document import InterleavedDocument
+import m3w.pipeline.extract.page as page_module
+from m3w.pipeline.extract import extract_document
+from m3w.pipeline.extract.events import Receiver, send_soup
+from m3w.pipeline.extract.left_out import LeftOut
+from m3w.schemas.document import InterleavedDocument
 
 SMALL_PAGE = 40_000
 """Bytes; html5lib reads some 100 kB a second."""
@@ -74,7 +74,7 @@ def test_what_lexbor_refuses_goes_to_the_fallback(monkeypatch: pytest.MonkeyPatc
     def refuse(html: str) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr("pipeline.extract.events.LexborHTMLParser", refuse)
+    monkeypatch.setattr("m3w.pipeline.extract.events.LexborHTMLParser", refuse)
     left_out = LeftOut()
     found = extract_document(b"<p>" + b"A sentence, of some length. " * 20, "http://site.example/", left_out=left_out)
     assert found is not None

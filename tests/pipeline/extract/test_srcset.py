@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.extract.srcset import best, candidates
+from m3w.pipeline.extract.srcset import best, candidates
 
 
 def test_widths_and_densities() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.extract.urls import RejectedUrlError, resolve
+from m3w.pipeline.extract.urls import RejectedUrlError, resolve
 
 PAGE = "https://site.example/blog/page.html"
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.crawl.warc import read_archive
-from pipeline.crawl.warc_record import WarcRecord
-from pipeline.images.archive import decode_data_url, read_image
-from pipeline.images.decode import NoImageError
-from pipeline.images.stored import prepare
-from pipeline.recipe import Images
+from m3w.pipeline.crawl.warc import read_archive
+from m3w.pipeline.crawl.warc_record import WarcRecord
+from m3w.pipeline.fetch.archive import decode_data_url, read_image
+from m3w.pipeline.images.decode import NoImageError
+from m3w.pipeline.images.section import Images
+from m3w.pipeline.images.stored import prepare
 
 ArchiveRecord = Callable[..., bytes]
 URL = "http://a.example/1.png"

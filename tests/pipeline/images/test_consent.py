@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import InputError
-from pipeline.images.consent import DIRECTIVES, header_reserves, page_marks, refused_directive, tdm_rules
-from pipeline.images.opt_out import OptOut
+from m3w.pipeline.filters.consent import DIRECTIVES, header_reserves, page_marks, refused_directive, tdm_rules
+from m3w.pipeline.filters.opt_out import OptOut
+from m3w.recipes.errors import InputError
 
 
 @pytest.mark.parametrize(

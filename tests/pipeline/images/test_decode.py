@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from pipeline.images.decode import NoImageError
-from pipeline.images.stored import StoredImage, prepare
-from pipeline.recipe import Images
+from m3w.pipeline.images.decode import NoImageError
+from m3w.pipeline.images.section import Images
+from m3w.pipeline.images.stored import StoredImage, prepare
 
 MEGAPIXELS = 64_000_000
 

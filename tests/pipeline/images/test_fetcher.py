@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from benchmarks.web.server import Connection, Server, Visit
-from pipeline.images.fetcher import AT_ONCE_PIXELS, fetch_all
-from pipeline.images.host import Outcome, Request
-from pipeline.images.stored import StoredImage, prepare
-from pipeline.recipe import Consent, Fetch, Images
+from m3w.pipeline.fetch.fetcher import AT_ONCE_PIXELS, fetch_all
+from m3w.pipeline.fetch.host import Outcome, Request
+from m3w.pipeline.fetch.section import Fetch
+from m3w.pipeline.filters.section import Consent
+from m3w.pipeline.images.section import Images
+from m3w.pipeline.images.stored import StoredImage, prepare
 
 
 class Pictures(Server):

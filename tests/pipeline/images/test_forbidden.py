@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.build import build
-from pipeline.errors import InputError
-from pipeline.images.decode import NoImageError
-from pipeline.images.forbidden import ForbiddenImages, read_forbidden
-from pipeline.images.stored import StoredImage, prepare
-from pipeline.recipe import STAGE_FIELDS, Images, parse_recipe
+from m3w.pipeline.build import build
+from m3w.pipeline.images.decode import NoImageError
+from m3w.pipeline.images.forbidden import ForbiddenImages, read_forbidden
+from m3w.pipeline.images.section import Images
+from m3w.pipeline.images.stored import StoredImage, prepare
+from m3w.pipeline.recipe import STAGE_FIELDS, parse_recipe
+from m3w.recipes.errors import InputError
 
 
 def stored(content: bytes, listed: Path, **settings: Any) -> StoredImage:

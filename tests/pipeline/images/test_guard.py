@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pipeline.images.client import Client, FetchError
-from pipeline.images.guard import BlockedAddressError, Guard, is_public
-from pipeline.recipe import Fetch
+from m3w.pipeline.fetch.client import Client, FetchError
+from m3w.pipeline.fetch.guard import BlockedAddressError, Guard, is_public
+from m3w.pipeline.fetch.section import Fetch
 
 REFUSED = [
     # this network, private, shared, loopback, link-local

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.images.client import FetchError
-from pipeline.images.manners import FAILURES_TO_GIVE_UP, HostGate
-from pipeline.recipe import Fetch
-from pipeline.recipe.fetch import Manners
+from m3w.pipeline.fetch.client import FetchError
+from m3w.pipeline.fetch.politeness import FAILURES_TO_GIVE_UP, HostGate
+from m3w.pipeline.fetch.section import Fetch, Manners
 
 
 class _JumpingSelector(selectors.DefaultSelector):

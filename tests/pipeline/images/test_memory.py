@@ -19,9 +19,9 @@ LIMIT_MIB = 600
 SCRIPT = """
 import sys
 from pathlib import Path
-from pipeline.images.decode import NoImageError
-from pipeline.images.stored import prepare
-from pipeline.recipe import Images
+from m3w.pipeline.images.decode import NoImageError
+from m3w.pipeline.images.stored import prepare
+from m3w.pipeline.images.section import Images
 settings = Images(size=sys.argv[2], pixels=int(sys.argv[3])) if sys.argv[2] != "keep" else Images()
 try:
     image = prepare(Path(sys.argv[1]).read_bytes(), settings, max_pixels=64_000_000)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
-from pipeline.images.metadata import MAX_SCANS, StructureError, TooManyScansError, without_metadata
+from m3w.pipeline.images.metadata import MAX_SCANS, StructureError, TooManyScansError, without_metadata
 
 SECRET = b"51.5007 N 0.1246 W"
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

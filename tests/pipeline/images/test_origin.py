@@ -6,10 +6,11 @@ import itertools
 from urllib.parse import urlsplit
 
 from benchmarks.web.server import Connection, Server, Visit
-from pipeline.images.fetcher import fetch_all
-from pipeline.images.host import Outcome, Request
-from pipeline.images.stored import StoredImage
-from pipeline.recipe import Consent, Fetch
+from m3w.pipeline.fetch.fetcher import fetch_all
+from m3w.pipeline.fetch.host import Outcome, Request
+from m3w.pipeline.fetch.section import Fetch
+from m3w.pipeline.filters.section import Consent
+from m3w.pipeline.images.stored import StoredImage
 
 DELAY_S, LATE_S = 0.15, 0.05
 RULES = "rules.test"

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from pipeline.images.phash import distance, perceptual_hash
-from pipeline.images.signals import IMAGE_SIGNALS, measure
-from pipeline.images.stored import prepare
-from pipeline.recipe import Images
+from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS, measure
+from m3w.pipeline.images.phash import distance, perceptual_hash
+from m3w.pipeline.images.section import Images
+from m3w.pipeline.images.stored import prepare
 
 
 def signals(content: bytes) -> dict[str, float]:

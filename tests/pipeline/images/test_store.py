@@ -6,9 +6,9 @@ import hashlib
 import tarfile
 from pathlib import Path
 
-from pipeline.attempt import Attempt
-from pipeline.images.store import StoreWriter
-from pipeline.run import Run
+from m3w.pipeline.engine.attempt import Attempt
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.images.store import StoreWriter
 
 
 def test_an_image_is_stored_once_and_lies_where_its_place_says(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
-from schemas.manifest import DocumentShard, Manifest, SequenceShard, Split
-from schemas.sequence import INDEX_SCHEMA
-from schemas.table import to_table
+from m3w.schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
+from m3w.schemas.manifest import DocumentShard, Manifest, SequenceShard, Split
+from m3w.schemas.sequence import INDEX_SCHEMA
+from m3w.schemas.table import to_table
 
 COUNTS = {
     "extract": {

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.inspect import print_comparison, statistics
-from pipeline.inspect.causes import cause_of
-from pipeline.inspect.comparison import comparison, names_of
+from m3w.pipeline.inspect import print_comparison, statistics
+from m3w.pipeline.inspect.causes import cause_of
+from m3w.pipeline.inspect.comparison import comparison, names_of
 from tests.pipeline.inspect.conftest import DOCUMENTS
 
 

@@ -7,9 +7,9 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 
-from pipeline.inspect.distinct import Distinct
-from pipeline.inspect.distributions import Numbers, hosts, longer_by_shorter
-from pipeline.inspect.values import Values
+from m3w.pipeline.inspect.distinct import Distinct
+from m3w.pipeline.inspect.distributions import Numbers, hosts, longer_by_shorter
+from m3w.pipeline.inspect.values import Values
 
 
 def test_percentiles_over_batches_are_within_half_a_percent() -> None:

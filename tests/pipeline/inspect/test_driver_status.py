@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.claim import ClaimFile
-from pipeline.inspect import print_status, run_status, watch
-from pipeline.inspect.driver import driver_status
-from pipeline.run import Run
-from pipeline.standing import StageStanding, Standing, duration
+from m3w.pipeline.engine.build_progress import StageStanding, Standing, duration
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.run_lock import ClaimFile
+from m3w.pipeline.inspect import print_status, run_status, watch
+from m3w.pipeline.inspect.driver import driver_status
 
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 EXTRACT = StageStanding(

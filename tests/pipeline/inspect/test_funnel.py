@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.inspect import statistics
-from pipeline.inspect.figures import Step
-from pipeline.inspect.funnel import faults, funnel
+from m3w.pipeline.inspect import statistics
+from m3w.pipeline.inspect.figures import Step
+from m3w.pipeline.inspect.funnel import faults, funnel
 
 
 def reasons(step: Step) -> dict[str, int]:

@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline.drops import DROP_SCHEMA, Drop
-from pipeline.errors import InputError
-from pipeline.inspect import Curve, Paragraph, Pictures, Section, Table, statistics, write_report
-from pipeline.inspect.examples import draw
-from pipeline.stages.tables import LINK_SCHEMA
-from schemas.document import DOCUMENT_SCHEMA
-from schemas.table import to_table
+from m3w.pipeline.engine.drops import DROP_SCHEMA, Drop
+from m3w.pipeline.inspect import Curve, Paragraph, Pictures, Section, Table, statistics, write_report
+from m3w.pipeline.inspect.examples import draw
+from m3w.pipeline.tables import LINK_SCHEMA
+from m3w.recipes.errors import InputError
+from m3w.schemas.document import DOCUMENT_SCHEMA
+from m3w.schemas.table import to_table
 from tests.pipeline.inspect.conftest import DOCUMENTS, document, jpeg, missing
 
 

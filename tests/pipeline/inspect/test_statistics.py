@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from pipeline.errors import InputError
-from pipeline.inspect import Statistics, statistics
-from pipeline.inspect.json_schema import json_schema
-from schemas.document import DOCUMENT_SIGNALS
+from m3w.pipeline.inspect import Statistics, statistics
+from m3w.pipeline.inspect.json_schema import json_schema
+from m3w.recipes.errors import InputError
+from m3w.schemas.document import DOCUMENT_SIGNALS
 from tests.pipeline.inspect.conftest import document, image
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -129,7 +129,7 @@ def test_names_in_the_json_are_held() -> None:
 
 
 def test_the_documented_json_schema_is_the_one_that_holds(run_folder: Path) -> None:
-    """`python -m pipeline.inspect.json_schema > docs/statistics.schema.json` writes it."""
+    """`python -m m3w.pipeline.inspect.json_schema > docs/statistics.schema.json` writes it."""
     documented = (Path(__file__).parents[3] / "docs/statistics.schema.json").read_text(encoding="utf-8")
     assert documented == json_schema()
     jsonschema.validate(json.loads(statistics(str(run_folder)).to_json()), json.loads(documented))
@@ -221,6 +221,6 @@ def test_what_is_no_whole_dataset_is_one_line_that_names_it(run_folder: Path, tm
 
 
 def test_starts_without_ray_and_torch() -> None:
-    code = "import sys, pipeline.inspect; print(sorted({'ray', 'torch'} & set(sys.modules)))"
+    code = "import sys, m3w.pipeline.inspect; print(sorted({'ray', 'torch'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

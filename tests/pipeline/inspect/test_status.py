@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pipeline.inspect import RunStatus, print_status, run_status
-from pipeline.inspect.status import StageStatus
-from pipeline.ledger import FailedPart, FaultEntry, LedgerEntry, Output
-from pipeline.recipe import RESULT_FIELDS, Recipe, parse_recipe
-from pipeline.run import Run
-from schemas.manifest import Manifest
+from m3w.pipeline.engine.ledger import FailedPart, FaultEntry, LedgerEntry, Output
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.inspect import RunStatus, print_status, run_status
+from m3w.pipeline.inspect.status import StageStatus
+from m3w.pipeline.recipe import RESULT_FIELDS, Recipe, parse_recipe
+from m3w.schemas.manifest import Manifest
 
 
 @pytest.fixture

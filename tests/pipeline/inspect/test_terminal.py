@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.inspect import print_statistics, statistics
-from pipeline.inspect.figures import Bin, Distribution
-from pipeline.inspect.wording import bin_label, percent, shown_bins, size
+from m3w.pipeline.inspect import print_statistics, statistics
+from m3w.pipeline.inspect.figures import Bin, Distribution
+from m3w.pipeline.inspect.wording import bin_label, percent, shown_bins, size
 
 
 def printed(run: Path) -> str:

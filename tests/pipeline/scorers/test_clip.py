@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.scorers.scorer import ImageInContext
+from m3w.pipeline.images.scorers import ImageInContext
 
 torch = pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="module")
 def scorer(tiny_clip: Path) -> Any:
-    from pipeline.scorers.clip import ClipSimilarity
+    from m3w.pipeline.images.clip import ClipSimilarity
 
     return ClipSimilarity(str(tiny_clip))
 
@@ -65,7 +65,7 @@ def test_each_image_of_a_batch_is_scored_with_its_own_texts(scorer: Any) -> None
 
 
 def test_only_what_is_near_the_image_is_read_of_long_texts(scorer: Any) -> None:
-    from pipeline.scorers.clip import NEAR_CHARACTERS, nearby_texts
+    from m3w.pipeline.images.clip import NEAR_CHARACTERS, nearby_texts
 
     far, near = "far " * 100, "near\n" * (NEAR_CHARACTERS // 5)
     before, after = nearby_texts(image(before=far + near, after=near + far))

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from pipeline.signals.document import measure
-from pipeline.signals.language import CHARACTERS, identify
-from schemas.document import DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
+from m3w.pipeline.filters.signals.document import measure
+from m3w.pipeline.filters.signals.language import CHARACTERS, identify
+from m3w.schemas.document import DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
 
 SENTENCES = {
     "en": "The quick brown fox jumps over the lazy dog and runs away into the forest.",

@@ -10,14 +10,13 @@ from random import Random
 import numpy as np
 import pytest
 
-from pipeline.errors import InputError
-from pipeline.recipe import WordListFiles
-from pipeline.signals.definitions import DOCUMENT, tables
-from pipeline.signals.document import text_signals
-from pipeline.signals.ngrams import covered, repeated_ngrams
-from pipeline.signals.text import count_sentences, words_of
-from pipeline.signals.word_lists import ListsByLanguage
-from schemas.document import DOCUMENT_SIGNALS
+from m3w.pipeline.filters.signals.definitions import DOCUMENT, tables
+from m3w.pipeline.filters.signals.document import text_signals
+from m3w.pipeline.filters.signals.ngrams import covered, repeated_ngrams
+from m3w.pipeline.filters.signals.text import count_sentences, words_of
+from m3w.pipeline.filters.signals.word_lists import ListsByLanguage, WordListFiles
+from m3w.recipes.errors import InputError
+from m3w.schemas.document import DOCUMENT_SIGNALS
 
 LISTS = ListsByLanguage()
 DOCS = Path(__file__).parents[3] / "docs"
@@ -34,7 +33,7 @@ def check(text: str, **expected: float) -> None:
 
 def test_every_signal_is_defined_and_shown_in_the_guide() -> None:
     assert tuple(signal.name for signal in DOCUMENT) == DOCUMENT_SIGNALS
-    assert tables() in (DOCS / "filtering.md").read_text(), "run python -m pipeline.signals.definitions"
+    assert tables() in (DOCS / "filtering.md").read_text(), "run python -m m3w.pipeline.filters.signals.definitions"
 
 
 # Words and sentences

@@ -12,14 +12,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.attempt import Attempt
-from pipeline.grouping import Grouping
-from pipeline.ledger import LedgerEntry
-from pipeline.recipe import Recipe, parse_recipe
-from pipeline.run import Run
-from pipeline.shuffle import InMemory
-from pipeline.stage import Part
-from pipeline.stages import fetch, fetch_plan
+from m3w.pipeline.engine.attempt import Attempt
+from m3w.pipeline.engine.group_by import Grouping
+from m3w.pipeline.engine.ledger import LedgerEntry
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.shuffle import InMemory
+from m3w.pipeline.engine.stage import Part
+from m3w.pipeline.fetch import plan as fetch_plan
+from m3w.pipeline.fetch import stage as fetch
+from m3w.pipeline.recipe import Recipe, parse_recipe
 
 
 class InPlace:
@@ -40,7 +41,8 @@ class InPlace:
         **work: Any,
     ) -> LedgerEntry:
         part = Part(name=part, inputs=[], work=work) if isinstance(part, str) else part
-        stage = process.__module__.rpartition(".")[2]
+        *_, room, module = process.__module__.split(".")
+        stage = room if module == "stage" else module
         attempt = Attempt(self.run, stage, part.name)
         process(attempt, part, recipe or self.recipe())
         return attempt.commit("-", part.inputs, 0)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.ledger import LedgerEntry
-from pipeline.stages import deduplicate, fingerprint, repeated, unique
-from schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, VIDEO, ImageReference, InterleavedDocument
+from m3w.pipeline.dedup import deduplicate, repeated, unique
+from m3w.pipeline.dedup import document_hashes as fingerprint
+from m3w.pipeline.engine.ledger import LedgerEntry
+from m3w.schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, VIDEO, ImageReference, InterleavedDocument
 
 RNG = random.Random(11)
 WORDS = ["".join(RNG.choices("abcdefghijklmnop", k=6)) for _ in range(3000)]

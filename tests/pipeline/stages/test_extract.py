@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.ledger import LedgerEntry
-from pipeline.stages import extract
-from schemas.document import DOCUMENT_SCHEMA
+from m3w.pipeline.engine.ledger import LedgerEntry
+from m3w.pipeline.extract import stage as extract
+from m3w.schemas.document import DOCUMENT_SCHEMA
 
 ArchiveRecord = Callable[..., bytes]
 

@@ -15,11 +15,12 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline.ledger import LedgerEntry
-from pipeline.recipe import Recipe
-from pipeline.stages import fetch_plan, requests
-from pipeline.stages.requests import in_turns
-from schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
+from m3w.pipeline.engine.ledger import LedgerEntry
+from m3w.pipeline.fetch import plan as fetch_plan
+from m3w.pipeline.fetch import requests
+from m3w.pipeline.fetch.requests import in_turns
+from m3w.pipeline.recipe import Recipe
+from m3w.schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
 
 Answers = dict[tuple[str, str], tuple[int, dict[str, str], bytes]]
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.ledger import LedgerEntry
-from pipeline.signals.document import measure
-from pipeline.signals.node import TextSignals, reference_signals
-from pipeline.signals.word_lists import ListsByLanguage
-from pipeline.stages import filter
-from schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
+from m3w.pipeline.engine.ledger import LedgerEntry
+from m3w.pipeline.filters import filter
+from m3w.pipeline.filters.signals.document import measure
+from m3w.pipeline.filters.signals.node import TextSignals, reference_signals
+from m3w.pipeline.filters.signals.word_lists import ListsByLanguage
+from m3w.schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
 
 ENGLISH = "This is a text of some length that stands in the middle of the page and says what there is to say."
 MENU = "Home | Shop"

@@ -19,13 +19,19 @@ import pytest
 import webdataset
 from PIL import Image
 
-from pipeline.dataset.publish import publish, sum_counters
-from pipeline.dataset.split import split_of
-from pipeline.ledger import LedgerEntry
-from pipeline.stages import assemble, deduplicate, extract, filter, fingerprint, join, links, requests, unique
-from pipeline.stages.join import Chunks
-from schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
-from schemas.manifest import Manifest
+from m3w.pipeline.dataset import assemble, join
+from m3w.pipeline.dataset.join import Chunks
+from m3w.pipeline.dataset.publish import publish, sum_counters
+from m3w.pipeline.dataset.split import split_of
+from m3w.pipeline.dedup import deduplicate, unique
+from m3w.pipeline.dedup import document_hashes as fingerprint
+from m3w.pipeline.engine.ledger import LedgerEntry
+from m3w.pipeline.extract import stage as extract
+from m3w.pipeline.fetch import image_results as links
+from m3w.pipeline.fetch import requests
+from m3w.pipeline.filters import filter
+from m3w.schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
+from m3w.schemas.manifest import Manifest
 
 ArchiveRecord = Callable[..., bytes]
 SITE = "http://site.example"

@@ -14,15 +14,29 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline.build import build
-from pipeline.errors import InputError
-from pipeline.images.signals import IMAGE_SIGNALS
-from pipeline.images.stored import StoredImage, prepare
-from pipeline.ledger import LedgerEntry
-from pipeline.recipe import Images, Recipe, parse_recipe
-from pipeline.stages import deduplicate, evaluation, fingerprint, frequent, join, unique
-from pipeline.stages.tables import LINK_SCHEMA
-from schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
+from m3w.pipeline.build import build
+from m3w.pipeline.dataset import join
+from m3w.pipeline.dedup import (
+    deduplicate,
+    unique,
+)
+from m3w.pipeline.dedup import (
+    document_hashes as fingerprint,
+)
+from m3w.pipeline.dedup import (
+    frequent_images as frequent,
+)
+from m3w.pipeline.dedup import (
+    hash_evaluation as evaluation,
+)
+from m3w.pipeline.engine.ledger import LedgerEntry
+from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.images.section import Images
+from m3w.pipeline.images.stored import StoredImage, prepare
+from m3w.pipeline.recipe import Recipe, parse_recipe
+from m3w.pipeline.tables import LINK_SCHEMA
+from m3w.recipes.errors import InputError
+from m3w.schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
 
 SITE = "http://a.example"
 

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pipeline.attempt import OutputFile
-from pipeline.errors import InputError
-from pipeline.images.signals import IMAGE_SIGNALS
-from pipeline.images.store import StoreWriter
-from pipeline.recipe.scores import ScorerEntry
-from pipeline.scorers.scorer import check_scorers
-from pipeline.stages import join, score
-from pipeline.stages.tables import LINK_SCHEMA
-from schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
+from m3w.pipeline.dataset import join
+from m3w.pipeline.engine.attempt import OutputFile
+from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.images import score
+from m3w.pipeline.images.scorers import check_scorers
+from m3w.pipeline.images.section import ScorerEntry
+from m3w.pipeline.images.store import StoreWriter
+from m3w.pipeline.tables import LINK_SCHEMA
+from m3w.recipes.errors import InputError
+from m3w.schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
 
 SCORER = '''
 """Two signals that need no weights: how bright a picture is, and how many words stand beside it."""
@@ -156,4 +157,4 @@ def test_a_scorer_that_is_not_there_is_said_before_anything_is_scored() -> None:
         entry = ScorerEntry(class_path=path)
         with pytest.raises(InputError, match=r"scores\.scorers\.mine\.class_path = .*there is no module"):
             check_scorers({"mine": entry})
-    check_scorers({"mine": ScorerEntry(class_path="pipeline.scorers.clip.ClipSimilarity")})
+    check_scorers({"mine": ScorerEntry(class_path="m3w.pipeline.images.clip.ClipSimilarity")})

@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.crawl.warc import read_archive
-from pipeline.crawl.warc_record import WarcRecord
-from pipeline.errors import InputError
-from pipeline.ledger import LedgerEntry
-from pipeline.recipe import Recipe
-from pipeline.stages import extract, select
+from m3w.pipeline.crawl import select
+from m3w.pipeline.crawl.warc import read_archive
+from m3w.pipeline.crawl.warc_record import WarcRecord
+from m3w.pipeline.engine.ledger import LedgerEntry
+from m3w.pipeline.extract import stage as extract
+from m3w.pipeline.recipe import Recipe
+from m3w.recipes.errors import InputError
 
 NAMES = ("commoncrawl-resiliparse/warcfile.warc.gz", "with-images-wikipedia-sopa/main-page.warc.gz",
          "odd-pywb/iana.warc.gz", "with-images-books/books.toscrape.warc", "commoncrawl-whirlwind/whirlwind.warc.gz")  # fmt: skip

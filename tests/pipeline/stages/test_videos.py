@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.images.signals import IMAGE_SIGNALS
-from pipeline.stages import extract, requests
-from pipeline.stages.filter import process as keep
-from pipeline.stages.join import process as join
-from pipeline.stages.tables import LINK_SCHEMA
-from pipeline.stages.unique import process as unique
-from schemas.document import VIDEO
+from m3w.pipeline.dataset.join import process as join
+from m3w.pipeline.dedup.unique import process as unique
+from m3w.pipeline.extract import stage as extract
+from m3w.pipeline.fetch import requests
+from m3w.pipeline.filters.filter import process as keep
+from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.tables import LINK_SCHEMA
+from m3w.schemas.document import VIDEO
 
 SENTENCE = b"<p>The kettle is filled at the spring, and the spring is behind the house, under the old elm tree.</p>"
 PAGE = b"<html><body><main><h1>Tea</h1>%s<img src='/kettle.jpg' width=400 height=300>%s<video src='/tea.mp4'></video>%s"

@@ -12,11 +12,11 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from trainer.data import cache as cache_module
-from trainer.data.cache import PARTIAL, AlteredShardError, ShardCache, ShardFile
-from trainer.data.files import CachedFiles
-from trainer.data.order import SampleAddress
-from trainer.data.sequences import SequenceReader
+from m3w.trainer.data import cache as cache_module
+from m3w.trainer.data.cache import PARTIAL, AlteredShardError, ShardCache, ShardFile
+from m3w.trainer.data.files import CachedFiles
+from m3w.trainer.data.order import SampleAddress
+from m3w.trainer.data.sequences import SequenceReader
 
 
 def remote(number: int, size: int = 1000) -> ShardFile:

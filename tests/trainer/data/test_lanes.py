@@ -3,14 +3,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from schemas.sequence import INDEX_SCHEMA
-from trainer.data.images import PixelFormat
-from trainer.data.lanes import LaneDataset, SampleForm, rank_lanes
-from trainer.data.loading import load_steps
-from trainer.data.order import SampleOrder
-from trainer.data.packing import Packing, fair_shares
-from trainer.data.sequences import SequenceReader
-from trainer.data.windows import IGNORED, SpecialTokens
+from m3w.schemas.sequence import INDEX_SCHEMA
+from m3w.trainer.data.images import PixelFormat
+from m3w.trainer.data.lanes import LaneDataset, SampleForm, rank_lanes
+from m3w.trainer.data.loading import load_steps
+from m3w.trainer.data.order import SampleOrder
+from m3w.trainer.data.packing import Packing, fair_shares
+from m3w.trainer.data.sequences import SequenceReader
+from m3w.trainer.data.windows import IGNORED, SpecialTokens
 
 
 def letters(text: str) -> list[int]:

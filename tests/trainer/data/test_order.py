@@ -1,6 +1,6 @@
 import pytest
 
-from trainer.data.order import SampleAddress, SampleOrder, permute
+from m3w.trainer.data.order import SampleAddress, SampleOrder, permute
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 16, 17, 64, 100, 257])

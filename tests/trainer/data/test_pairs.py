@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import webdataset
 
-from trainer.data.images import PixelFormat
-from trainer.data.lanes import LaneDataset, SampleForm
-from trainer.data.order import SampleAddress, SampleOrder
-from trainer.data.pairs import PairReader
-from trainer.data.sequences import UnreadableSampleError
-from trainer.data.windows import SpecialTokens
+from m3w.trainer.data.images import PixelFormat
+from m3w.trainer.data.lanes import LaneDataset, SampleForm
+from m3w.trainer.data.order import SampleAddress, SampleOrder
+from m3w.trainer.data.pairs import PairReader
+from m3w.trainer.data.sequences import UnreadableSampleError
+from m3w.trainer.data.windows import SpecialTokens
 
 
 def write_pairs(path: Path, samples: list[dict[str, object]]) -> Path:

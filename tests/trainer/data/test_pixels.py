@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import ExifTags, Image, ImageEnhance
 
-from trainer.data.images import (
+from m3w.trainer.data.images import (
     MAX_PIXELS,
     Augmentation,
     PixelFormat,

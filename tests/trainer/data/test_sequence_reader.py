@@ -3,9 +3,9 @@ import json
 import pytest
 import webdataset
 
-from schemas.manifest import ManifestError
-from trainer.data.order import SampleAddress
-from trainer.data.sequences import SequenceReader, UnreadableSampleError
+from m3w.schemas.manifest import ManifestError
+from m3w.trainer.data.order import SampleAddress
+from m3w.trainer.data.sequences import SequenceReader, UnreadableSampleError
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import webdataset
 
-from trainer.data.images import PixelFormat
-from trainer.data.lanes import LaneDataset, SampleForm
-from trainer.data.order import SampleAddress, SampleOrder
-from trainer.data.pairs import VIDEO_SUFFIXES, PairReader
-from trainer.data.video import UndecodableVideoError, VideoForm, decode_video
-from trainer.data.windows import SpecialTokens
+from m3w.trainer.data.images import PixelFormat
+from m3w.trainer.data.lanes import LaneDataset, SampleForm
+from m3w.trainer.data.order import SampleAddress, SampleOrder
+from m3w.trainer.data.pairs import VIDEO_SUFFIXES, PairReader
+from m3w.trainer.data.video import UndecodableVideoError, VideoForm, decode_video
+from m3w.trainer.data.windows import SpecialTokens
 
 CLIPS = Path(__file__).parents[4] / "shared/data/video"
 FORM = VideoForm(frames=4, per_second=1.0)

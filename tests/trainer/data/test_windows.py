@@ -1,6 +1,6 @@
 import random
 
-from trainer.data.windows import (
+from m3w.trainer.data.windows import (
     BETWEEN_TEXTS,
     IGNORED,
     SpecialTokens,

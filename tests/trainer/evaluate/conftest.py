@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from model import Flamingo, FlamingoConfig, FlamingoProcessor
-from trainer.tokenizer import train_tokenizer
+from m3w.model import Flamingo, FlamingoConfig, FlamingoProcessor
+from m3w.trainer.tokenizer import train_tokenizer
 
 COLOURS = ("red", "green", "blue", "yellow")
 SHAPES = ("circle", "square", "triangle")

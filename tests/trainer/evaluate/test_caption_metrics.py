@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from trainer.evaluate.metrics.bleu import bleu
-from trainer.evaluate.metrics.cider import cider
-from trainer.evaluate.metrics.meteor import meteor, why_no_meteor
-from trainer.evaluate.metrics.ptb import tokenise
-from trainer.evaluate.metrics.rouge import common_length, rouge_l
+from m3w.trainer.evaluate.metrics.bleu import bleu
+from m3w.trainer.evaluate.metrics.cider import cider
+from m3w.trainer.evaluate.metrics.meteor import meteor, why_no_meteor
+from m3w.trainer.evaluate.metrics.ptb import tokenise
+from m3w.trainer.evaluate.metrics.rouge import common_length, rouge_l
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli.exit_status import exit_status
-from cli.main import app
+from m3w.cli.exit_status import exit_status
+from m3w.cli.main import app
 
 Write = Callable[..., Path]
 

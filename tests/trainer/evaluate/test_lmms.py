@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from trainer.evaluate.example import EvaluationError
-from trainer.evaluate.lmms import MODEL_ID, Asking, manifests
+from m3w.trainer.evaluate.example import EvaluationError
+from m3w.trainer.evaluate.lmms import MODEL_ID, Asking, manifests
 
 RED, BLUE = Image.new("RGB", (40, 30), "red"), Image.new("RGB", (40, 30), "blue")
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from trainer.data.windows import SpecialTokens
-from trainer.evaluate.answering import until
-from trainer.evaluate.example import EvaluationError, Example, Media
-from trainer.evaluate.prompt import answer_ids, write_prompt
-from trainer.evaluate.supports import Supports, draw, orders
-from trainer.evaluate.task import Task, load_task
+from m3w.trainer.data.windows import SpecialTokens
+from m3w.trainer.evaluate.answering import until
+from m3w.trainer.evaluate.example import EvaluationError, Example, Media
+from m3w.trainer.evaluate.prompt import answer_ids, write_prompt
+from m3w.trainer.evaluate.supports import Supports, draw, orders
+from m3w.trainer.evaluate.task import Task, load_task
 
 CAPTIONS: Task = load_task("coco")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer.evaluate.checkpoint import open_checkpoint
-from trainer.evaluate.ranking import rank, rank_slowly
-from trainer.evaluate.rows import Row
+from m3w.trainer.evaluate.checkpoint import open_checkpoint
+from m3w.trainer.evaluate.ranking import rank, rank_slowly
+from m3w.trainer.evaluate.rows import Row
 
 ANSWERS = [[[5], [7, 9], [11, 12, 13, 14], [20, 21]], [[6, 8, 10], [30]]]
 """Of two prompts: of different lengths, and not as many of both."""

@@ -11,13 +11,13 @@ import torch
 from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from trainer.evaluate.evaluation import evaluate
-from trainer.evaluate.recipe import RoundTripRecipe, load_evaluation
-from trainer.ranks import Ranks
+from m3w.trainer.evaluate.evaluation import evaluate
+from m3w.trainer.evaluate.recipe import RoundTripRecipe, load_evaluation
+from m3w.trainer.ranks import Ranks
 
 diffusers = pytest.importorskip("diffusers", reason="the extra round-trip is not installed")
 
-from trainer.evaluate.round_trip import RoundTrip  # noqa: E402
+from m3w.trainer.evaluate.round_trip import RoundTrip  # noqa: E402
 
 TEXT = {"hidden_size": 32, "intermediate_size": 37, "num_attention_heads": 4, "num_hidden_layers": 2, "vocab_size": 600}
 

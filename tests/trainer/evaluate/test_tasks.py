@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from trainer.evaluate.example import EvaluationError, Example
-from trainer.evaluate.media import read_frames
-from trainer.evaluate.task import load_task, task_names
+from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.trainer.evaluate.media import read_frames
+from m3w.trainer.evaluate.task import load_task, task_names
 
 PEOPLE = [
     {"answer": word, "answer_confidence": "yes", "answer_id": n + 1}

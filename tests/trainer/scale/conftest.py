@@ -6,9 +6,9 @@ import pytest
 import torch
 import yaml
 
-from trainer.ranks import Ranks
-from trainer.recipe import load_recipe
-from trainer.training import train
+from m3w.trainer.ranks import Ranks
+from m3w.trainer.recipe import load_recipe
+from m3w.trainer.training import train
 
 
 def write_recipe(folder: Path, dataset: Path) -> Path:

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from cli.models import describe_training
-from trainer.dry_run import dry_run
-from trainer.memory import activations
-from trainer.meta_model import meta_model
-from trainer.parallelize import inner
-from trainer.preparation import prepare
-from trainer.ranks import Ranks
-from trainer.recipe import RecipeError, load_recipe
-from trainer.update import update
+from m3w.cli.models import describe_training
+from m3w.trainer.dry_run import dry_run
+from m3w.trainer.memory import activations
+from m3w.trainer.meta_model import meta_model
+from m3w.trainer.parallelize import inner
+from m3w.trainer.preparation import prepare
+from m3w.trainer.ranks import Ranks
+from m3w.trainer.recipe import RecipeError, load_recipe
+from m3w.trainer.update import update
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 RECIPES = Path(__file__).resolve().parents[3] / "recipes"

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer.journal import read_metrics
-from trainer.ranks import Ranks
-from trainer.recipe import Recipe, load_recipe
-from trainer.training import train
+from m3w.trainer.journal import read_metrics
+from m3w.trainer.ranks import Ranks
+from m3w.trainer.recipe import Recipe, load_recipe
+from m3w.trainer.training import train
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 

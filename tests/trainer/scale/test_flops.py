@@ -6,8 +6,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
 
-from model import Flamingo
-from trainer.flops import count_costs, peak_flops
+from m3w.model import Flamingo
+from m3w.trainer.flops import count_costs, peak_flops
 
 SIDE, ROWS, TOKENS, LATENTS = 16, 2, 64, 4
 

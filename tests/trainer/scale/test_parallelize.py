@@ -7,14 +7,14 @@ import pytest
 import torch
 from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM, MptConfig, MptForCausalLM
 
-from model import Flamingo
-from trainer.data.collate import Batch
-from trainer.data.windows import IGNORED
-from trainer.mixture import Share
-from trainer.parallelize import checkpoint_blocks, parallelize, shard_size
-from trainer.ranks import Ranks
-from trainer.recipe import ParallelRecipe
-from trainer.update import update
+from m3w.model import Flamingo
+from m3w.trainer.data.collate import Batch
+from m3w.trainer.data.windows import IGNORED
+from m3w.trainer.mixture import Share
+from m3w.trainer.parallelize import checkpoint_blocks, parallelize, shard_size
+from m3w.trainer.ranks import Ranks
+from m3w.trainer.recipe import ParallelRecipe
+from m3w.trainer.update import update
 
 IMAGE, SIDE, STEPS = 60, 16, 3
 

@@ -10,13 +10,13 @@ from torch.distributed.tensor import DTensor
 from transformers import AutoTokenizer, CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel, LlamaConfig
 from transformers import LlamaForCausalLM as Llama
 
-from model import Flamingo
-from trainer.generate import look_test
-from trainer.journal import read_metrics
-from trainer.preparation import prepare
-from trainer.ranks import Ranks
-from trainer.recipe import Recipe, load_recipe
-from trainer.training import train
+from m3w.model import Flamingo
+from m3w.trainer.generate import look_test
+from m3w.trainer.journal import read_metrics
+from m3w.trainer.preparation import prepare
+from m3w.trainer.ranks import Ranks
+from m3w.trainer.recipe import Recipe, load_recipe
+from m3w.trainer.training import train
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.journal import read_metrics
+from m3w.trainer.journal import read_metrics
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = ROOT / "recipes" / "train.slurm"

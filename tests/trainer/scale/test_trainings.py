@@ -12,16 +12,15 @@ import fsspec
 import pytest
 import torch
 
-import trainer.update
-from trainer import torchrun
-from trainer.alarm import alarm
-from trainer.journal import read_metrics
-from trainer.launch import train as launch
-from trainer.preparation import prepare
-from trainer.ranks import Ranks
-from trainer.recipe import Recipe, load_recipe
-from trainer.training import train
-from trainer.worker import work
+from m3w.trainer import torchrun, update
+from m3w.trainer.alarm import alarm
+from m3w.trainer.journal import read_metrics
+from m3w.trainer.launch import train as launch
+from m3w.trainer.preparation import prepare
+from m3w.trainer.ranks import Ranks
+from m3w.trainer.recipe import Recipe, load_recipe
+from m3w.trainer.training import train
+from m3w.trainer.worker import work
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
@@ -103,8 +102,8 @@ def test_an_error_on_one_process_ends_one_that_waits_for_it(spread, capfd):
 def lose_on_one(recipe: Path) -> int:
     """Rank 1 computes infinity for the third step's loss, with gradients as ever."""
     if os.environ["RANK"] == "1":
-        real, seen = trainer.update.loss_sum, itertools.count(1)
-        trainer.update.loss_sum = lambda model, batch: real(model, batch) + (math.inf if next(seen) == 5 else 0.0)
+        real, seen = update.loss_sum, itertools.count(1)
+        update.loss_sum = lambda model, batch: real(model, batch) + (math.inf if next(seen) == 5 else 0.0)
     return work(load_recipe(str(recipe)))
 
 
@@ -123,8 +122,8 @@ def test_a_loss_that_is_not_finite_on_one_process_ends_both_and_names_its_sample
 
 PLANTED = """
 import os, sys
-from trainer.data import lanes
-from trainer import training, checkpoint_store
+from m3w.trainer.data import lanes
+from m3w.trainer import training, checkpoint_store
 if os.environ.get("RANK") == "1":
     if sys.argv[1] == "worker":
         def broken(self, position, skipped): raise ValueError("planted in a loader's worker")
@@ -136,7 +135,7 @@ if os.environ.get("RANK") == "1":
         def broken(*given): raise OSError("planted in the checkpoint")
         checkpoint_store.LocalStore.write = broken
 sys.argv = ["worker", *sys.argv[2:]]
-from trainer.worker import main
+from m3w.trainer.worker import main
 sys.exit(main())
 """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from trainer.evaluate.metrics.ngrams import LONGEST, Ngram, count_ngrams
+from m3w.trainer.evaluate.metrics.ngrams import LONGEST, Ngram, count_ngrams
 
 TINY, SMALL = 1e-15, 1e-9
 """Added to matches and to guesses, so that a corpus without a match scores nearly 0 and nothing is divided by 0."""

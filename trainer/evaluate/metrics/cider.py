@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainer.evaluate.metrics.ngrams import LONGEST, Ngram, count_ngrams
+from m3w.trainer.evaluate.metrics.ngrams import LONGEST, Ngram, count_ngrams
 
 SIGMA = 6.0
 SCALE = 10.0

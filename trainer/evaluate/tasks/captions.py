@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from trainer.evaluate.example import Example, Media
-from trainer.evaluate.tasks.reading import Source, columns, located, need, need_list, read_json, unique_keys
+from m3w.trainer.evaluate.example import Example, Media
+from m3w.trainer.evaluate.tasks.reading import Source, columns, located, need, need_list, read_json, unique_keys
 
 
 class KarpathySource(Source):

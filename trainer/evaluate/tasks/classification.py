@@ -8,8 +8,8 @@ from typing import Any
 import fsspec
 from pydantic import Field
 
-from trainer.evaluate.example import EvaluationError, Example, Media
-from trainer.evaluate.tasks.reading import Source, located, need_list, read_text, unique_keys
+from m3w.trainer.evaluate.example import EvaluationError, Example, Media
+from m3w.trainer.evaluate.tasks.reading import Source, located, need_list, read_text, unique_keys
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 CIFAR_RECORD, CIFAR_SIDE = 3073, 32

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainer.evaluate.example import EvaluationError, Example, Media
-from trainer.evaluate.tasks.reading import (
+from m3w.trainer.evaluate.example import EvaluationError, Example, Media
+from m3w.trainer.evaluate.tasks.reading import (
     Source,
     columns,
     located,

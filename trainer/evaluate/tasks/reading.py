@@ -11,8 +11,8 @@ from typing import Any
 
 import fsspec
 
-from trainer.evaluate.example import EvaluationError, Example
-from trainer.recipe.section import Section
+from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.trainer.recipe.section import Section
 
 
 class Source(Section):

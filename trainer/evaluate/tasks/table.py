@@ -8,8 +8,8 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trainer.evaluate.example import EvaluationError, Example, Media
-from trainer.evaluate.tasks.reading import (
+from m3w.trainer.evaluate.example import EvaluationError, Example, Media
+from m3w.trainer.evaluate.tasks.reading import (
     Source,
     columns,
     located,

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.inspect import statistics, write_report
+from m3w.pipeline.inspect import statistics, write_report
 from tests.pipeline.inspect.viewer.conftest import ATTACK, LONG_WORD, Served
 
 pytestmark = pytest.mark.browser

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import InputError
-from pipeline.inspect.viewer import Guard
-from pipeline.inspect.viewer.marks import Marks
-from pipeline.inspect.viewer.server import token_for
+from m3w.pipeline.inspect.viewer import Guard
+from m3w.pipeline.inspect.viewer.marks import Marks
+from m3w.pipeline.inspect.viewer.server import token_for
+from m3w.recipes.errors import InputError
 from tests.pipeline.inspect.viewer.conftest import TRAIN, Serve, Served
 
 POLICY = (

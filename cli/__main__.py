@@ -1,5 +1,0 @@
-"""`python -m cli` is `m3w`."""
-
-from cli.main import main
-
-main()

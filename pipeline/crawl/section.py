@@ -1,0 +1,120 @@
+"""What a recipe says on where pages come from."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from m3w.pipeline.crawl.language_codes import Language
+from m3w.recipes.section import Section
+
+
+def _without_credentials(url: str) -> str:
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise ValueError(
+            "an address with a name or password in it would be frozen in the run for all to read; leave it out and "
+            "give credentials in the environment (AWS_ACCESS_KEY_ID, AWS_PROFILE, an instance's role)"
+        )
+    return url
+
+
+def _moment(value: object) -> object:
+    """A date or a moment, as YAML or text has it, to ISO 8601; without a zone it is UTC."""
+    if isinstance(value, (str, date)):
+        moment = datetime.fromisoformat(str(value))
+        value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+    return value
+
+
+Address = Annotated[str, AfterValidator(_without_credentials)]
+Moment = Annotated[str, BeforeValidator(_moment)]
+Name = Annotated[str, Field(pattern=r"^[^\s/:@]+$"), AfterValidator(str.lower)]
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+class Storage(Section):
+    """How stores are asked that are not folders of this machine. Credentials have no place here."""
+
+    endpoint: Annotated[str, Field(pattern="^https?://[^/]"), AfterValidator(_without_credentials)] | None = None
+    """Of `s3://` paths, where it is not AWS: `http://minio.example:9000`."""
+    anonymous: bool = False
+    """Ask `s3://` without credentials."""
+    attempts: int = Field(8, ge=1)
+    """Requests in a row that may bring nothing; one that brings bytes starts the count again."""
+    pause_s: float = Field(0.5, gt=0)
+    """Seconds before the second request, twice as long before each further one, at most 60."""
+    timeout_s: float = Field(60, gt=0)
+    """Seconds without a byte."""
+    gap_kib: int = Field(128, ge=0)
+    """Pages chosen by an index with less between them in a WARC file are read by one request."""
+
+
+class Where(Section):
+    """Conditions on rows of an index; all that are given must hold. An empty list asks for nothing."""
+
+    domains: list[Name] = []
+    """`example.org` is the host of that name and all below it."""
+    hosts: list[Name] = []
+    tlds: list[Name] = []
+    languages: list[Language] = []
+    """The page's main language, which is the first that the index names."""
+    mimes: list[str] = ["text/html", "application/xhtml+xml"]
+    statuses: list[int] = [200]
+    after: Moment | None = None
+    """Crawled at that moment or later."""
+    before: Moment | None = None
+    sample: float = Field(1.0, gt=0, le=1)
+    """Share of the URLs, by a hash of the URL: the same ones in every crawl."""
+
+    @model_validator(mode="after")
+    def _some_time(self) -> Self:
+        if self.after and self.before and moment(self.after) >= moment(self.before):
+            raise ValueError(
+                f"crawl.index.where: after {self.after} is not before {self.before}, so nothing would be "
+                "selected; swap them"
+            )
+        return self
+
+
+class Index(Section):
+    """Pages chosen by an index, each read by its place in a WARC file."""
+
+    paths: list[Address] = []
+    """Parquet with the columns of Common Crawl's table, or CDXJ files (`.cdxj`, `.cdx`, `.cdx.gz`); globs, folders."""
+    where: Where = Where()
+    pages_per_part: int = Field(10_000, ge=1)
+
+
+class Crawl(Section):
+    """Where pages come from."""
+
+    paths: list[Address] = []
+    """WARC and WACZ files, globs, folders, `*.paths.gz` listings."""
+    format: Literal["warc", "obelics", "mmc4", "pairs", "nemo"] = "warc"
+    """What `paths` names: an archive of pages, or documents in the form of another project (docs/exchange.md)."""
+    prefix: Address | None = None
+    """Put before each line of a listing, and before each WARC file that an index names: `s3://commoncrawl/`."""
+    index: Index = Index()
+    """In place of `paths`."""
+    part_mib: int | None = Field(None, ge=1)
+    """A WARC file with a gzip member for each record is read in parts of about this size; None reads it as one."""
+    storage: Storage = Storage()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if bool(self.paths) == bool(self.index.paths):
+            raise ValueError(
+                "crawl names "
+                + ("both paths and index.paths" if self.paths else "neither paths nor index.paths")
+                + ", so it is not clear what to read; give crawl.paths (WARC files) or crawl.index.paths"
+            )
+        if self.format != "warc" and (self.index.paths or self.part_mib):
+            raise ValueError(
+                f"crawl.format is {self.format}, so neither crawl.index nor crawl.part_mib has a meaning; drop them"
+            )
+        return self

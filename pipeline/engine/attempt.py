@@ -1,0 +1,127 @@
+"""One attempt at one part: what it writes and counts, and the one step that commits it."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import IO, Any
+
+from m3w.pipeline.crawl.warc_record import Fault
+from m3w.pipeline.engine.ledger import FAULTS_IN_LEDGER, FaultEntry, LedgerEntry, Output
+from m3w.pipeline.engine.run import Run
+
+
+class Care(StrEnum):
+    """How a stage handles input that may end the process that reads it; see `pipeline.isolation`."""
+
+    NONE = "none"
+    WATCHED = "watched"
+    """In this process, which a limit on time ends, and which knows a lack of memory."""
+    APART = "apart"
+    """In a process of its own, since an attempt's process was ended before."""
+
+
+class Attempt:
+    """Outputs are written under the run's `tmp/`; nobody sees them before `commit`."""
+
+    def __init__(self, run: Run, stage: str, part: str, number: int = 1, care: Care = Care.NONE):
+        self.run, self.stage, self.part, self.number, self.care = run, stage, part, number, care
+        self.counters: Counter[str] = Counter()
+        self.faults: list[Fault] = []
+        self.facts: dict[str, Any] = {}
+        self._folder = f"tmp/{stage}-{part}-{uuid.uuid4().hex}"
+        self._created = 0
+        self._outputs: list[tuple[str, Output]] = []
+        self._published: list[Output] = []
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[OutputFile]:
+        """A new output of the part, to be written and then published as `name` by `commit`; set its `rows`."""
+        temporary = f"{self._folder}/{self._created}"
+        self._created += 1
+        self.run.fs.makedirs(self.run.full(self._folder), exist_ok=True)
+        with self.run.fs.open(self.run.full(temporary), "wb") as file:
+            output = OutputFile(file)
+            yield output
+        described = Output(path=name, sha256=output.sha256.hexdigest(), bytes=output.written, rows=output.rows)
+        self._outputs.append((temporary, described))
+
+    def publish(self) -> list[Output]:
+        """Move the outputs to their final names."""
+        for temporary, output in self._outputs:
+            self.run.publish(temporary, output.path)
+        self.discard()
+        self._published += [output for _, output in self._outputs]
+        self._outputs = []
+        return self._published
+
+    def add_published(self, output: Output) -> None:
+        """An output that others of the part published."""
+        self._published.append(output)
+
+    def commit(self, fingerprint: str, inputs: list[str], seconds: float) -> LedgerEntry:
+        """Publish the outputs, then the ledger entry that makes them count.
+
+        Raises `m3w.pipeline.engine.run.ClaimLost`, and publishes nothing, if the run is another driver's by now.
+        """
+        self.run.check_claim()
+        outputs = self.publish()
+        entry = LedgerEntry(
+            stage=self.stage,
+            part=self.part,
+            fingerprint=fingerprint,
+            inputs=inputs,
+            outputs=outputs,
+            counters=dict(sorted(self.counters.items())),
+            faults=[_fault_entry(fault) for fault in self.faults[:FAULTS_IN_LEDGER]],
+            facts=self.facts,
+            seconds=round(seconds, 3),
+            attempt=self.number,
+        )
+        self.run.write(f"ledger/{self.stage}/{self.part}.json", entry.model_dump_json(indent=1) + "\n")
+        return entry
+
+    def discard(self) -> None:
+        """Remove what was written and not published."""
+        self.run.remove(self._folder)
+
+
+class OutputFile:
+    """A file being written whose SHA-256 and size are known at its end."""
+
+    def __init__(self, file: IO[bytes]):
+        self._file, self.sha256, self.written, self.rows = file, hashlib.sha256(), 0, 0
+        self.closed = False
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        self.sha256.update(view)
+        self.written += len(view)
+        self._file.write(view)
+        return len(view)
+
+    def tell(self) -> int:
+        return self.written
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self.closed = True
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _fault_entry(fault: Fault) -> FaultEntry:
+    return FaultEntry(path=fault.path, offset=fault.offset, reason=fault.reason, detail=fault.detail, url=fault.url)

@@ -1,0 +1,120 @@
+"""A sample of what a part drops, by reason, for people to look at: `RUN/drops/STAGE/PART.parquet`.
+
+Chosen by a hash of the dropped thing, not by the order of arrival: the same part gives the same sample, and of two
+parts neither is looked at with another eye.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+from pydantic import Field
+
+from m3w.pipeline.engine.attempt import Attempt
+from m3w.pipeline.engine.parquet import RowWriter
+from m3w.recipes.section import Section
+
+MOST_CHARACTERS = 20_000
+"""Of a dropped text that are shown."""
+
+
+class Drops(Section):
+    """Samples for people to look at; nothing reads them again."""
+
+    keep_per_reason: int = Field(3, ge=0, le=10_000)
+    """Of each reason and part, chosen by a hash of what is dropped; 0 keeps none."""
+
+
+DROP_SCHEMA = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("signal", pa.string()),
+        pa.field("value", pa.float64()),
+        pa.field("min", pa.float64()),
+        pa.field("max", pa.float64()),
+        pa.field("document_id", pa.string(), nullable=False),
+        pa.field("url", pa.string(), nullable=False),
+        pa.field("language", pa.string()),
+        pa.field("text", pa.string()),
+        pa.field("image_url", pa.string()),
+    ]
+)
+"""`kind`: response, page, document, text, image_reference or image; `url`: the page's; `text`: page's, document's or
+node's, cut; of an image what is known and said of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drop:
+    """One thing that was dropped, and the threshold that took it where it was a rule."""
+
+    kind: str
+    reason: str
+    signal: str | None = None
+    value: float | None = None
+    min: float | None = None
+    max: float | None = None
+    document_id: str
+    url: str
+    language: str | None = None
+    text: str | None = None
+    image_url: str | None = None
+
+    def row(self) -> dict[str, Any]:
+        return {**asdict(self), "text": None if self.text is None else self.text[:MOST_CHARACTERS]}
+
+    def number(self) -> int:
+        """Its place in the order of choice."""
+        name = "\n".join((self.document_id, self.kind, self.reason, self.image_url or "", self.text or ""))
+        return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:8], "big")
+
+
+def image_drop(row: dict[str, Any], image: dict[str, Any], reason: str) -> Drop:
+    """An image of the document `row` that is not in the dataset, with what is known and said of it."""
+    said = "; ".join(f"{name}: {image[name]}" for name in ("caption", "alt") if image[name])
+    sides = f"{image['width']} x {image['height']} px" if image["width"] else ""
+    return Drop(
+        kind="image",
+        reason=reason,
+        document_id=row["document_id"],
+        url=row["url"],
+        language=row["language"],
+        text="; ".join(filter(None, (sides, said))) or None,
+        image_url=image["url"],
+    )
+
+
+class DropSample:
+    """The drops of one part with the lowest numbers, as many of each kind and reason as the recipe says."""
+
+    def __init__(self, keep_per_reason: int):
+        self._keep = keep_per_reason
+        self._found: dict[tuple[str, str], list[tuple[int, int, Drop]]] = {}
+        self._arrivals = 0
+
+    def add(self, drop: Drop) -> None:
+        if not self._keep:
+            return
+        self._arrivals += 1  # only so that two drops are never compared
+        heap = self._found.setdefault((drop.kind, drop.reason), [])
+        entry = (-drop.number(), -self._arrivals, drop)
+        if len(heap) < self._keep:
+            heapq.heappush(heap, entry)
+        else:
+            heapq.heappushpop(heap, entry)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """By kind and reason, then by number."""
+        return [drop.row() for key in sorted(self._found) for _, _, drop in sorted(self._found[key], reverse=True)]
+
+    def write(self, attempt: Attempt) -> None:
+        """An output of the attempt's part; none where nothing was dropped."""
+        if rows := self.rows():
+            name = f"drops/{attempt.stage}/{attempt.part}.parquet"
+            with attempt.create(name) as file, RowWriter(file, DROP_SCHEMA) as writer:
+                for row in rows:
+                    writer.write(row)

@@ -1,0 +1,236 @@
+"""Parts on Ray: the one place where tasks are submitted.
+
+A stage is a function over parts. Committed parts are passed over, the rest are submitted a bounded number at a time;
+a part that fails is tried again and, after its last attempt, set aside with its traceback while the others go on.
+An attempt that raised and one whose process or machine died under it are counted apart: the second may be no fault of
+the part, so it has more tries, and is handled with more care from then on (`Care.APART`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from m3w.pipeline.engine.attempt import Care
+from m3w.pipeline.engine.ledger import FailedPart, LedgerEntry
+from m3w.pipeline.engine.part_queue import Waiting
+from m3w.pipeline.engine.progress import Progress
+from m3w.pipeline.engine.ray_start import start_ray
+from m3w.pipeline.engine.retrying import may_pass
+from m3w.pipeline.engine.run import ClaimLost, Run
+from m3w.pipeline.engine.stage import Part, Stage
+from m3w.pipeline.engine.workers import Actors, Tasks, Workers, cause_of, failed_part, is_death
+from m3w.pipeline.recipe import Recipe
+from m3w.recipes.errors import InputError
+
+SECONDS_BETWEEN_LOOKS = 5.0
+"""At whether the run is still this driver's, and at what waits for its next attempt."""
+
+
+class StageFailed(RuntimeError):
+    """More parts of a stage were set aside than the recipe allows."""
+
+
+class Executor:
+    """Works off the stages of one run. Ray is started, or connected to, by the first part that needs it."""
+
+    def __init__(
+        self,
+        run: Run,
+        recipe: Recipe,
+        progress: Progress,
+        address: str | None = None,
+        check: Callable[[], None] = lambda: None,
+    ):
+        """`check` is called while parts are worked off; what it raises ends the run."""
+        self.run, self.recipe, self.progress = run, recipe, progress
+        self._address, self._check = address, check
+
+    def start_ray(self) -> None:
+        """Connect to the cluster at the address (or in RAY_ADDRESS), or start Ray on this machine. Twice is once.
+
+        Raises `m3w.pipeline.engine.ray_start.RayFailed`.
+        """
+        if not ray.is_initialized():
+            # without an address Ray would join whatever cluster was last started on this machine, and end with it
+            start_ray(self._address or os.environ.get("RAY_ADDRESS") or "local")
+
+    def check_gpus(self, gpus: float, key: str) -> None:
+        """Raises `InputError` if no machine has so many GPUs for one actor, since Ray would wait for one for ever."""
+        if not gpus:
+            return
+        self.start_ray()
+        most = max(node["Resources"].get("GPU", 0) for node in ray.nodes() if node["Alive"])
+        if gpus > most:
+            raise InputError(
+                f"{key} = {gpus:g}, but the machine with the most GPUs has {most:g}, so no process could start; give "
+                "fewer, or a cluster that has them (--address)"
+            )
+
+    def work_off(
+        self, stage: Stage, parts: Iterable[Part], known: dict[str, LedgerEntry] | None = None
+    ) -> dict[str, LedgerEntry]:
+        """The ledger entries of all `parts` that are committed in the end, in the order of `parts`.
+
+        `known` are the stage's entries where the caller has read them already. Raises `StageFailed` if more than
+        `execution.max_failed_parts` were set aside.
+        """
+        by_name = {part.name: part for part in parts}
+        entries = self._still_valid(stage, by_name, self.run.entries(stage.name) if known is None else known)
+        missing = [part for name, part in by_name.items() if name not in entries]
+        self.progress.begin(stage.name, total=len(by_name), done=len(entries))
+        failed = 0
+        for result in self._results(stage, missing):
+            if isinstance(result, LedgerEntry):
+                entries[result.part] = result
+            else:
+                self.run.set_aside(result)
+                failed += 1
+            self.progress.advance(result)
+        self.progress.end(stage.name)
+        if failed > self.recipe.execution.max_failed_parts:
+            raise StageFailed(
+                f"{failed} of {len(by_name)} parts of {stage.name} failed {self.recipe.execution.attempts} times each "
+                f"and were set aside; see m3w status {self.run.path}, mend the cause and build again, or raise "
+                "execution.max_failed_parts"
+            )
+        return {name: entries[name] for name in by_name if name in entries}
+
+    def _still_valid(
+        self, stage: Stage, parts: dict[str, Part], entries: dict[str, LedgerEntry]
+    ) -> dict[str, LedgerEntry]:
+        """Committed entries that this recipe would make again; the others are taken out of the ledger first."""
+        valid = {
+            name: entry
+            for name, entry in entries.items()
+            if name in parts and entry.fingerprint == stage.fingerprint and entry.inputs == parts[name].inputs
+        }
+        missing = self.run.missing_outputs(valid.values())
+        valid = {name: entry for name, entry in valid.items() if name not in missing}
+        stale = [] if stage.keeps else [entry for name, entry in entries.items() if name not in valid]
+        if stale:
+            self.progress.note(f"{stage.name}: {len(stale)} parts are redone: their recipe or inputs changed")
+        self._take_out(stage.name, stale, valid)
+        for name in self.run.failures(stage.name):
+            if name in parts or not stage.keeps:
+                self.run.remove(f"ledger/{stage.name}/failed/{name}.json")
+        return valid
+
+    def forget(self, stage: Stage, planned: Iterable[str], entries: dict[str, LedgerEntry]) -> None:
+        """Take all that a stage kept, but for the `planned` parts, out of the ledger (`entries`) and out of the run."""
+        planned = set(planned)
+        stale = [entry for name, entry in entries.items() if name not in planned]
+        self._take_out(stage.name, stale, {name: entry for name, entry in entries.items() if name in planned})
+        for name in self.run.failures(stage.name).keys() - planned:
+            self.run.remove(f"ledger/{stage.name}/failed/{name}.json")
+
+    def _take_out(self, stage: str, stale: list[LedgerEntry], valid: dict[str, LedgerEntry]) -> None:
+        kept = {output.path for entry in valid.values() for output in entry.outputs}
+        for entry in stale:
+            self.run.remove(f"ledger/{stage}/{entry.part}.json")
+            for output in entry.outputs:
+                if output.path not in kept:
+                    self.run.remove(output.path)
+
+    def _results(self, stage: Stage, parts: list[Part]) -> Iterator[LedgerEntry | FailedPart]:
+        """Each part's ledger entry or `FailedPart`, as they come."""
+        if not parts:
+            return
+        self.start_ray()
+        self._check_needs(stage.name)
+        workers: Workers = (
+            Tasks(self.recipe, stage.name) if stage.pool is None else Actors(self.recipe, stage.name, stage.pool)
+        )
+        try:
+            yield from _Attempts(stage, parts, workers, self).results()
+        finally:
+            workers.close()
+
+    def _check_needs(self, stage: str) -> None:
+        """Ray would wait for ever for a machine that has what a part asks for. A cluster may still get one."""
+        needs = self.recipe.execution.of(stage)
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if any(m.get("CPU", 0) >= needs.cpus and m.get("memory", 0) >= needs.memory_bytes for m in machines):
+            return
+        asked = f"a part of {stage} asks for {needs.cpus:g} CPUs and {needs.memory_bytes >> 20:,} MiB"
+        if self._address or os.environ.get("RAY_ADDRESS"):
+            self.progress.note(f"{asked}, and no machine of the cluster has that yet; waiting for one")
+            return
+        raise InputError(
+            f"{asked}, and this machine has {machines[0].get('CPU', 0):g} CPUs and "
+            f"{int(machines[0].get('memory', 0)) >> 20:,} MiB for Ray, so none could start; lower "
+            f"execution.stages.{stage} or execution.cpus_per_part and memory_mib_per_part"
+        )
+
+    def check(self) -> None:
+        """Raises what ends the run."""
+        self._check()
+
+
+class _Attempts:
+    """The parts of one stage on their way to an end each."""
+
+    def __init__(self, stage: Stage, parts: list[Part], workers: Workers, executor: Executor):
+        self._stage, self._workers, self._executor = stage, workers, executor
+        self._settings = executor.recipe.execution
+        self._waiting = Waiting(parts)
+        self._running: dict[Any, tuple[Part, int]] = {}
+        self._deaths: Counter[str] = Counter()
+        self._careful: set[str] = set()
+
+    def results(self) -> Iterator[LedgerEntry | FailedPart]:
+        while True:
+            self._submit()
+            self._executor.progress.at_work([part.name for part, _ in self._running.values()])
+            pause = self._waiting.seconds_to_next
+            if not self._running and pause is None:
+                return
+            longest = SECONDS_BETWEEN_LOOKS if pause is None else min(pause, SECONDS_BETWEEN_LOOKS)
+            for reference in self._ended(longest):
+                self._workers.free(reference)
+                part, number = self._running.pop(reference)
+                if (result := self._result(reference, part, number)) is not None:
+                    self._waiting.done(part)
+                    yield result
+            self._executor.check()
+
+    def _submit(self) -> None:
+        while len(self._running) < self._workers.at_once and (taken := self._waiting.take()):
+            part, number = taken
+            care = Care.APART if part.name in self._careful else Care.WATCHED
+            self._running[self._workers.submit(self._executor.run, self._stage, part, number, care)] = taken
+
+    def _ended(self, timeout_s: float) -> list[Any]:
+        if not self._running:
+            time.sleep(timeout_s)
+            return []
+        ended: list[Any] = ray.wait(list(self._running), num_returns=1, timeout=timeout_s)[0]
+        return ended
+
+    def _result(self, reference: Any, part: Part, number: int) -> LedgerEntry | FailedPart | None:
+        """The attempt's ledger entry, or what sets its part aside; None if the part waits for another attempt."""
+        try:
+            entry: LedgerEntry = ray.get(reference)
+            return entry
+        except RayError as error:
+            cause = cause_of(error)
+            if isinstance(cause, ClaimLost):
+                raise cause from error
+            died = is_death(error)
+            self._deaths[part.name] += died
+            if died or isinstance(cause, MemoryError):
+                self._careful.add(part.name)
+            deaths = self._deaths[part.name]
+            failures = number - deaths
+            if deaths >= self._settings.deaths or failures >= self._settings.attempts:
+                return failed_part(self._stage.name, part, number, error)
+            pause = self._settings.pause_s * 4 ** (failures - 1) if not died and may_pass(cause) else 0.0
+            self._waiting.again(part, number + 1, pause_s=pause)
+            self._executor.progress.tried_again(part.name, cause)
+            return None

@@ -1,0 +1,211 @@
+"""A run: the folder that holds a frozen recipe, the ledger of what is committed, and the outputs.
+
+Commit is one step. An attempt writes its outputs under `tmp/`, moves each to its final name, and last writes the
+part's ledger entry, itself moved into place. What has no ledger entry is not there: readers go by the ledger alone.
+Because a part is a pure function, a second attempt at it moves the same bytes over the first one's. Every operation
+here may be done twice without harm, and is tried again where the store had a moment's trouble.
+
+Costs: one listing of the ledger and one read of its entries a stage; nothing is read for each document.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import posixpath
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any, Self, TypeVar
+
+from fsspec.core import url_to_fs
+
+from m3w.pipeline.engine.ledger import FailedPart, LedgerEntry
+from m3w.pipeline.engine.retrying import retried
+from m3w.recipes.errors import InputError
+
+Entry = TypeVar("Entry", LedgerEntry, FailedPart)
+RunReference = tuple[str, str | None]
+"""What another process opens the same run by: `Run(*reference)`."""
+RUN_FORMAT = 1
+"""Raised when an older run's outputs can no longer be taken for this version's."""
+ENTRIES_AT_ONCE = 1000
+"""Of the ledger: as they are read they lie in memory twice, as text and as entries."""
+DRIVERS = "drivers"
+"""The folder of the claims of drivers, see `m3w.pipeline.engine.run_lock`."""
+
+
+class ClaimLost(RuntimeError):
+    """Another driver has taken the run over, since this one gave no sign of life."""
+
+
+class Run:
+    """The folder of a run, on any fsspec path.
+
+    `claim` is the driver that works on the run; without it nothing is asked before a commit.
+    """
+
+    def __init__(self, path: str, claim: str | None = None):
+        self.path, self.claim = path.rstrip("/") or path, claim
+        # other processes write to the run, so a listing that was held back here would be out of date
+        self.fs, self._root = url_to_fs(self.path, use_listings_cache=False)
+
+    @classmethod
+    def create(cls, path: str) -> Self:
+        """The run at `path`, made if there is none. Raises `InputError` for a folder that is something else."""
+        run = cls(path)
+        if run.exists("run.json"):
+            return cls.open(path)
+        if run._holds_something_else():
+            raise InputError(f"{path} holds files but no run.json, so it is not a run; give an empty or a new folder")
+        run.write("run.json", json.dumps({"format": RUN_FORMAT}) + "\n")
+        return run
+
+    @classmethod
+    def open(cls, path: str) -> Self:
+        """The run at `path`. Raises `InputError` if there is none or it is of another version."""
+        run = cls(path)
+        try:
+            version = json.loads(run.read("run.json")).get("format")
+        except FileNotFoundError as error:
+            raise InputError(f"{path} is not a run (it has no run.json); give the folder of an m3w build") from error
+        except (ValueError, AttributeError) as error:
+            raise InputError(f"{path}/run.json is damaged ({error}); restore it or build into a new folder") from error
+        if version != RUN_FORMAT:
+            raise InputError(
+                f"{path} is a run of format {version}, this m3w writes format {RUN_FORMAT}, so neither can resume the "
+                "other; build into a new folder, or use the m3w that made it"
+            )
+        return run
+
+    @retried
+    def _holds_something_else(self) -> bool:
+        """Whether there is more than what a build leaves that was killed before it wrote `run.json`."""
+        names = {posixpath.basename(found["name"].rstrip("/")) for found in self._listing("")}
+        return bool(names - {"tmp", DRIVERS})
+
+    @property
+    def reference(self) -> RunReference:
+        return self.path, self.claim
+
+    def check_claim(self) -> None:
+        """Raises `ClaimLost` if another driver has taken the run over from the one that this process works for."""
+        if self.claim is not None and self.exists(f"{DRIVERS}/{self.claim}.taken"):
+            raise ClaimLost(
+                f"another build has taken over {self.path}, since this one gave no sign of life for longer than "
+                "execution.driver_timeout_s; this one stops, the other goes on"
+            )
+
+    def full(self, name: str) -> str:
+        """The path of `name` in the run, as its filesystem takes it."""
+        return posixpath.join(self._root, name)
+
+    def url(self, name: str) -> str:
+        """The path of `name` in the run, as anything that takes fsspec paths takes it."""
+        return posixpath.join(self.path, name)
+
+    @retried
+    def exists(self, name: str) -> bool:
+        return self._is_there(name)
+
+    def _is_there(self, name: str) -> bool:
+        """As the filesystem's `exists`, which says no, too, where the store failed to say: what is lost then is lost
+        without a word."""
+        try:
+            self.fs.info(self.full(name))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+    def _listing(self, folder: str) -> list[dict[str, Any]]:
+        """What lies in a folder; nothing where it is not there."""
+        if not self._is_there(folder):
+            return []
+        found: list[dict[str, Any]] = self.fs.ls(self.full(folder), detail=True)
+        return found
+
+    @retried
+    def read(self, name: str) -> bytes:
+        content: bytes = self.fs.cat_file(self.full(name))
+        return content
+
+    @retried
+    def write(self, name: str, content: str | bytes, folder: str = "tmp") -> None:
+        """Put a small file in place in one step; it is first written in `folder`."""
+        temporary = f"{folder}/{uuid.uuid4().hex}"
+        self.fs.makedirs(self.full(folder), exist_ok=True)
+        self.fs.pipe_file(self.full(temporary), content.encode() if isinstance(content, str) else content)
+        self.publish(temporary, name)
+
+    def write_if_changed(self, name: str, content: str) -> None:
+        """Put a small file in place, unless it stands there already."""
+        if not self.exists(name) or self.read(name) != content.encode():
+            self.write(name, content)
+
+    def publish(self, temporary: str, name: str) -> None:
+        """Move a file to its final name, over what is there."""
+        tries = itertools.count()
+
+        @retried
+        def move() -> None:
+            if next(tries) and not self._is_there(temporary) and self._is_there(name):
+                return  # the store moved it and then failed to say so
+            self.fs.makedirs(posixpath.dirname(self.full(name)), exist_ok=True)
+            self.fs.mv(self.full(temporary), self.full(name))
+
+        move()
+
+    @retried
+    def remove(self, name: str) -> None:
+        """Remove a file or folder of the run, if it is there."""
+        with contextlib.suppress(FileNotFoundError):  # gone, by another attempt or by a try that failed to say so
+            self.fs.rm(self.full(name), recursive=True)
+
+    def entries(self, stage: str) -> dict[str, LedgerEntry]:
+        """The committed parts of a stage by name. An entry that cannot be read is none: its part is redone."""
+        return dict(_readable(self._ledger_files(stage), LedgerEntry))
+
+    def missing_outputs(self, entries: Iterable[LedgerEntry]) -> set[str]:
+        """Names of the parts of which an output is not there or has another size; one listing a folder."""
+        entries = list(entries)
+        folders = {posixpath.dirname(output.path) for entry in entries for output in entry.outputs}
+        sizes = {name: size for folder in folders for name, size in self._sizes(folder).items()}
+        return {
+            entry.part for entry in entries if any(sizes.get(output.path) != output.bytes for output in entry.outputs)
+        }
+
+    def names(self, folder: str) -> list[str]:
+        """What lies in a folder of the run, as paths in the run."""
+        return sorted(self._sizes(folder))
+
+    @retried
+    def _sizes(self, folder: str) -> dict[str, int]:
+        return {posixpath.join(folder, posixpath.basename(i["name"])): i["size"] for i in self._listing(folder)}
+
+    def failures(self, stage: str) -> dict[str, FailedPart]:
+        """The parts of a stage that were set aside."""
+        return dict(_readable(self._ledger_files(f"{stage}/failed"), FailedPart))
+
+    def _ledger_files(self, folder: str) -> Iterator[tuple[str, bytes]]:
+        names = self._ledger_names(folder)
+        for start in range(0, len(names), ENTRIES_AT_ONCE):
+            contents = self._contents(names[start : start + ENTRIES_AT_ONCE])
+            yield from ((posixpath.basename(name)[: -len(".json")], content) for name, content in contents.items())
+
+    @retried
+    def _ledger_names(self, folder: str) -> list[str]:
+        return sorted(i["name"] for i in self._listing(f"ledger/{folder}") if i["name"].endswith(".json"))
+
+    @retried
+    def _contents(self, names: list[str]) -> dict[str, bytes]:
+        contents = self.fs.cat(names)
+        return {name: contents[name] for name in names}
+
+    def set_aside(self, failed: FailedPart) -> None:
+        self.write(f"ledger/{failed.stage}/failed/{failed.part}.json", failed.model_dump_json(indent=1) + "\n")
+
+
+def _readable(files: Iterable[tuple[str, bytes]], form: type[Entry]) -> Iterator[tuple[str, Entry]]:
+    for name, content in files:
+        with contextlib.suppress(ValueError):
+            yield name, form.model_validate_json(content)

@@ -1,0 +1,164 @@
+"""Where attempts run: a Ray task for each, or a pool of actors; and what became of one."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from typing import Any, Protocol
+
+import ray
+from ray.exceptions import RayActorError, RayError, RaySystemError, RayTaskError
+
+from m3w.pipeline.engine.attempt import Attempt, Care
+from m3w.pipeline.engine.ledger import FailedPart, LedgerEntry
+from m3w.pipeline.engine.run import Run, RunReference
+from m3w.pipeline.engine.stage import Part, Pool, Stage
+from m3w.pipeline.recipe import Recipe
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+"""Ray colours its tracebacks."""
+TASKS_PER_SLOT = 2
+"""Submitted parts for each that can run: one at work, one that waits, so that no worker idles between two."""
+SECONDS_BETWEEN_COUNTS = 5.0
+"""The machines of a cluster come and go while a stage runs; they are counted so often."""
+
+
+class Workers(Protocol):
+    """What the executor hands attempts to."""
+
+    @property
+    def at_once(self) -> int:
+        """Attempts to have submitted at a time."""
+
+    def submit(self, run: Run, stage: Stage, part: Part, number: int, care: Care) -> Any:
+        """Ray's reference of the attempt's ledger entry."""
+
+    def free(self, reference: Any) -> None:
+        """The attempt is over."""
+
+    def close(self) -> None:
+        """The stage is over."""
+
+
+class Tasks:
+    """A Ray task for each attempt, shown by Ray as `STAGE/PART`."""
+
+    def __init__(self, recipe: Recipe, stage: str):
+        self._recipe, self._needs = recipe, recipe.execution.of(stage)
+        self._slots, self._counted = 1, float("-inf")
+
+    @property
+    def at_once(self) -> int:
+        if time.monotonic() - self._counted > SECONDS_BETWEEN_COUNTS:
+            there, self._counted = ray.cluster_resources(), time.monotonic()
+            by_cpu = there.get("CPU", 1) / self._needs.cpus
+            by_memory = there.get("memory", 0) / self._needs.memory_bytes
+            self._slots = max(1, int(min(by_cpu, by_memory)))
+        return TASKS_PER_SLOT * self._slots
+
+    def submit(self, run: Run, stage: Stage, part: Part, number: int, care: Care) -> Any:
+        task = _attempt_as_task.options(
+            name=f"{stage.name}/{part.name}",
+            num_cpus=self._needs.cpus,
+            memory=self._needs.memory_bytes,
+            max_retries=0,  # attempts are counted by the executor, a worker's death among them
+        )
+        return task.remote(run.reference, stage, part, self._recipe, number, care)
+
+    def free(self, reference: Any) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Actors:
+    """A pool of actors, each of which has one attempt at a time; a dead one is replaced."""
+
+    def __init__(self, recipe: Recipe, stage: str, pool: Pool):
+        self._recipe, self._stage, self._pool_size = recipe, stage, pool.actors
+        needs = recipe.execution.of(stage)
+        self._options = {"num_cpus": needs.cpus, "memory": needs.memory_bytes, "num_gpus": pool.gpus}
+        self._idle = [self._started() for _ in range(pool.actors)]
+        self._busy: dict[Any, Any] = {}
+
+    @property
+    def at_once(self) -> int:
+        return self._pool_size
+
+    def submit(self, run: Run, stage: Stage, part: Part, number: int, care: Care) -> Any:
+        actor = self._idle.pop()
+        attempt = actor.attempt.options(name=f"{stage.name}/{part.name}")
+        reference = attempt.remote(run.reference, stage, part, self._recipe, number, care)
+        self._busy[reference] = actor
+        return reference
+
+    def free(self, reference: Any) -> None:
+        """The next attempt would die with an actor that did, so another is started in its place."""
+        actor = self._busy.pop(reference)
+        try:
+            ray.get(reference)
+        except RayActorError:
+            actor = self._started()
+        except RayError:
+            pass  # the attempt failed, its process lives
+        self._idle.append(actor)
+
+    def _started(self) -> Any:
+        return _Worker.options(**self._options).remote()  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        for actor in (*self._idle, *self._busy.values()):
+            ray.kill(actor)
+
+
+@ray.remote
+class _Worker:
+    """An actor of a pool; what the stage's function loads stays loaded in its process."""
+
+    def attempt(
+        self, run: RunReference, stage: Stage, part: Part, recipe: Recipe, number: int, care: Care
+    ) -> LedgerEntry:
+        return _attempt(run, stage, part, recipe, number, care)
+
+
+@ray.remote  # type: ignore[untyped-decorator]
+def _attempt_as_task(
+    run: RunReference, stage: Stage, part: Part, recipe: Recipe, number: int, care: Care
+) -> LedgerEntry:
+    return _attempt(run, stage, part, recipe, number, care)
+
+
+def _attempt(run: RunReference, stage: Stage, part: Part, recipe: Recipe, number: int, care: Care) -> LedgerEntry:
+    started = time.perf_counter()
+    attempt = Attempt(Run(*run), stage.name, part.name, number, care)
+    try:
+        stage.process(attempt, part, recipe)
+        return attempt.commit(stage.fingerprint, part.inputs, time.perf_counter() - started)
+    except BaseException:
+        with contextlib.suppress(OSError):  # what could not be removed now goes when the run is finished
+            attempt.discard()
+        raise
+
+
+def is_death(error: RayError) -> bool:
+    """Whether the attempt's process or machine ended under it, rather than the attempt by an error of its own."""
+    return not isinstance(error, (RayTaskError, RaySystemError))
+
+
+def cause_of(error: Exception) -> BaseException:
+    """What the attempt raised; Ray's own error where it raised nothing."""
+    return getattr(error, "cause", None) or error
+
+
+def failed_part(stage: str, part: Part, attempts: int, error: Exception) -> FailedPart:
+    cause = cause_of(error)
+    return FailedPart(
+        stage=stage,
+        part=part.name,
+        inputs=part.inputs,
+        attempts=attempts,
+        error=f"{type(cause).__name__}: {' '.join(str(cause).split())[:500]}",
+        traceback=COLOURS.sub("", str(error))[-20_000:],
+    )

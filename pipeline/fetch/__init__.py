@@ -1,0 +1,1 @@
+"""Image URLs to bytes: requests by host, politeness, the guard, the client."""

@@ -1,0 +1,79 @@
+"""What a recipe says on how images are stored."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from m3w.pipeline.engine.list_file import NamedFile
+from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.recipes.section import Section
+
+
+class Images(Section):
+    """Fetched bytes to stored bytes. A picture is never enlarged."""
+
+    size: Literal["keep", "longest_side", "shortest_side"] = "keep"
+    """`keep`: as fetched; else the side that is brought down to `pixels`."""
+    pixels: int | None = Field(None, ge=16)
+    quality: int = Field(95, ge=1, le=100)
+    """JPEG quality of what is encoded again: pictures that are resized or turned."""
+    forbidden: list[NamedFile] = []
+    """Lists of images that must not be stored: a SHA-256 or a perceptual hash (64 or 16 hex digits) a line."""
+    forbidden_distance: int = Field(0, ge=0, le=16)
+    """Bits in which a picture's perceptual hash may differ from one on the lists and still be taken for it."""
+
+    @model_validator(mode="after")
+    def _size_and_pixels(self) -> Self:
+        if self.size != "keep" and self.pixels is None:
+            raise ValueError(f"images.size is {self.size} without a number of pixels; set images.pixels, such as 512")
+        if self.size == "keep" and self.pixels is not None:
+            raise ValueError(
+                f"images.pixels is {self.pixels} while images.size keeps every size, so it would do nothing; "
+                "set images.size to longest_side or shortest_side, or leave pixels out"
+            )
+        return self
+
+
+SignalName = Annotated[str, Field(pattern=r"^\w+$")]
+
+
+class ScorerEntry(Section):
+    """One scorer; see `m3w.pipeline.images.scorers`."""
+
+    class_path: Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]
+    """`package.module.Class`; only the processes that score import it."""
+    options: dict[str, Any] = {}
+    """Given to the class as keyword arguments."""
+    signals: list[SignalName] = []
+    """Names of the numbers that it gives, in its order; an empty list is one signal under the scorer's own name."""
+
+
+class Scores(Section):
+    """Signals of images that need weights: off until there is a scorer."""
+
+    scorers: dict[SignalName, ScorerEntry] = {}
+    actors: int = Field(1, ge=1)
+    """Processes that stay up, each with all scorers loaded."""
+    gpus: float = Field(0, ge=0)
+    """Of each actor; Ray shows it no others."""
+    batch: int = Field(32, ge=1)
+    """Images that a scorer is given at once."""
+
+    @property
+    def signals(self) -> list[str]:
+        """All scorers' signals, in order."""
+        return [signal for name, scorer in self.scorers.items() for signal in scorer.signals or [name]]
+
+    @model_validator(mode="after")
+    def _each_signal_once(self) -> Self:
+        seen = set(IMAGE_SIGNALS)
+        for signal in self.signals:
+            if signal in seen:
+                raise ValueError(
+                    f"scores.scorers gives the signal {signal}, which there is already, so a rule on it would be "
+                    "ambiguous; give the scorer another name, or its signals others"
+                )
+            seen.add(signal)
+        return self

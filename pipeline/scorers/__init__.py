@@ -1,1 +1,0 @@
-"""Scorers: signals of images that need weights. Their modules alone may import torch, in processes of their own."""

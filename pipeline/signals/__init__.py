@@ -1,1 +1,0 @@
-"""What is measured on documents and images; `pipeline.rules` keeps or drops by it."""
