@@ -13,6 +13,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import ray
@@ -49,11 +50,12 @@ class Executor:
         drops: Drops | None = None,
         address: str | None = None,
         check: Callable[[], None] = lambda: None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ):
         """`check` is called while parts run; what it raises ends the run."""
         self.run, self.execution, self.progress = run, execution, progress
         self.drops = drops or Drops()
-        self._address, self._check = address, check
+        self._address, self._check, self.now = address, check, now
 
     def start_ray(self) -> None:
         """Connect to the cluster at the address (or in RAY_ADDRESS), or start Ray on this machine. Twice is once.

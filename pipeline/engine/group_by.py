@@ -27,6 +27,12 @@ PARTS_A_TASK = 16
 _WRITTEN = pa.schema([("output", pa.string()), ("counters", pa.map_(pa.string(), pa.int64()))])
 
 
+def written_files(results: pa.Table) -> list[tuple[Output, dict[str, int]]]:
+    """The published files that a grouping's tasks report, with their counters, by the file's name."""
+    written = [(Output.model_validate_json(row["output"]), dict(row["counters"])) for row in results.to_pylist()]
+    return sorted(written, key=lambda output: output[0].path)
+
+
 @dataclass(frozen=True)
 class Grouping:
     """A grouping stage on its way through Ray."""
@@ -58,8 +64,13 @@ class Grouping:
             items = [{"name": part.name, "files": json.dumps(part.files)} for part in parts]
             rows = OnRayData.of(items, self.map_items, items_a_task=PARTS_A_TASK, needs=needs)
             results = self.shuffle.steps(rows).by_group(self.write).table()
-        written = [(Output.model_validate_json(row["output"]), dict(row["counters"])) for row in results.to_pylist()]
-        return sorted(written, key=lambda output: output[0].path)
+        return written_files(results)
+
+    def in_memory(self, parts: list[Part]) -> pa.Table:
+        """All of it in this process, for what is small; see `written_files`."""
+        rows = InMemory(pa.concat_tables(map(self.map, parts)))
+        results = self.shuffle.steps(rows).by_group(self.write).table()
+        return results if results.num_rows else _WRITTEN.empty_table()
 
     def map(self, part: Part) -> pa.Table:
         """The rows of one part."""
@@ -89,6 +100,4 @@ class Grouping:
 
 @ray.remote  # type: ignore[untyped-decorator]
 def _in_one_task(grouping: Grouping, parts: list[Part]) -> pa.Table:
-    rows = InMemory(pa.concat_tables(map(grouping.map, parts)))
-    results = grouping.shuffle.steps(rows).by_group(grouping.write).table()
-    return results if results.num_rows else _WRITTEN.empty_table()
+    return grouping.in_memory(parts)

@@ -25,10 +25,14 @@ class Inputs:
     def add(self, stage: Stage, entries: Entries) -> None:
         """What `stage` has committed, in place of what was known of it."""
         for table in stage.writes:
-            self._entries[table] = entries
-            self._outputs.pop(table, None)
-            if isinstance(stage, PartStage):
-                self._by_part.add(table)
+            self.put(table, entries, by_part=isinstance(stage, PartStage))
+
+    def put(self, table: Table, entries: Entries, *, by_part: bool = True) -> None:
+        """`entries` as those that wrote `table`; `by_part` if each part of its stage writes a file of its own."""
+        self._entries[table] = entries
+        self._outputs.pop(table, None)
+        if by_part:
+            self._by_part.add(table)
 
     def with_entries(self, stage: Stage, entries: Entries) -> Inputs:
         """The same, but for the tables of `stage`."""

@@ -15,7 +15,7 @@ import hashlib
 import itertools
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -43,7 +43,7 @@ def fetch_in_rounds(executor: Executor, stage: PartStage, fetch: FetchSettings, 
     fetched: Entries = {}
     known = executor.run.entries(stage.name)  # read once: what follows adds to it as the rounds do
     for number in itertools.count(1):
-        parts = plan(requests, known, fingerprint, fetch, datetime.now(UTC), settled=fetched)
+        parts = plan(requests, known, fingerprint, fetch, executor.now(), settled=fetched)
         planned |= {part.name for part in parts}
         parts = _with_earlier(executor, stage, fetch, inputs, known, parts, planned, fingerprint)
         done = executor.run_parts(stage, fetch, parts, known)
