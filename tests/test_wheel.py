@@ -14,7 +14,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("schemas", "pipeline", "model", "trainer", "cli", "recipes")
-WRITE_CRAWL = "from pathlib import Path; import m3w.pipeline.demo_crawl as d; d.write_sample_crawl(Path('crawl'), pages=40)"
+WRITE_CRAWL = (
+    "from pathlib import Path; import m3w.pipeline.demo_crawl as d; d.write_sample_crawl(Path('crawl'), pages=40)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     build = folder / "build"  # setuptools leaves a build folder beside the sources, and would take old files from it
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, f"--config-settings=--build-option=build --build-base={build}", "-w", folder, ROOT], check=True)
+    subprocess.run(
+        [*pip, f"--config-settings=--build-option=build --build-base={build}", "-w", folder, ROOT], check=True
+    )
     (path,) = folder.glob("m3w-*.whl")
     return path
 
