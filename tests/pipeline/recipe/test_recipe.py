@@ -14,7 +14,7 @@ from m3w.pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, load_recipe
 from m3w.recipes.errors import InputError
 
 SMALLEST: dict[str, Any] = {"crawl": {"paths": ["a.warc.gz"]}}
-SHIPPED = Path(__file__).parents[2] / "recipes"
+SHIPPED = Path(__file__).parents[3] / "recipes"
 
 
 def recipe(**sections: Any) -> Recipe:
