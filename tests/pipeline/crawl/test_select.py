@@ -124,7 +124,9 @@ def test_an_index_that_nothing_is_selected_from_is_an_error(in_place: Any, index
     crawl = {"index": {"paths": [indexes["parquet"]], "where": {"statuses": [999]}}}
     recipe = in_place.recipe(crawl=crawl)
     assert len(in_place.stage(select, recipe)) == 1
-    with pytest.raises(InputError, match=r"crawl\.index\.where selects none of the [1-9]\d* rows of crawl\.index\.paths"):
+    with pytest.raises(
+        InputError, match=r"crawl\.index\.where selects none of the [1-9]\d* rows of crawl\.index\.paths"
+    ):
         in_place.stage(group_selected, recipe)
     with pytest.raises(InputError, match=r"crawl\.index\.paths: .*none\.parquet names no file"):
         in_place.parts(select, in_place.recipe(crawl={"index": {"paths": ["none.parquet"]}}))

@@ -238,9 +238,7 @@ def test_image_responses_are_indexed_with_their_places_and_failures_with_their_s
     ]
     read(b"".join(records))
     offsets = [sum(map(len, records[:n])) for n in range(4)]
-    assert [
-        (row["url"], row["status"], row["warc_offset"]) for row in in_place.rows(ARCHIVED_IMAGES, "part")
-    ] == [
+    assert [(row["url"], row["status"], row["warc_offset"]) for row in in_place.rows(ARCHIVED_IMAGES, "part")] == [
         ("http://a.example/1.png", 200, offsets[0]),
         ("http://a.example/2.png", 404, offsets[1]),
         ("http://a.example/3.svg", 200, offsets[3]),
