@@ -19,7 +19,7 @@ from m3w.recipes.errors import InputError
 from m3w.schemas.document import DOCUMENT_SIGNALS
 
 LISTS = ListsByLanguage()
-DOCS = Path(__file__).parents[4] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def signals(text: str, language: str = "en") -> dict[str, float]:
