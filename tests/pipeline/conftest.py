@@ -11,6 +11,12 @@ import pytest
 from PIL import Image
 
 from benchmarks.inline import InlineRun
+from m3w.pipeline.build import STAGES
+from m3w.pipeline.engine.build_progress import Progress
+from m3w.pipeline.engine.executor import Executor
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.settings import settings_of
+from m3w.pipeline.recipe import Recipe
 
 ArchiveRecord = Callable[..., bytes]
 """See `archive_record`."""
@@ -75,3 +81,14 @@ def photo() -> Callable[..., Image.Image]:
 def in_place(tmp_path: Path) -> InlineRun:
     """A run whose stages are run in this process, one part after the other, without Ray."""
     return InlineRun(tmp_path)
+
+
+def _fingerprints(recipe: Recipe) -> dict[str, str]:
+    executor = Executor(Run("memory://"), recipe.execution, Progress(), drops=recipe.drops)
+    return {stage.attribute: executor.fingerprint(stage, settings_of(stage.settings, recipe)) for stage in STAGES}
+
+
+@pytest.fixture(scope="session")
+def fingerprints() -> Callable[[Recipe], dict[str, str]]:
+    """The fingerprint of every stage that is declared, by its function's name, also of those that the recipe has off."""
+    return _fingerprints
