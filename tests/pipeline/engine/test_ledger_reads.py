@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from benchmarks.inline import InlineExecutor
 from benchmarks.scale.counted import asked, most, register
-from benchmarks.scale.ledger import Inline, parts_of, plant, requested, touch
-from m3w.pipeline.engine.build_progress import Progress
+from benchmarks.scale.ledger import (
+    executor_of,
+    fetch_inputs,
+    fetch_nothing,
+    fetch_parts,
+    fetch_settings,
+    parts_of,
+    plant,
+    requested,
+    touch,
+)
 from m3w.pipeline.engine.ledger import LedgerEntry, Output
 from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.stage import Stage
-from m3w.pipeline.fetch import plan as fetch_plan
-from m3w.pipeline.fetch.redirect_rounds import fetch_in_waves
-from m3w.pipeline.fetch.section import Fetch
-from m3w.pipeline.recipe import parse_recipe
+from m3w.pipeline.engine.settings import NoSettings
+from m3w.pipeline.fetch.redirect_rounds import fetch_in_rounds
 
 LIKE = LedgerEntry(
     stage="extract",
@@ -26,39 +32,42 @@ LIKE = LedgerEntry(
     inputs=[],
     outputs=[Output(path="documents/a", sha256="0" * 64, bytes=1, rows=0)],
     counters={},
-    facts={"oldest_transient": None},
     seconds=0,
     attempt=1,
 )
 
 
 @pytest.fixture
-def executor(tmp_path: Path) -> Iterator[Inline]:
+def executor(tmp_path: Path) -> Iterator[InlineExecutor]:
     register()
     run = Run.create(f"counted://{tmp_path}/run")
     asked.clear()
-    yield Inline(run, parse_recipe({"crawl": {"paths": ["-"]}}, "-"), Progress())
+    yield executor_of(run)
     asked.clear()
 
 
-def test_a_stage_that_is_done_lists_its_ledger_and_reads_each_entry_once(executor: Inline) -> None:
-    stage, parts = Stage(name="extract", fingerprint="-", process=touch), parts_of(7)
-    plant(executor.run, stage, parts, LIKE)
-    assert len(executor.work_off(stage, parts)) == 7
+def test_a_stage_that_is_done_lists_its_ledger_and_reads_each_entry_once(executor: InlineExecutor) -> None:
+    parts = parts_of(7)
+    plant(executor.run, touch, touch.fingerprint(NoSettings()), parts, LIKE)
+    entries = executor.run_parts(touch, NoSettings(), parts)
+    assert len(entries) == 7 and all(entry.seconds == 0 and not entry.counters for entry in entries.values())
     assert most("list", "ledger/extract") == most("read", "ledger/extract/") == 1
-    assert most("list", "documents/extract") == 1
+    assert most("list", "touched") == 1
 
 
-def test_the_fetch_reads_its_ledger_once_however_often_it_looks_at_it(executor: Inline) -> None:
-    stage, wanted = Stage(name="fetch", fingerprint="-", process=touch, keeps=True), requested(5)
-    plant(executor.run, stage, fetch_plan.plan(wanted, {}, "-", Fetch(), datetime.now(UTC)), LIKE)
-    assert len(fetch_in_waves(executor, wanted, Fetch(), "-", 5)) == 5
+def test_the_fetch_reads_its_ledger_once_however_often_it_looks_at_it(executor: InlineExecutor) -> None:
+    settings, requests = fetch_settings(), requested(5)
+    plant(executor.run, fetch_nothing, fetch_nothing.fingerprint(settings), fetch_parts(requests), LIKE)
+    entries = fetch_in_rounds(executor, fetch_nothing, settings, fetch_inputs(requests))
+    assert len(entries) == 5 and all(entry.seconds == 0 and not entry.counters for entry in entries.values())
     assert most("list", "ledger/fetch") == most("read", "ledger/fetch/") == 1
 
 
 def test_of_several_times_that_the_same_was_asked_for_the_last_one_counts() -> None:
-    (first,) = fetch_plan.plan(requested(1), {}, "-", Fetch(), datetime.now(UTC))
-    asked_for = first.name.rpartition(".")[0]
-    known = {f"{asked_for}.{time}": LIKE for time in (2, 10, 9)}
-    (part,) = fetch_plan.plan(requested(1), known, "-", Fetch(), datetime.now(UTC))
-    assert part.name == f"{asked_for}.10"
+    (first,) = fetch_parts(requested(1))
+    known = {}
+    for generation in (2, 10, 9):
+        asked_for = {**first.params, "generation": generation, "oldest_transient": None}
+        known[f"{first.params['asks']}.{generation}"] = LIKE.model_copy(update={"metadata": asked_for})
+    (part,) = fetch_parts(requested(1), known)
+    assert part.name == f"{first.params['asks']}.10"
