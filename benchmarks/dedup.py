@@ -7,7 +7,7 @@ permutations; each round times all systems one after the other. The peers get n-
 them their slower normalisation, and hash with their defaults; `datasketch, fastest` is datasketch's best scheme with
 xxhash.
 
-Growth: synthetic documents with planted copies of every kind go through the stages that find copies (fingerprint,
+Growth: synthetic documents with planted copies of every kind go through the stages that find copies (document_hashes,
 deduplicate, repeated), every switch of documents on, on Ray Data (nothing in one task), each size in a process of its
 own. The driver's memory is the peak of its resident set, imports included. For a million: --documents 1000000.
 """
@@ -156,7 +156,7 @@ def main() -> None:
 
 
 def show(count: int, found: dict[str, float]) -> None:
-    stages = ", ".join(f"{name} {found[name]:.1f} s" for name in ("fingerprint", "deduplicate", "repeated"))
+    stages = ", ".join(f"{name} {found[name]:.1f} s" for name in ("document_hashes", "deduplicate", "repeated"))
     print(f"\n{count:,} documents: {found['seconds']:.1f} s ({stages}), driver {found['driver_mib']:.0f} MiB")
     print(f"  found: {found['copies']:,.0f} copies, {found['keys']:,.0f} repeated keys by part", flush=True)
 

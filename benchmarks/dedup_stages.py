@@ -15,21 +15,25 @@ import sys
 import time
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import ray
 from ray._private.internal_api import memory_summary
 
 from benchmarks.synthetic_documents import row
-from m3w.pipeline.dedup import deduplicate, repeated
-from m3w.pipeline.dedup import document_hashes as fingerprint
-from m3w.pipeline.engine import group_by as grouping
-from m3w.pipeline.engine.attempt import Attempt
+from m3w.pipeline.dedup.deduplicate import deduplicate
+from m3w.pipeline.dedup.document_hashes import document_hashes
+from m3w.pipeline.dedup.repeated import repeated
+from m3w.pipeline.engine import group_by
 from m3w.pipeline.engine.build_progress import Progress
+from m3w.pipeline.engine.execution import Execution
 from m3w.pipeline.engine.executor import Executor
+from m3w.pipeline.engine.plan import Plan
 from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.stage import Part, Stage
-from m3w.pipeline.recipe import Recipe, parse_recipe
-from m3w.schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS
+from m3w.pipeline.engine.settings import NoSettings
+from m3w.pipeline.engine.stage import Part, per_part
+from m3w.pipeline.engine.stage_io import StageIO
+from m3w.pipeline.recipe import parse_recipe
+from m3w.pipeline.tables import KEPT, REPEATED
+from m3w.schemas.document import DOCUMENT_SIGNALS
 
 DOCUMENTS_A_PART = 5_000
 SWITCHES = {
@@ -41,13 +45,29 @@ SWITCHES = {
 }
 
 
-def write(attempt: Attempt, part: Part, recipe: Recipe) -> None:
+class Clock(Progress):
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: dict[str, float] = {}
+
+    def begin(self, stage: str, *, total: int, done: int, units: tuple[str, ...] = ()) -> None:
+        self.seconds[stage] = time.perf_counter()
+        super().begin(stage, total=total, done=done, units=units)
+
+    def end(self, stage: str) -> None:
+        super().end(stage)
+        self.seconds[stage] = time.perf_counter() - self.seconds[stage]
+
+
+@per_part(name="filter", writes=[KEPT])
+def write(io: StageIO, settings: NoSettings) -> None:
     """A part of documents as `filter` leaves them."""
     signals = dict.fromkeys(DOCUMENT_SIGNALS, 1.0)
-    rows = [row(number, signals) for number in range(part.work["first"], part.work["end"])]
-    with attempt.create(f"documents/kept/{part.name}.parquet") as file:
-        pq.write_table(pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA), file, compression="zstd")
-        file.rows = len(rows)
+    rows = [row(number, signals) for number in range(io.params["first"], io.params["end"])]
+    with io.write(KEPT) as writer:
+        writer.write_columns(pa.Table.from_pylist(rows, schema=KEPT.schema))
 
 
 def parts(count: int) -> list[Part]:
@@ -55,38 +75,32 @@ def parts(count: int) -> list[Part]:
         Part(
             name=f"part-{start // DOCUMENTS_A_PART:05d}",
             inputs=[],
-            work={"first": start, "end": min(count, start + DOCUMENTS_A_PART)},
+            params={"first": start, "end": min(count, start + DOCUMENTS_A_PART)},
         )
         for start in range(0, count, DOCUMENTS_A_PART)
     ]
 
 
 def spilled_mib() -> float:
-    found = re.search(r"Spilled (\d+) MiB", memory_summary(stats_only=True))
+    found = re.search(r"Spilled (\d+) MiB", memory_summary(ray.get_runtime_context().gcs_address, stats_only=True))
     return float(found[1]) if found else 0.0
 
 
 def main(count: int, path: str, object_store_mib: int | None = None) -> None:
-    grouping.IN_ONE_TASK_BYTES = 0
+    group_by.IN_ONE_TASK_BYTES = 0
     if object_store_mib is not None:
         ray.init(object_store_memory=object_store_mib * 2**20, include_dashboard=False, log_to_driver=False)
     recipe = parse_recipe({"crawl": {"paths": ["-"]}, "duplicates": SWITCHES}, "-")
-    executor, switches = Executor(Run.create(path), recipe, Progress()), recipe.duplicates
-    kept = executor.work_off(Stage(name="filter", fingerprint="-", process=write), parts(count))
-    times = [time.perf_counter()]
-    prints = executor.work_off(Stage(name="fingerprint", fingerprint="-", process=fingerprint.process), parts(count))
-    times.append(time.perf_counter())
-    copies = grouping.work_off(executor, deduplicate.grouping("-", switches, sorted(kept), count), prints.values())
-    times.append(time.perf_counter())
-    keys = grouping.work_off(executor, repeated.grouping("-", switches, count), kept.values())
-    times.append(time.perf_counter())
+    clock = Clock()
+    executor = Executor(Run.create(path), Execution(), clock)
+    plan = Plan((write, document_hashes, deduplicate, repeated), recipe)
+    inputs, counts = plan.run(executor, {write.name: parts(count)})
     figures: dict[str, float] = {
-        name: end - start
-        for name, start, end in zip(("fingerprint", "deduplicate", "repeated"), times, times[1:], strict=False)
+        stage.name: clock.seconds[stage.name] for stage in (document_hashes, deduplicate, repeated)
     }
-    figures["seconds"] = times[-1] - times[0]
-    figures["copies"] = copies.counters["copies"]
-    figures["keys"] = sum(output.rows for output in keys.outputs)
+    figures["seconds"] = sum(figures.values())
+    figures["copies"] = counts["deduplicate"]["copies"]
+    figures["keys"] = inputs.rows(REPEATED)
     figures["driver_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     figures["spilled_mib"] = spilled_mib()
     ray.shutdown()

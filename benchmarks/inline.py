@@ -76,15 +76,23 @@ class InlineRun:
             if stage.rounds is not None:
                 entries = stage.rounds(executor, stage, planned.settings, self.inputs)
             else:
-                wanted = planned.parts(self.inputs) if parts is None else parts
+                wanted = self.parts(stage, recipe) if parts is None else parts
                 entries = executor.run_parts(stage, planned.settings, wanted)
         self.inputs.add(stage, entries)
         return entries
 
+    def parts(self, stage: Stage, recipe: Recipe | None = None) -> list[Part]:
+        """The parts of a stage that follow from the tables that are there. Raises what the stage's plan raises."""
+        return PlannedStage(stage, settings_of(stage.settings, recipe or self.recipe())).parts(self.inputs)
+
     def part(self, stage: PartStage, name: str, recipe: Recipe | None = None, **params: Any) -> LedgerEntry:
-        """Run one part of a stage; with `params` it is a part that reads no table, such as a file of the crawl."""
+        """Run one part of a stage, also where the ledger has it.
+
+        With `params` it is a part that reads no table, such as a file of the crawl.
+        """
         part = Part(name=name, inputs=[], params=params) if params else self.inputs.part(stage, name)
         assert part is not None, f"{stage.name} lacks a table of {name}"
+        self.run.remove(f"ledger/{stage.name}/{name}.json")
         return self.stage(stage, recipe, [part])[name]
 
     def put(self, table: Table, rows: list[dict[str, Any]], part: str = "p") -> None:

@@ -18,20 +18,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from m3w.pipeline.demo_crawl import write_sample_crawl
-from m3w.pipeline.engine.attempt import Attempt, Care
+from m3w.pipeline.engine.attempt import Attempt, Isolation
 from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.settings import settings_of
 from m3w.pipeline.engine.stage import Part
-from m3w.pipeline.extract import stage as extract
+from m3w.pipeline.engine.stage_io import StageIO
+from m3w.pipeline.extract.stage import ExtractSettings, extract
 from m3w.pipeline.recipe import Recipe, parse_recipe
 
 
-def seconds(care: Care, paths: list[Path], recipe: Recipe, run: Run) -> float:
+def seconds(isolation: Isolation, paths: list[Path], recipe: Recipe, run: Run) -> float:
     """Of processor time for watched and unwatched pages; by the clock, since other processes work, for pages apart."""
-    clock = time.perf_counter if care is Care.APART else time.process_time
+    clock = time.perf_counter if isolation is Isolation.APART else time.process_time
+    settings = settings_of(ExtractSettings, recipe)
     started = clock()
     for path in paths:
-        attempt = Attempt(run, "extract", path.stem, care=care)
-        extract.process(attempt, Part(name=path.stem, inputs=[], work={"path": str(path)}), recipe)
+        part = Part(name=path.stem, inputs=[], params={"path": str(path)})
+        attempt = Attempt(run, "extract", part.name)
+        extract.process(StageIO(attempt, extract, part, isolation, recipe.drops.keep_per_reason), settings)
         attempt.discard()
     return clock() - started
 
@@ -45,13 +49,16 @@ def main() -> None:
         paths = write_sample_crawl(Path(folder) / "crawl", pages=options.pages)
         recipe = parse_recipe({"crawl": {"paths": [str(path) for path in paths]}}, "-")
         run = Run.create(f"{folder}/run")
-        rounds = [{care: seconds(care, paths, recipe, run) for care in Care} for _ in range(options.rounds + 1)][1:]
+        rounds = [
+            {isolation: seconds(isolation, paths, recipe, run) for isolation in Isolation}
+            for _ in range(options.rounds + 1)
+        ][1:]
     figures = {}
-    for care in Care:
-        ratio = statistics.median(taken[Care.NONE] / taken[care] for taken in rounds)
-        best = min(taken[care] for taken in rounds)
-        print(f"{care.value:<8} {best:6.2f} s at best, {ratio:.3f} of the speed of unwatched pages")
-        figures[f"ratio_{care.value}"] = round(ratio, 3)
+    for isolation in Isolation:
+        ratio = statistics.median(taken[Isolation.NONE] / taken[isolation] for taken in rounds)
+        best = min(taken[isolation] for taken in rounds)
+        print(f"{isolation.value:<8} {best:6.2f} s at best, {ratio:.3f} of the speed of unwatched pages")
+        figures[f"ratio_{isolation.value}"] = round(ratio, 3)
     machine = f"{platform.machine()}, Python {platform.python_version()}, one process"
     print(
         json.dumps(

@@ -28,13 +28,10 @@ from pathlib import Path
 from fastwarc.warc import ArchiveIterator as FastIterator
 from warcio.archiveiterator import ArchiveIterator
 
+from benchmarks.inline import InlineRun
 from m3w.pipeline.crawl.warc import read_archive
 from m3w.pipeline.crawl.warc_record import WarcRecord
-from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.stage import Part
-from m3w.pipeline.extract import stage as extract
-from m3w.pipeline.recipe import parse_recipe
+from m3w.pipeline.extract.stage import extract
 
 SHARED = Path(__file__).parents[2] / "shared"
 FILES = ("commoncrawl-resiliparse/warcfile.warc.gz", "commoncrawl-whirlwind/whirlwind.warc.gz", "odd-pywb/iana.warc.gz")
@@ -79,12 +76,9 @@ def seconds(reader: Reader, path: Path) -> tuple[float, int, int]:
 
 
 def extract_seconds(path: Path, folder: Path) -> float:
-    run = Run.create(str(folder / f"run-{time.monotonic_ns()}"))
-    recipe = parse_recipe({"crawl": {"paths": [str(path)]}}, "-")
+    inline = InlineRun(folder / f"{time.monotonic_ns()}")
     started = time.perf_counter()
-    attempt = Attempt(run, "extract", "all")
-    extract.process(attempt, Part(name="all", inputs=[], work={"path": str(path)}), recipe)
-    attempt.commit("-", [], 0)
+    inline.part(extract, "all", path=str(path))
     return time.perf_counter() - started
 
 

@@ -38,9 +38,9 @@ class Clock(Progress):
         self.driver_mib: dict[str, int] = {}
         self._began = 0.0
 
-    def begin(self, stage: str, *, total: int, done: int) -> None:
+    def begin(self, stage: str, *, total: int, done: int, units: tuple[str, ...] = ()) -> None:
         self._began = time.perf_counter()
-        super().begin(stage, total=total, done=done)
+        super().begin(stage, total=total, done=done, units=units)
 
     def advance(self, result: LedgerEntry | FailedPart) -> None:
         super().advance(result)

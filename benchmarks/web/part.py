@@ -2,7 +2,7 @@
 
     python -m benchmarks.web.part < job.json
 
-The waves of redirects to other hosts are worked off one after the other here, without Ray; all else is the stage's.
+The rounds of redirects to other hosts run in that process, too, without Ray; all else is the stage's.
 """
 
 from __future__ import annotations
@@ -12,27 +12,23 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.stage import Part
-from m3w.pipeline.fetch import stage as fetch
+from benchmarks.inline import InlineRun
+from m3w.pipeline.engine.inputs import sum_counters
+from m3w.pipeline.fetch.host import REDIRECTED
+from m3w.pipeline.fetch.stage import fetch
 from m3w.pipeline.images.stored import prepare
 from m3w.pipeline.recipe import parse_recipe
-from m3w.pipeline.tables import REQUEST_SCHEMA
+from m3w.pipeline.tables import INDEX, REQUEST_SCHEMA, REQUESTS
 
-REDIRECTED = "redirected"
 Row = dict[str, Any]
 
 
@@ -49,7 +45,7 @@ class Fetched:
 
 
 def fetch_urls(urls: Iterable[str], folder: Path, *, cpu: int | None = None, **sections: Any) -> Fetched:
-    """Fetch `urls` with the recipe's `sections` into a run at `folder`, in a new process, pinned to `cpu` if given."""
+    """Fetch `urls` with the recipe's `sections` into a run in `folder`, in a new process, pinned to `cpu` if given."""
     job = {"urls": list(urls), "folder": str(folder), "sections": sections, "cpu": cpu}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.web.part"],
@@ -60,48 +56,19 @@ def fetch_urls(urls: Iterable[str], folder: Path, *, cpu: int | None = None, **s
         cwd=Path(__file__).parents[2],
     )
     found = json.loads(done.stdout)
-    files = sorted((folder / "images/index").glob("*.parquet"))
+    files = sorted((folder / "run" / INDEX.folder).glob("*.parquet"))
     rows = [row for file in files for row in pq.read_table(file).to_pylist() if row["status"] != REDIRECTED]
     return Fetched(rows=rows, seconds=found["seconds"], peak_mib=found["peak_mib"], counters=Counter(found["counters"]))
 
 
 def work(urls: list[str], folder: str, sections: dict[str, Any]) -> tuple[float, Counter[str]]:
-    """Seconds that the stage took, and what it counted."""
-    recipe = parse_recipe({"crawl": {"paths": ["-"]}, **sections}, "-")
-    run = Run.create(folder)
+    """Seconds that the stage's parts took, and what they counted."""
+    inline = InlineRun(Path(folder))
     nothing = dict.fromkeys(REQUEST_SCHEMA.names)
-    requests: list[Row] = [{**nothing, "url": url, "location": url, "hops": 0, "parts": []} for url in urls]
-    counters: Counter[str] = Counter()
-    seconds, wave = 0.0, 0
-    while requests:
-        name = f"00000-{wave:03d}"
-        path = Path(folder, f"images/requests/{name}.parquet")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.Table.from_pylist(requests, schema=REQUEST_SCHEMA), path)
-        part = Part(name=name, inputs=[], work=_work(name))
-        started = time.perf_counter()
-        attempt = Attempt(run, "fetch", name)
-        fetch.process(attempt, part, recipe)
-        attempt.commit("-", [], 0.0)
-        seconds += time.perf_counter() - started
-        counters.update(attempt.counters)
-        rows = pq.read_table(f"{folder}/images/index/{name}.parquet").to_pylist()
-        requests = [
-            {**nothing, "url": row["url"], "location": row["final_url"], "hops": row["hops"], "parts": []}
-            for row in rows
-            if row["status"] == REDIRECTED
-        ]
-        wave += 1
-    return seconds, counters
-
-
-def _work(name: str) -> dict[str, Any]:
-    return {
-        "requests": f"images/requests/{name}.parquet",
-        "earlier": "images/earlier/00000.parquet",
-        "settled": [],
-        "now": datetime.now(UTC).isoformat(),
-    }
+    rows = [{**nothing, "url": url, "location": url, "hops": 0, "parts": []} for url in urls]
+    inline.put(REQUESTS, rows, "00000-000")
+    entries = inline.stage(fetch, inline.recipe(**sections)).values()
+    return sum(entry.seconds for entry in entries), sum_counters(entries)
 
 
 def _warm_up(sections: dict[str, Any]) -> None:

@@ -13,8 +13,9 @@ import yaml
 from benchmarks.web.building import Built, build
 from benchmarks.web.hostile import HostileServer
 from benchmarks.web.offline import SITES, OfflineWeb, write_crawl
-from benchmarks.web.part import REDIRECTED, Fetched, fetch_urls
+from benchmarks.web.part import Fetched, fetch_urls
 from benchmarks.web.server import Server
+from m3w.pipeline.fetch.host import REDIRECTED
 
 CONTACT = "tests@example.org"
 DELAY_S, CONNECTIONS = 0.2, 2

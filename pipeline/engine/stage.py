@@ -124,8 +124,8 @@ class Stage:
         return hashlib.sha256(f"{self.version} {digest_of(settings)}{extra}".encode()).hexdigest()
 
     def __reduce__(self) -> Any:
-        """By name, so that a worker imports the declaration; by value for one that no module holds."""
-        if _at(self.module, self.attribute) is self:
+        """By name, so that a worker imports the declaration; by value for one that a worker has no module of."""
+        if self.module != "__main__" and _at(self.module, self.attribute) is self:
             return _at, (self.module, self.attribute)
         return _rebuilt, (type(self), dict(vars(self)))
 

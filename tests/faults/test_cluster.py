@@ -13,7 +13,7 @@ import pytest
 
 from m3w.pipeline.build import build
 from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.run_lock import HOLDING, RunInUse, claims
+from m3w.pipeline.engine.run_lock import HOLDING, RunInUse, lock_entries
 from m3w.pipeline.recipe import load_recipe
 from tests.faults.cluster import ThreeNodes, three_nodes
 from tests.faults.runs import Driver, attempts, committed, crawl, dataset_hashes, document_ids, until, write_recipe
@@ -55,7 +55,7 @@ class Battered:
         until(lambda: len(committed(self.run)) > len(before) or not driver.running)
 
     def _holds(self, driver: Driver) -> bool:
-        holding = (claim for claim in claims(Run(str(self.run))).values() if claim.state == HOLDING)
+        holding = (claim for claim in lock_entries(Run(str(self.run))).values() if claim.state == HOLDING)
         return any(claim.pid == driver.process.pid for claim in holding)
 
     @property

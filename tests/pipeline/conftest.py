@@ -1,13 +1,26 @@
-"""Tiny archives, written byte by byte, so that a test says exactly what is wrong with them."""
+"""What tests of several rooms share: tiny archives, written byte by byte; pictures; a run whose stages run inline."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from benchmarks.inline import InlineRun
+from m3w.pipeline.build import STAGES
+from m3w.pipeline.engine.build_progress import Progress
+from m3w.pipeline.engine.executor import Executor
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.settings import settings_of
+from m3w.pipeline.recipe import Recipe
 
 ArchiveRecord = Callable[..., bytes]
 """See `archive_record`."""
+Encode = Callable[..., bytes]
 
 
 def _archive_record(
@@ -39,3 +52,43 @@ def _archive_record(
 def archive_record() -> ArchiveRecord:
     """One WARC record; `length` is stated in place of the true one, `headers` and `warc_headers` are whole lines."""
     return _archive_record
+
+
+def _encoded(image: Image.Image, kind: str = "PNG", **settings: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **settings)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def encoded() -> Encode:
+    """A picture as a file of the given kind, PNG if none is given."""
+    return _encoded
+
+
+@pytest.fixture(scope="session")
+def photo() -> Callable[..., Image.Image]:
+    """Coloured shapes without fine detail or symmetry, `width` x `height`."""
+
+    def make(width: int = 300, height: int = 200) -> Image.Image:
+        small = np.random.default_rng(7).integers(0, 255, (5, 7, 3), dtype=np.uint8)
+        return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+
+    return make
+
+
+@pytest.fixture
+def in_place(tmp_path: Path) -> InlineRun:
+    """A run whose stages are run in this process, one part after the other, without Ray."""
+    return InlineRun(tmp_path)
+
+
+def _fingerprints(recipe: Recipe) -> dict[str, str]:
+    executor = Executor(Run("memory://"), recipe.execution, Progress(), drops=recipe.drops)
+    return {stage.attribute: executor.fingerprint(stage, settings_of(stage.settings, recipe)) for stage in STAGES}
+
+
+@pytest.fixture(scope="session")
+def fingerprints() -> Callable[[Recipe], dict[str, str]]:
+    """The fingerprint of every stage that is declared, by its function's name, also of those that the recipe has off."""
+    return _fingerprints

@@ -18,12 +18,12 @@ import pytest
 from ray.cluster_utils import Cluster
 from warcio.archiveiterator import ArchiveIterator
 
-from m3w.pipeline.build import build
+from m3w.pipeline.build import build, dataset_digest
 from m3w.pipeline.demo_crawl import write_sample_crawl
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.inspect.folder import open_dataset
 from m3w.pipeline.inspect.viewer.drops import drops
-from m3w.pipeline.recipe import RESULT_FIELDS, Recipe, load_recipe, parse_recipe
+from m3w.pipeline.recipe import Recipe, load_recipe, parse_recipe
 from m3w.recipes.errors import InputError
 from m3w.schemas.manifest import Manifest
 
@@ -155,8 +155,8 @@ def test_a_switch_of_duplicates_redoes_what_follows_and_leaves_nothing_when_it_i
     redone = {
         path.parent.name for path in (run / "ledger").rglob("*.json") if before.get(path) != path.stat().st_mtime_ns
     }
-    assert {"repeated", "unique", "frequent", "join", "assemble"} <= redone
-    assert not {"extract", "filter", "fingerprint", "deduplicate"} & redone
+    assert {"repeated", "unique", "frequent_images", "join", "assemble"} <= redone
+    assert not {"extract", "filter", "document_hashes", "deduplicate"} & redone
     build(recipe, str(run))
     assert hashes(run) == hashes(unbroken[0])
     assert not (run / "ledger/repeated").exists() and not list((run / "images/frequent").iterdir())
@@ -179,7 +179,11 @@ def test_a_run_whose_driver_is_killed_resumes_to_the_same_bytes(
     run, path = tmp_path / "run", tmp_path / "recipe.yaml"
     path.write_text(recipe.to_yaml())
     command = [sys.executable, "-m", "m3w", "build", str(path), "--run", str(run)]
-    started = {"extract": "run.json", "requests": "ledger/deduplicate/all.json", "assemble": "ledger/links/all.json"}
+    started = {
+        "extract": "run.json",
+        "requests": "ledger/deduplicate/all.json",
+        "assemble": "ledger/image_results/all.json",
+    }
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
     while not (run / started[stage]).exists() and time.monotonic() < deadline:
@@ -249,7 +253,7 @@ def test_the_shipped_recipe_is_the_default_but_for_what_it_keeps() -> None:
 
 def test_the_frozen_recipe_builds_the_same_again(unbroken: tuple[Path, Manifest]) -> None:
     run, manifest = unbroken
-    assert load_recipe(str(run / "recipe.yaml")).digest(RESULT_FIELDS) == (manifest.recipe_sha256)
+    assert dataset_digest(load_recipe(str(run / "recipe.yaml"))) == manifest.recipe_sha256
     assert json.loads((run / "dataset/dataset.json").read_text())["recipe_sha256"] == manifest.recipe_sha256
 
 

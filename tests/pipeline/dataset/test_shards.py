@@ -14,7 +14,7 @@ import pytest
 import webdataset
 from PIL import Image
 
-from m3w.pipeline.dataset.sequence_shard import SequenceShardWriter, write_index
+from m3w.pipeline.dataset.sequence_shard import SequenceShardWriter
 from m3w.pipeline.engine.attempt import Attempt
 from m3w.pipeline.engine.output_files import RowWriter
 from m3w.pipeline.engine.run import Run
@@ -51,8 +51,8 @@ def write_shard(folder: Path) -> tuple[Path, Path]:
     with attempt.create("train.tar") as file, SequenceShardWriter(file) as tar:
         for number in range(20):
             tar.write(sequence(number))
-    with attempt.create("train.index.parquet") as index_file:
-        write_index(index_file, tar.index())
+    with attempt.create("train.index.parquet") as index_file, RowWriter(index_file, INDEX_SCHEMA) as rows:
+        rows.write_columns(tar.index())
     assert [(output.path, output.rows) for output in attempt.publish()] == [
         ("train.tar", 20),
         ("train.index.parquet", 20),

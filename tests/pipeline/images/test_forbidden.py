@@ -13,7 +13,7 @@ from m3w.pipeline.images.decode import NoImageError
 from m3w.pipeline.images.forbidden import ForbiddenImages, read_forbidden
 from m3w.pipeline.images.section import Images
 from m3w.pipeline.images.stored import StoredImage, prepare
-from m3w.pipeline.recipe import STAGE_FIELDS, parse_recipe
+from m3w.pipeline.recipe import parse_recipe
 from m3w.recipes.errors import InputError
 
 
@@ -72,12 +72,12 @@ def test_a_list_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_forbidden([str(tmp_path / "nowhere.txt")], 0)
 
 
-def test_a_changed_list_redoes_the_fetch(tmp_path: Path) -> None:
+def test_a_changed_list_redoes_the_fetch(tmp_path: Path, fingerprints: Any) -> None:
     listed = tmp_path / "list.txt"
     recipe = parse_recipe({"crawl": {"paths": ["-"]}, "images": {"forbidden": [str(listed)]}}, "-")
     digests = []
     for line in ("0" * 64, "1" * 64, "0" * 64):
         listed.write_text(line)
-        digests.append({stage: recipe.digest(fields) for stage, fields in STAGE_FIELDS.items()})
-    assert {stage for stage in STAGE_FIELDS if digests[0][stage] != digests[1][stage]} == {"fetch"}
+        digests.append(fingerprints(recipe))
+    assert {stage for stage in digests[0] if digests[0][stage] != digests[1][stage]} == {"fetch"}
     assert digests[0] == digests[2]

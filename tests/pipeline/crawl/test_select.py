@@ -11,12 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from m3w.pipeline.crawl import select
+from m3w.pipeline.crawl.select import select
+from m3w.pipeline.crawl.select import selected as group_selected
 from m3w.pipeline.crawl.warc import read_archive
 from m3w.pipeline.crawl.warc_record import WarcRecord
 from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.pipeline.extract import stage as extract
+from m3w.pipeline.engine.stage import Part
+from m3w.pipeline.extract.stage import extract
 from m3w.pipeline.recipe import Recipe
+from m3w.pipeline.tables import EXTRACTED
 from m3w.recipes.errors import InputError
 
 NAMES = ("commoncrawl-resiliparse/warcfile.warc.gz", "with-images-wikipedia-sopa/main-page.warc.gz",
@@ -53,15 +56,14 @@ def indexes(shared_data: Path, tmp_path: Path) -> dict[str, str]:
 
 
 def selected(in_place: Any, recipe: Recipe) -> tuple[list[LedgerEntry], LedgerEntry]:
-    entries = [in_place.work(select.process, part, recipe) for part in select.plan(recipe.crawl)]
-    pages = sum(entry.counters["pages"] for entry in entries)
-    grouping = select.grouping("-", pages, recipe.crawl.index.pages_per_part)
-    return entries, in_place.gather(grouping, entries)[0]
+    entries = in_place.stage(select, recipe)
+    (grouped,) = in_place.stage(group_selected, recipe).values()
+    return list(entries.values()), grouped
 
 
 def documents(in_place: Any, entries: list[LedgerEntry]) -> list[str]:
     """As text, in which two numbers that are none are the same."""
-    rows = [row for entry in entries for row in in_place.rows(f"documents/extracted/{entry.part}.parquet")]
+    rows = [row for entry in entries for row in in_place.rows(EXTRACTED, entry.part)]
     return [repr(row) for row in sorted(rows, key=lambda row: (row["warc_path"], row["warc_offset"]))]
 
 
@@ -70,10 +72,10 @@ def test_the_pages_that_an_index_names_give_the_documents_of_the_whole_files(
     shared_data: Path, in_place: Any, indexes: dict[str, str], kind: str
 ) -> None:
     whole = [
-        in_place.work(extract.process, f"whole-{number}", path=str(shared_data / "warc" / name))
+        Part(name=f"whole-{number}", inputs=[], params={"path": str(shared_data / "warc" / name)})
         for number, name in enumerate(NAMES)
     ]
-    expected = documents(in_place, whole)
+    expected = documents(in_place, list(in_place.stage(extract, parts=whole).values()))
     assert len(expected) >= 9
     everything: dict[str, Any] = {"mimes": [], "statuses": []}
     for pages_per_part, where in ((10, everything), (37, everything), (100_000, {})):
@@ -83,8 +85,8 @@ def test_the_pages_that_an_index_names_give_the_documents_of_the_whole_files(
         _, grouped = selected(in_place, recipe)
         assert all(output.rows <= pages_per_part for output in grouped.outputs)
         assert len(grouped.outputs) >= -(-grouped.counters["pages"] // pages_per_part)
-        parts = select.parts(grouped)
-        entries = [in_place.work(extract.process, part, recipe) for part in parts]
+        entries = list(in_place.stage(extract, recipe).values())
+        assert len(entries) == len(grouped.outputs)
         assert documents(in_place, entries) == expected
         assert sum(entry.counters["records"] for entry in entries) == grouped.counters["pages"]
         assert not any(entry.faults for entry in entries)
@@ -95,7 +97,7 @@ def test_parts_do_not_depend_on_how_the_index_is_cut_into_files(in_place: Any, i
     for kind, paths in indexes.items():
         recipe = in_place.recipe(crawl={"index": {"paths": [paths], "pages_per_part": 25}})
         _, grouped = selected(in_place, recipe)
-        found[kind] = [(part.name, part.inputs) for part in select.parts(grouped)]
+        found[kind] = [(part.name, part.inputs) for part in in_place.parts(extract, recipe)]
         dropped = grouped.counters["pages_dropped.same_place"]
         assert (dropped > 0) == (kind == "cdxj"), "its two files have twenty pages in common"
     assert found["parquet"] == found["cdxj"]
@@ -109,8 +111,8 @@ def test_a_page_that_is_not_where_the_index_says_is_a_fault(in_place: Any, share
              "warc_record_offset": offset, "warc_record_length": length} for offset, length in places]  # fmt: skip
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "i.parquet")
     recipe = in_place.recipe(crawl={"index": {"paths": [f"{tmp_path}/i.parquet"]}})
-    _, grouped = selected(in_place, recipe)
-    (entry,) = (in_place.work(extract.process, part, recipe) for part in select.parts(grouped))
+    selected(in_place, recipe)
+    (entry,) = in_place.stage(extract, recipe).values()
     assert entry.counters["records"] == entry.counters["pages"] == 1
     assert [(fault.offset, fault.reason) for fault in entry.faults] == [
         (good[0].offset + 7, "not_a_record"),
@@ -120,11 +122,11 @@ def test_a_page_that_is_not_where_the_index_says_is_a_fault(in_place: Any, share
 
 def test_an_index_that_nothing_is_selected_from_is_an_error(in_place: Any, indexes: dict[str, str]) -> None:
     crawl = {"index": {"paths": [indexes["parquet"]], "where": {"statuses": [999]}}}
-    (entry,) = (
-        in_place.work(select.process, p, in_place.recipe(crawl=crawl))
-        for p in select.plan(in_place.recipe(crawl=crawl).crawl)
-    )
-    with pytest.raises(InputError, match=r"crawl\.index\.where selects none of the \d+ rows of crawl\.index\.paths"):
-        select.check_some(entry.counters)
+    recipe = in_place.recipe(crawl=crawl)
+    assert len(in_place.stage(select, recipe)) == 1
+    with pytest.raises(
+        InputError, match=r"crawl\.index\.where selects none of the [1-9]\d* rows of crawl\.index\.paths"
+    ):
+        in_place.stage(group_selected, recipe)
     with pytest.raises(InputError, match=r"crawl\.index\.paths: .*none\.parquet names no file"):
-        select.plan(in_place.recipe(crawl={"index": {"paths": ["none.parquet"]}}).crawl)
+        in_place.parts(select, in_place.recipe(crawl={"index": {"paths": ["none.parquet"]}}))

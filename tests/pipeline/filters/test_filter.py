@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.pipeline.filters import filter
+from m3w.pipeline.filters.filter import filter
 from m3w.pipeline.filters.signals.document import measure
 from m3w.pipeline.filters.signals.node import TextSignals, reference_signals
 from m3w.pipeline.filters.signals.word_lists import ListsByLanguage
-from m3w.schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
+from m3w.pipeline.tables import EXTRACTED, KEPT
+from m3w.schemas.document import ImageReference, InterleavedDocument
 
 ENGLISH = "This is a text of some length that stands in the middle of the page and says what there is to say."
 MENU = "Home | Shop"
@@ -35,9 +36,9 @@ def image(name: str = "1", **values: Any) -> ImageReference:
 def filtered(
     in_place: Any, documents: list[InterleavedDocument], **sections: Any
 ) -> tuple[LedgerEntry, list[dict[str, Any]]]:
-    in_place.write("documents/extracted/part.parquet", [d.row() for d in documents], DOCUMENT_SCHEMA)
-    entry = in_place.work(filter.process, "part", in_place.recipe(**sections))
-    return entry, in_place.rows("documents/kept/part.parquet")
+    in_place.put(EXTRACTED, [d.row() for d in documents], "part")
+    entry = in_place.part(filter, "part", in_place.recipe(**sections))
+    return entry, in_place.rows(KEPT, "part")
 
 
 def test_nodes_that_break_a_rule_leave_their_document_which_is_measured_again(in_place: Any) -> None:
@@ -128,7 +129,7 @@ def test_a_sample_of_drops_says_what_took_them(in_place: Any) -> None:
     documents = [page(ENGLISH, MENU, image(), url=f"http://a.example/{n}") for n in range(9)]
     rules = {"text": {"short": {"signal": "words", "min": 4}}, "document": {"words": {"min": 80, "max": 90}}}
     entry, _ = filtered(in_place, documents, rules=rules, drops={"keep_per_reason": 2})
-    rows = in_place.rows("drops/filter/part.parquet")
+    rows = in_place.rows_at("drops/filter/part.parquet")
     assert [(row["kind"], row["reason"]) for row in rows] == [("document", "words")] * 2 + [("text", "short")] * 2
     assert {(row["signal"], row["value"], row["min"], row["max"]) for row in rows} == {
         ("words", float(len(ENGLISH.split())), 80.0, 90.0),

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from m3w.pipeline.dataset import join
-from m3w.pipeline.engine.attempt import OutputFile
+from m3w.pipeline.dataset.join import join
+from m3w.pipeline.engine.output_files import OutputFile
 from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
-from m3w.pipeline.images import score
+from m3w.pipeline.images.score import score
 from m3w.pipeline.images.scorers import check_scorers
 from m3w.pipeline.images.section import ScorerEntry
 from m3w.pipeline.images.store import StoreWriter
-from m3w.pipeline.tables import LINK_SCHEMA
+from m3w.pipeline.tables import IMAGE_RESULTS, JOINED, SCORES, STORE, UNIQUE
 from m3w.recipes.errors import InputError
-from m3w.schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
+from m3w.schemas.document import ImageReference, InterleavedDocument
 
 SCORER = '''
 """Two signals that need no weights: how bright a picture is, and how many words stand beside it."""
@@ -37,7 +37,7 @@ class BrightnessAndWords:
             found.append((image.picture.convert("L").getpixel((0, 0)) / 255 * self._white, words))
         return found
 '''
-SCORES = {
+SECTION = {
     "scorers": {
         "bright": {
             "class_path": "brightness_scorer.BrightnessAndWords",
@@ -64,12 +64,11 @@ def png(shade: int, size: tuple[int, int] = (90, 80)) -> bytes:
 
 
 def fetched(in_place: Any, pictures: dict[str, bytes | None]) -> None:
-    """The store and the links as `fetch` and `links` would have left them; None was not found."""
+    """The store and the results as `fetch` and `image_results` would have left them; None was not found."""
     rows = []
-    with (
-        (in_place.folder / "run/store.tar").open("wb") as file,
-        StoreWriter(OutputFile(file), "store.tar") as store,
-    ):
+    path = in_place.folder / "run" / STORE.path("0")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file, StoreWriter(OutputFile(file), STORE.path("0")) as store:
         for number, (url, content) in enumerate(pictures.items()):
             row: dict[str, Any] = {"url": url, "status": "http_404"}
             if content is not None:
@@ -77,9 +76,9 @@ def fetched(in_place: Any, pictures: dict[str, bytes | None]) -> None:
                 row |= {"status": "ok", "sha256": name, "mime": "image/png", "fetched_mime": "image/png"}
                 row |= {"width": 90, "height": 80, "phash": f"{number:016x}"}
                 row |= {"signals": dict.fromkeys(IMAGE_SIGNALS, 100.0) | {"aspect_ratio": 1.1}}
-                row["place"] = store.store(name, "image/png", content)
+                row["location"] = store.store(name, "image/png", content)
             rows.append(row)
-    in_place.write("images/links/p.parquet", rows, LINK_SCHEMA)
+    in_place.put(IMAGE_RESULTS, rows)
 
 
 def documents(in_place: Any) -> None:
@@ -96,7 +95,7 @@ def documents(in_place: Any) -> None:
         texts=[None, None, None],
         images=[image("white"), image("damaged", caption="a b c"), image("video", status="video")],
     )
-    in_place.write("documents/unique/p.parquet", [first.row(), second.row()], DOCUMENT_SCHEMA)
+    in_place.put(UNIQUE, [first.row(), second.row()])
 
 
 def scored(in_place: Any, **scores: Any) -> tuple[dict[tuple[str, int, str], float | None], dict[str, int]]:
@@ -106,9 +105,9 @@ def scored(in_place: Any, **scores: Any) -> tuple[dict[tuple[str, int, str], flo
          f"{SITE}/damaged.png": png(9)[:60]},
     )  # fmt: skip
     documents(in_place)
-    entry = in_place.work(score.process, "p", in_place.recipe(scores={**SCORES, **scores}))
-    rows = in_place.rows("images/scores/p.parquet")
-    urls = {row["document_id"]: row["url"] for row in in_place.rows("documents/unique/p.parquet")}
+    entry = in_place.part(score, "p", in_place.recipe(scores={**SECTION, **scores}))
+    rows = in_place.rows(SCORES)
+    urls = {row["document_id"]: row["url"] for row in in_place.rows(UNIQUE)}
     found = {(urls[row["document_id"]], row["position"], row["signal"]): row["score"] for row in rows}
     assert len(found) == len(rows)
     return found, entry.counters
@@ -143,9 +142,9 @@ def test_rules_ask_for_scores_and_an_image_without_one_falls_only_if_they_do(
     in_place: Any, rules: dict[str, Any], statuses: list[str]
 ) -> None:
     scored(in_place)
-    recipe = in_place.recipe(scores=SCORES, rules={"image": rules}, dataset={"validation_fraction": 0})
-    entry = in_place.work(join.process, "p", recipe)
-    joined = in_place.rows("documents/joined/p.train.parquet")
+    recipe = in_place.recipe(scores=SECTION, rules={"image": rules}, dataset={"validation_fraction": 0})
+    entry = in_place.part(join, "p", recipe)
+    joined = in_place.rows(JOINED["train"])
     if "alone" in rules:
         assert entry.counters["documents_dropped.no_image_left"] == 1
         assert entry.counters["image_references_dropped.alone"] == 2

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from m3w.pipeline.dedup import deduplicate, repeated, unique
-from m3w.pipeline.dedup import document_hashes as fingerprint
-from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, VIDEO, ImageReference, InterleavedDocument
+from m3w.pipeline.dedup.deduplicate import deduplicate
+from m3w.pipeline.dedup.document_hashes import document_hashes
+from m3w.pipeline.dedup.repeated import repeated
+from m3w.pipeline.dedup.unique import unique
+from m3w.pipeline.engine.inputs import Inputs, sum_counters
+from m3w.pipeline.tables import KEPT, UNIQUE
+from m3w.schemas.document import DOCUMENT_SIGNALS, VIDEO, ImageReference, InterleavedDocument
 
 RNG = random.Random(11)
 WORDS = ["".join(RNG.choices("abcdefghijklmnop", k=6)) for _ in range(3000)]
@@ -40,29 +43,20 @@ def document(
 def deduplicated(work: Any, parts: Parts, **switches: Any) -> dict[str, int]:
     """The counters of `unique` after the stages before it."""
     recipe = work.recipe(duplicates=switches)
-    work.run.remove("duplicates")
-    kept = []
+    work.inputs = Inputs()
     for part, documents in parts.items():
-        work.write(f"documents/kept/{part}.parquet", [each.row() for each in documents], DOCUMENT_SCHEMA)
-        kept.append(
-            LedgerEntry(
-                stage="filter", part=part, fingerprint="", inputs=[], outputs=[], counters={}, seconds=0, attempt=1
-            )
-        )
-    count = sum(map(len, parts.values()))
-    prints = [work.work(fingerprint.process, part, recipe) for part in parts]
-    work.gather(deduplicate.grouping("-", recipe.duplicates, sorted(parts), count), prints)
+        work.put(KEPT, [each.row() for each in documents], part)
+    for stage in (document_hashes, deduplicate):
+        work.stage(stage, recipe)
     if recipe.duplicates.finds_repetitions:
-        work.gather(repeated.grouping("-", recipe.duplicates, count), kept)
-    counters: dict[str, int] = {}
-    for part in parts:
-        for name, number in work.work(unique.process, part, recipe).counters.items():
-            counters[name] = counters.get(name, 0) + number
-    return counters
+        work.stage(repeated, recipe)
+    entries = work.stage(unique, recipe)
+    assert set(entries) == set(parts)
+    return dict(sum_counters(entries.values()))
 
 
 def titles(work: Any, parts: Parts) -> list[str]:
-    return sorted(row["title"] for part in parts for row in work.rows(f"documents/unique/{part}.parquet"))
+    return sorted(row["title"] for part in parts for row in work.rows(UNIQUE, part))
 
 
 def dropped(counters: dict[str, int]) -> dict[str, int]:
@@ -188,7 +182,7 @@ def test_paragraphs_that_a_site_repeats_are_cut_out(in_place: Any) -> None:
     pages += [menu("2", "www.a.example", "home news contact", "home news contact"), menu("3", "b.example", "About us")]
     parts = {"p": pages[:1], "q": pages[1:], "empty": []}
     counters = deduplicated(in_place, parts, paragraph_documents=2)
-    rows = [row for part in parts for row in in_place.rows(f"documents/unique/{part}.parquet")]
+    rows = [row for part in parts for row in in_place.rows(UNIQUE, part)]
     assert [[text for text in row["texts"][1:] if text] for row in rows] == [
         ["About us"],
         ["About us"],
@@ -197,7 +191,7 @@ def test_paragraphs_that_a_site_repeats_are_cut_out(in_place: Any) -> None:
     ]
     assert counters["text_nodes_dropped.repeated_on_site"] == 4
     assert counters["text_nodes"] == 7
-    drops = in_place.rows("drops/unique/q.parquet")
+    drops = in_place.rows_at("drops/unique/q.parquet")
     assert [(drop["kind"], drop["reason"]) for drop in drops] == [("text", "repeated_on_site")] * 3
     assert {drop["text"] for drop in drops} == {"Home News  Contact", "home news contact"}
     for row, page in zip(rows, pages, strict=True):
@@ -212,7 +206,7 @@ def test_a_document_of_nothing_but_repeated_text_goes(in_place: Any) -> None:
     parts = {"p": pages}
     assert dropped(deduplicated(in_place, parts, paragraph_documents=2)) == {"only_repeated_text": 3}
     assert titles(in_place, parts) == ["no text"]
-    drops = in_place.rows("drops/unique/p.parquet")
+    drops = in_place.rows_at("drops/unique/p.parquet")
     assert [(drop["kind"], drop["reason"], drop["text"]) for drop in drops] == [
         *[("document", "only_repeated_text", "Sign up!")] * 3,
         *[("text", "repeated_on_site", "Sign up!")] * 3,
@@ -223,7 +217,7 @@ def test_copies_make_nothing_frequent(in_place: Any) -> None:
     crawls = [document(f"{year}", "Text.", url="http://a.example/1", year=year) for year in range(2015, 2020)]
     counters = deduplicated(in_place, {"p": crawls}, paragraph_documents=1, image_url_documents=1)
     assert dropped(counters) == {"same_page": 4}
-    (row,) = in_place.rows("documents/unique/p.parquet")
+    (row,) = in_place.rows(UNIQUE)
     assert row["texts"][0] == "Text." and row["images"][1]["status"] is None
 
 
@@ -234,16 +228,12 @@ def test_frequent_and_repeated_addresses_are_not_fetched(in_place: Any) -> None:
     parts = {"p": pages[:2], "q": pages[2:]}
     deduplicated(in_place, parts, image_url_documents=2, repeated_images=True)
     statuses = [
-        [image["status"] for image in row["images"] if image]
-        for part in parts
-        for row in in_place.rows(f"documents/unique/{part}.parquet")
+        [image["status"] for image in row["images"] if image] for part in parts for row in in_place.rows(UNIQUE, part)
     ]
     again = ["frequent_url", None, "repeated_in_document", "frequent_url"]
     assert statuses == [[*again[:3], VIDEO], again, again]
     deduplicated(in_place, parts, image_url_documents=3)
-    assert {
-        image["status"] for row in in_place.rows("documents/unique/q.parquet") for image in row["images"] if image
-    } == {None}
+    assert {image["status"] for row in in_place.rows(UNIQUE, "q") for image in row["images"] if image} == {None}
 
 
 @pytest.mark.parametrize("most", [2, 3])
@@ -258,6 +248,6 @@ def test_what_stays_stays_as_it_was(in_place: Any) -> None:
     for switches in ({}, {"repeated_images": True}):
         deduplicated(in_place, parts, **switches)
         for part in parts:
-            before = {row["title"]: row for row in in_place.rows(f"documents/kept/{part}.parquet")}
-            after = in_place.rows(f"documents/unique/{part}.parquet")
+            before = {row["title"]: row for row in in_place.rows(KEPT, part)}
+            after = in_place.rows(UNIQUE, part)
             assert after and all(row == before[row["title"]] for row in after)

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
+from m3w.pipeline.build import dataset_digest
 from m3w.pipeline.crawl.section import Storage, Where
-from m3w.pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, load_recipe, parse_recipe
+from m3w.pipeline.recipe import Recipe, load_recipe, parse_recipe
 from m3w.recipes.errors import InputError
 
 SMALLEST: dict[str, Any] = {"crawl": {"paths": ["a.warc.gz"]}}
-SHIPPED = Path(__file__).parents[2] / "recipes"
+SHIPPED = Path(__file__).parents[3] / "recipes"
 
 
 def recipe(**sections: Any) -> Recipe:
@@ -133,7 +134,7 @@ def test_a_recipe_comes_back_from_its_yaml(tmp_path: Path) -> None:
     assert again == whole
     assert list(again.rules.document) == ["b", "a"], "rules keep their order, since the first broken one is the reason"
     assert again.to_yaml() == whole.to_yaml()
-    assert again.digest(RESULT_FIELDS) == whole.digest(RESULT_FIELDS)
+    assert dataset_digest(again) == dataset_digest(whole)
 
 
 @pytest.mark.parametrize(
@@ -212,30 +213,36 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "extract.content": ({"extract": {"content": "full"}}, {"extract"}),
     "extract.max_page_mib": ({"extract": {"max_page_mib": 3}}, {"extract"}),
     "urls.pages": ({"urls": {"pages": {"words": ["casino"]}}}, {"filter"}),
-    "word_lists": ({"word_lists": {"stop": {"de": str(SHIPPED / "m3w.yaml")}}}, {"extract", "filter"}),
+    "word_lists": (
+        {"word_lists": {"stop": {"de": str(SHIPPED / "m3w.yaml")}}},
+        {"extract", "import_documents", "filter"},
+    ),
     "rules.text": ({"rules": {"text": {"words": {"min": 4}}}}, {"filter"}),
     "rules.image_reference": ({"rules": {"image_reference": {"alt_words": {"min": 1}}}}, {"filter"}),
     "pii": ({"pii": {"emails": True}}, {"filter"}),
-    "drops": ({"drops": {"keep_per_reason": 0}}, {"extract", "filter", "unique", "join", "assemble"}),
+    "drops": (
+        {"drops": {"keep_per_reason": 0}},
+        {"extract", "import_documents", "filter", "unique", "join", "assemble"},
+    ),
     "rules.languages": ({"rules": {"languages": ["de"]}}, {"filter"}),
     "rules.document": ({"rules": {"document": {"words": {"min": 5}}}}, {"filter"}),
     "rules.image": ({"rules": {"image": {"bytes": {"min": 5}}}}, {"join"}),
-    "fetch.source": ({"fetch": {"source": "web", "contact": "me@example.org"}}, {"fetch"}),
+    "fetch.source": ({"fetch": {"source": "web", "contact": "me@example.org"}}, {"fetch", "requests"}),
     "fetch.agent": ({"fetch": {"agent": "Other"}}, {"extract", "fetch"}),  # pages' headers may address it, too
     "rules.formats": ({"rules": {"formats": ["png"]}}, {"join"}),
     "images.forbidden_distance": ({"images": {"forbidden_distance": 2}}, {"fetch"}),
-    "duplicates.same_page": ({"duplicates": {"same_page": False}}, {"fingerprint", "deduplicate"}),
-    "duplicates.near_text": ({"duplicates": {"near_text": True}}, {"fingerprint", "deduplicate"}),
-    "duplicates.minhash": ({"duplicates": {"minhash": {"bands": 20}}}, {"fingerprint", "deduplicate"}),
+    "duplicates.same_page": ({"duplicates": {"same_page": False}}, {"document_hashes", "deduplicate"}),
+    "duplicates.near_text": ({"duplicates": {"near_text": True}}, {"document_hashes", "deduplicate"}),
+    "duplicates.minhash": ({"duplicates": {"minhash": {"bands": 20}}}, {"document_hashes", "deduplicate"}),
     "duplicates.paragraph_documents": ({"duplicates": {"paragraph_documents": 2}}, {"repeated", "unique"}),
     "duplicates.image_url_documents": ({"duplicates": {"image_url_documents": 10}}, {"repeated", "unique"}),
-    "duplicates.image_documents": ({"duplicates": {"image_documents": 10}}, {"frequent", "join"}),
+    "duplicates.image_documents": ({"duplicates": {"image_documents": 10}}, {"frequent_images"}),
     "duplicates.repeated_images": ({"duplicates": {"repeated_images": True}}, {"unique", "join"}),
     "duplicates.evaluation.images": ({"duplicates": {"evaluation": {"images": "coco"}}}, {"evaluation", "join"}),
     "duplicates.evaluation.image_distance": ({"duplicates": {"evaluation": {"image_distance": 3}}}, {"join"}),
     "duplicates.evaluation.texts": (
         {"duplicates": {"evaluation": {"texts": "vqa"}}},
-        {"evaluation", "fingerprint"},
+        {"evaluation", "document_hashes"},
     ),
     "fetch.urls_per_part": ({"fetch": {"urls_per_part": 5}}, {"requests"}),
     "fetch.urls_per_host": ({"fetch": {"urls_per_host": 5}}, {"requests"}),
@@ -244,39 +251,41 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "consent.refuse": ({"consent": {"refuse": ["noai"]}}, {"filter", "fetch"}),
     "fetch.max_image_mib": ({"fetch": {"max_image_mib": 5}}, {"extract", "fetch"}),
     "fetch.max_megapixels": ({"fetch": {"max_megapixels": 5}}, {"fetch", "evaluation"}),
-    "scores.scorers": ({"scores": {"scorers": {"a": {"class_path": "b.C"}}}}, {"score"}),
+    "scores.scorers": ({"scores": {"scorers": {"a": {"class_path": "b.C"}}}}, {"score", "join"}),
     "images.size": ({"images": {"size": "longest_side", "pixels": 256}}, {"fetch", "evaluation"}),
     "images.quality": ({"images": {"quality": 80}}, {"fetch"}),
     "dataset.shard_mib": ({"dataset": {"shard_mib": 5}}, {"join", "assemble"}),
-    "dataset.images_per_sequence": ({"dataset": {"images_per_sequence": 3}}, {"join", "assemble"}),
-    "dataset.validation_fraction": ({"dataset": {"validation_fraction": 0.5}}, {"join", "assemble"}),
+    "dataset.images_per_sequence": ({"dataset": {"images_per_sequence": 3}}, {"assemble"}),
+    "dataset.validation_fraction": ({"dataset": {"validation_fraction": 0.5}}, {"join"}),
     "execution": ({"execution": {"attempts": 9, "cpus_per_part": 0.5, "max_failed_parts": 3}}, set()),
 }
 
 
 @pytest.mark.parametrize("field", CHANGES)
-def test_what_a_changed_field_redoes(field: str) -> None:
+def test_what_a_changed_field_redoes(field: str, fingerprints: Any) -> None:
     sections, stages = CHANGES[field]
     before, after = recipe(), parse_recipe({**SMALLEST, **sections}, "test.yaml")
     assert before != after
-    changed = {stage for stage, fields in STAGE_FIELDS.items() if before.digest(fields) != after.digest(fields)}
-    assert changed == stages
-    assert (before.digest(RESULT_FIELDS) != after.digest(RESULT_FIELDS)) == (
-        field not in ("execution", "drops", "crawl.storage")
+    old, new = fingerprints(before), fingerprints(after)
+    assert {stage for stage in old if old[stage] != new[stage]} == stages
+    assert (dataset_digest(before) != dataset_digest(after)) == (
+        field not in ("execution", "drops", "crawl.storage", "fetch.host")
     )
 
 
-def test_writing_out_a_default_changes_nothing() -> None:
+def test_writing_out_a_default_changes_nothing(fingerprints: Any) -> None:
     spelled = recipe(dataset={"shard_mib": 512}, rules={"languages": ["en"]})
-    assert all(spelled.digest(fields) == recipe().digest(fields) for fields in STAGE_FIELDS.values())
+    assert fingerprints(spelled) == fingerprints(recipe())
+    assert dataset_digest(spelled) == dataset_digest(recipe())
 
 
-def test_the_order_of_rules_matters_and_the_order_of_sections_does_not() -> None:
+def test_the_order_of_rules_matters_and_the_order_of_sections_does_not(fingerprints: Any) -> None:
     a, b = {"signal": "words", "min": 5.0}, {"signal": "characters", "min": 9.0}
     first, second = recipe(rules={"document": {"a": a, "b": b}}), recipe(rules={"document": {"b": b, "a": a}})
-    assert first.digest(STAGE_FIELDS["filter"]) != second.digest(STAGE_FIELDS["filter"])
+    assert fingerprints(first)["filter"] != fingerprints(second)["filter"]
     turned = parse_recipe({"dataset": {}, "rules": {"document": {"a": a, "b": b}}, **SMALLEST}, "test.yaml")
-    assert turned.digest(RESULT_FIELDS) == first.digest(RESULT_FIELDS)
+    assert dataset_digest(turned) == dataset_digest(first)
+    assert fingerprints(turned) == fingerprints(first)
 
 
 def test_the_shipped_recipe_writes_out_every_field_and_its_default() -> None:

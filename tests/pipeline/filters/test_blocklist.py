@@ -11,7 +11,7 @@ import yaml
 
 from m3w.pipeline.filters.blocklist import BlockList, adult_words
 from m3w.pipeline.filters.section import BlockedUrls
-from m3w.pipeline.recipe import STAGE_FIELDS, parse_recipe
+from m3w.pipeline.recipe import parse_recipe
 from m3w.pipeline.recipe.recipe import Recipe
 from m3w.recipes.errors import InputError
 
@@ -131,9 +131,10 @@ def test_a_word_list_holds_words(tmp_path: Path) -> None:
         BlockList.from_recipe(BlockedUrls(word_files=[str(tmp_path / "words.txt")]))
 
 
-def test_a_changed_list_redoes_what_depends_on_it_and_a_moved_one_nothing(tmp_path: Path) -> None:
+def test_a_changed_list_redoes_what_depends_on_it_and_a_moved_one_nothing(tmp_path: Path, fingerprints: Any) -> None:
     def filtering(path: Path) -> str:
-        return _recipe(pages={"domain_files": [str(path)]}).digest(STAGE_FIELDS["filter"])
+        found: str = fingerprints(_recipe(pages={"domain_files": [str(path)]}))["filter"]
+        return found
 
     first, moved = tmp_path / "a.txt", tmp_path / "b.txt"
     first.write_text("bad.example\n")

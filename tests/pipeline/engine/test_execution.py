@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
-from m3w.pipeline.engine.attempt import Attempt, Care
+from m3w.pipeline.build import build, dataset_digest
+from m3w.pipeline.engine.attempt import Isolation
 from m3w.pipeline.engine.build_progress import Progress
-from m3w.pipeline.engine.executor import Executor, StageFailed
+from m3w.pipeline.engine.executor import Executor
 from m3w.pipeline.engine.ledger import LedgerEntry
 from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.stage import Part, Stage
-from m3w.pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, parse_recipe
+from m3w.pipeline.engine.settings import NoSettings
+from m3w.pipeline.engine.stage import Part, StageFailed, per_part
+from m3w.pipeline.engine.stage_io import StageIO
+from m3w.pipeline.recipe import Recipe, parse_recipe
 from m3w.recipes.errors import InputError
 
 MIB = 2**20
@@ -35,7 +38,6 @@ def test_a_stage_asks_for_its_own_and_else_for_what_all_ask_for() -> None:
 @pytest.mark.parametrize(
     ("execution", "message"),
     [
-        ({"stages": {"extrakt": {"cpus": 1}}}, r"execution\.stages\.extrakt is no stage; stages are .*extract"),
         (
             {"stages": {"extract": {"cpu": 1}}},
             r"unknown key execution\.stages\.extract\.cpu; known here: cpus, memory_mib",
@@ -50,46 +52,54 @@ def test_what_is_wrong_is_said_with_its_key(execution: dict[str, Any], message: 
         recipe(**execution)
 
 
-def test_nothing_of_it_is_in_a_fingerprint() -> None:
-    changed = recipe(stages={"extract": {"cpus": 4}}, deaths=3, pause_s=1, attempts=9, driver_timeout_s=5)
-    for fields in (*STAGE_FIELDS.values(), RESULT_FIELDS):
-        assert changed.digest(fields) == recipe().digest(fields)
+def test_a_stage_that_is_none_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"execution\.stages\.extrakt is no stage, .*; stages are .*extract"):
+        build(recipe(stages={"extrakt": {"cpus": 1}}), str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
 
 
-def dies(attempt: Attempt, part: Part, settings: Recipe) -> None:
-    """As often as the part says; it notes with how much care it was handled."""
-    notes = Path(part.work["notes"])
-    tries = len(list(notes.glob(f"{part.name}-*")))
-    (notes / f"{part.name}-{tries}-{attempt.care}").touch()
-    if tries < part.work["deaths"]:
+def test_nothing_of_it_is_in_a_fingerprint(fingerprints: Any) -> None:
+    changed = recipe(stages={"extract": {"cpus": 4}}, cpus_per_part=2, deaths=3, pause_s=1, attempts=9)
+    changed = changed.model_copy(update={"execution": changed.execution.model_copy(update={"driver_timeout_s": 5})})
+    assert fingerprints(changed) == fingerprints(recipe())
+    assert dataset_digest(changed) == dataset_digest(recipe())
+
+
+@per_part(name="extract")
+def dies(io: StageIO, settings: NoSettings) -> None:
+    """As often as the part says; it notes how it was isolated."""
+    notes = Path(io.params["notes"])
+    tries = len(list(notes.glob(f"{io.part}-*")))
+    (notes / f"{io.part}-{tries}-{io.isolation}").touch()
+    if tries < io.params["deaths"]:
         os.kill(os.getpid(), signal.SIGKILL)
-    if tries < part.work["deaths"] + part.work["errors"]:
+    if tries < io.params["deaths"] + io.params["errors"]:
         raise ValueError("not this time")
 
 
-def work_off(folder: Path, deaths: int, errors: int, settings: Recipe) -> dict[str, LedgerEntry]:
+def run_part(folder: Path, deaths: int, errors: int, settings: Recipe) -> dict[str, LedgerEntry]:
     """One part that dies and fails so often before it succeeds."""
     (folder / "notes").mkdir()
-    part = Part(name="p", inputs=[], work={"notes": str(folder / "notes"), "deaths": deaths, "errors": errors})
-    stage = Stage(name="extract", fingerprint="f", process=dies)
-    return Executor(Run.create(str(folder / "run")), settings, Progress()).work_off(stage, [part])
+    part = Part(name="p", inputs=[], params={"notes": str(folder / "notes"), "deaths": deaths, "errors": errors})
+    executor = Executor(Run.create(str(folder / "run")), settings.execution, Progress())
+    return executor.run_parts(dies, NoSettings(), [part])
 
 
-def cares(folder: Path) -> list[str]:
+def isolations(folder: Path) -> list[str]:
     return [path.name.rpartition("-")[2] for path in sorted((folder / "notes").iterdir())]
 
 
 @pytest.mark.ray
-def test_deaths_are_counted_apart_from_errors_and_call_for_care(tmp_path: Path) -> None:
-    entries = work_off(tmp_path, 3, 1, recipe(memory_mib_per_part=64, attempts=2))
+def test_deaths_are_counted_apart_from_errors_and_call_for_isolation(tmp_path: Path) -> None:
+    entries = run_part(tmp_path, 3, 1, recipe(memory_mib_per_part=64, attempts=2))
     assert entries["p"].attempt == 5
-    assert cares(tmp_path) == [Care.WATCHED, *[Care.APART] * 4]
+    assert isolations(tmp_path) == [Isolation.WATCHED, *[Isolation.APART] * 4]
 
 
 @pytest.mark.ray
 def test_a_part_that_keeps_dying_is_set_aside(tmp_path: Path) -> None:
     with pytest.raises(StageFailed, match="1 of 1 parts of extract failed"):
-        work_off(tmp_path, 9, 0, recipe(memory_mib_per_part=64, deaths=2))
+        run_part(tmp_path, 9, 0, recipe(memory_mib_per_part=64, deaths=2))
     (failed,) = Run.open(str(tmp_path / "run")).failures("extract").values()
     assert failed.attempts == 2 and "died" in failed.traceback
 
@@ -98,4 +108,4 @@ def test_a_part_that_keeps_dying_is_set_aside(tmp_path: Path) -> None:
 def test_more_than_the_machine_has_is_not_waited_for(tmp_path: Path) -> None:
     settings = recipe(stages={"extract": {"cpus": 4000}})
     with pytest.raises(InputError, match=r"a part of extract asks for 4000 CPUs .* execution\.stages\.extract"):
-        work_off(tmp_path, 0, 0, settings)
+        run_part(tmp_path, 0, 0, settings)

@@ -14,23 +14,30 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import webdataset
 from PIL import Image
 
-from m3w.pipeline.dataset import assemble, join
-from m3w.pipeline.dataset.join import Chunks
-from m3w.pipeline.dataset.publish import publish, sum_counters
+from m3w.pipeline.build import STAGES, dataset_digest
+from m3w.pipeline.dataset.assemble import assemble
+from m3w.pipeline.dataset.card import CardSettings
+from m3w.pipeline.dataset.join import Chunks, join
+from m3w.pipeline.dataset.publish import publish
 from m3w.pipeline.dataset.split import split_of
-from m3w.pipeline.dedup import deduplicate, unique
-from m3w.pipeline.dedup import document_hashes as fingerprint
+from m3w.pipeline.dedup.deduplicate import deduplicate
+from m3w.pipeline.dedup.document_hashes import document_hashes
+from m3w.pipeline.dedup.unique import unique
+from m3w.pipeline.engine.inputs import sum_counters
 from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.pipeline.extract import stage as extract
-from m3w.pipeline.fetch import image_results as links
-from m3w.pipeline.fetch import requests
-from m3w.pipeline.filters import filter
-from m3w.schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
+from m3w.pipeline.engine.settings import settings_of
+from m3w.pipeline.engine.stage import Part
+from m3w.pipeline.extract.stage import extract
+from m3w.pipeline.fetch.image_results import image_results
+from m3w.pipeline.fetch.requests import ROWS, RequestSettings, group_of, requests
+from m3w.pipeline.fetch.stage import fetch
+from m3w.pipeline.filters.filter import filter
+from m3w.pipeline.tables import ARCHIVED_IMAGES, DOCUMENT_SHARDS, EXTRACTED, KEPT, SEQUENCE_SHARDS
+from m3w.schemas.document import DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
 from m3w.schemas.manifest import Manifest
 
 ArchiveRecord = Callable[..., bytes]
@@ -64,9 +71,9 @@ def document(
 
 
 def filtered(in_place: Any, documents: list[InterleavedDocument], **rules: Any) -> tuple[LedgerEntry, list[str]]:
-    in_place.write("documents/extracted/part.parquet", [d.row() for d in documents], DOCUMENT_SCHEMA)
-    entry = in_place.work(filter.process, "part", in_place.recipe(rules=rules))
-    return entry, [row["url"] for row in in_place.rows("documents/kept/part.parquet")]
+    in_place.put(EXTRACTED, [d.row() for d in documents], "part")
+    entry = in_place.part(filter, "part", in_place.recipe(rules=rules))
+    return entry, [row["url"] for row in in_place.rows(KEPT, "part")]
 
 
 def test_languages_and_rules_drop_documents_under_their_names(in_place: Any) -> None:
@@ -94,7 +101,7 @@ def test_languages_and_rules_drop_documents_under_their_names(in_place: Any) -> 
 
 def test_what_is_kept_is_kept_as_it_was(in_place: Any) -> None:
     filtered(in_place, [document(["x", f"{SITE}/1.png"])])
-    assert in_place.rows("documents/kept/part.parquet") == in_place.rows("documents/extracted/part.parquet")
+    assert in_place.rows(KEPT, "part") == in_place.rows(EXTRACTED, "part")
 
 
 # From kept documents to shards
@@ -112,38 +119,22 @@ class Crawl:
         work, recipe = self._in_place, self._in_place.recipe(**self.sections)
         path = work.folder / "crawl.warc.gz"
         path.write_bytes(b"".join(gzip.compress(self._answer(url, answer)) for url, answer in archive.items()))
-        extracted = work.work(extract.process, "archive", recipe, path=str(path))
-        kept = []
+        work.stage(extract, recipe, [Part(name="archive", inputs=[], params={"path": str(path)})])
+        work.put(KEPT, [], "archive")
         for part, documents in parts.items():
-            work.write(f"documents/kept/{part}.parquet", [d.row() for d in documents], DOCUMENT_SCHEMA)
-            work.write(
-                f"images/archive/{part}.parquet", [], pq.read_schema(work.folder / "run/images/archive/archive.parquet")
-            )
-            kept.append(
-                LedgerEntry(
-                    stage="filter", part=part, fingerprint="", inputs=[], outputs=[], counters={}, seconds=0, attempt=1
-                )
-            )
-        work.write("documents/unique/archive.parquet", [], DOCUMENT_SCHEMA)
-        prints = [work.work(fingerprint.process, part, recipe) for part in parts]
-        work.gather(deduplicate.grouping("-", recipe.duplicates, sorted(parts), 10), prints)
-        distinct = {part: work.work(unique.process, part, recipe) for part in parts}
-        groups = requests.group_count(10, recipe.fetch.urls_per_part)
-        wanted = requests.grouping("-", groups, recipe, requests.refusal(recipe))
-        requested, _ = work.gather(wanted, [*kept, extracted])
-        fetched = work.fetch(requested, recipe)
-        work.gather(links.grouping("-"), fetched)
-        joined = {part: work.work(join.process, part, recipe) for part in parts}
-        shards = {
-            p.name: work.work(assemble.process, p, recipe) for p in assemble.plan(joined, recipe.dataset.shard_mib)
-        }
-        counts = {
-            "unique": sum_counters(distinct),
-            "fetch": sum_counters({e.part: e for e in fetched}),
-            "join": sum_counters(joined),
-            "assemble": sum_counters(shards),
-        }
-        self.manifest = publish(work.run, recipe, shards, counts)
+            work.put(KEPT, [d.row() for d in documents], part)
+            work.put(ARCHIVED_IMAGES, [], part)
+        behind = (document_hashes, deduplicate, unique, requests, fetch, image_results, join, assemble)
+        entries = {stage.name: work.stage(stage, recipe) for stage in behind}
+        counts = {name: dict(sum_counters(entries[name].values())) for name in ("unique", "fetch", "join", "assemble")}
+        self.manifest = publish(
+            work.run,
+            work.inputs.entries(DOCUMENT_SHARDS),
+            counts,
+            recipe_sha256=dataset_digest(recipe),
+            card=settings_of(CardSettings, recipe),
+            stages=STAGES,
+        )
         return counts
 
     def _answer(self, url: str, answer: bytes | str) -> bytes:
@@ -152,15 +143,15 @@ class Crawl:
         return self._record(url, answer, content_type="image/png")
 
     def documents(self, shard: str = "train-00000-of-00001") -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self._in_place.rows(f"dataset/documents/{shard}.parquet")
+        rows: list[dict[str, Any]] = self._in_place.rows(DOCUMENT_SHARDS, shard)
         return rows
 
     def drops(self, part: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self._in_place.rows(f"drops/{part}.parquet")
+        rows: list[dict[str, Any]] = self._in_place.rows_at(f"drops/{part}.parquet")
         return rows
 
     def samples(self, shard: str = "train-00000-of-00001") -> list[dict[str, Any]]:
-        path = self._in_place.folder / f"run/dataset/sequences/{shard}.tar"
+        path = self._in_place.folder / "run" / SEQUENCE_SHARDS.path(shard)
         return list(webdataset.WebDataset(str(path), shardshuffle=False))
 
 
@@ -257,9 +248,9 @@ def test_an_image_that_lies_in_many_places_is_taken_from_the_first_that_has_it(i
         {"group": "0", "url": url, "archive_status": status, "warc_path": path, "warc_offset": offset}
         for status, path, offset in ((503, "a.warc", 0), (200, "c.warc", 9), (200, "b.warc", 70), (200, "b.warc", 8))
     ]
-    gather = requests.grouping("-", 1, in_place.recipe(), lambda url: None).gather
+    reduce = requests.shuffle(in_place.inputs, settings_of(RequestSettings, in_place.recipe())).reduce
     for rows in itertools.permutations(places):
-        table, counters = gather(pa.Table.from_pylist([*wanted, *rows], schema=requests.ROWS))
+        table, counters = reduce(pa.Table.from_pylist([*wanted, *rows], schema=ROWS))
         (request,) = table.to_pylist()
         assert (request["warc_path"], request["warc_offset"], request["archive_status"]) == ("b.warc", 8, 200)
         assert (request["parts"], counters) == (["a", "b"], {"image_urls": 1})
@@ -376,12 +367,10 @@ def test_chunks_end_where_a_shard_would() -> None:
 
 def test_hosts_of_image_urls_stay_together() -> None:
     for n in range(50):
-        groups = {
-            requests.group_of(f"{scheme}://Host-{n}.example/{p}", 7) for scheme in ("http", "https") for p in "abc"
-        }
+        groups = {group_of(f"{scheme}://Host-{n}.example/{p}", 7) for scheme in ("http", "https") for p in "abc"}
         assert len(groups) == 1
-    assert len({requests.group_of(f"data:,{n}", 7) for n in range(100)}) == 7, "what pages carry is spread out"
-    assert len({requests.group_of(f"http://host-{n}.example/", 7) for n in range(100)}) == 7
+    assert len({group_of(f"data:,{n}", 7) for n in range(100)}) == 7, "what pages carry is spread out"
+    assert len({group_of(f"http://host-{n}.example/", 7) for n in range(100)}) == 7
 
 
 def test_rules_on_images_look_at_the_size_of_their_bytes(crawl: Crawl) -> None:

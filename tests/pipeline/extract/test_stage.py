@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.pipeline.extract import stage as extract
+from m3w.pipeline.extract import stage
+from m3w.pipeline.extract.stage import extract
+from m3w.pipeline.tables import ARCHIVED_IMAGES, EXTRACTED
 from m3w.schemas.document import DOCUMENT_SCHEMA
 
 ArchiveRecord = Callable[..., bytes]
@@ -38,7 +40,7 @@ def read(in_place: Any) -> Callable[..., LedgerEntry]:
     def read(content: bytes, **sections: Any) -> LedgerEntry:
         path = in_place.folder / "crawl.warc"
         path.write_bytes(content)
-        entry: LedgerEntry = in_place.work(extract.process, "part", in_place.recipe(**sections), path=str(path))
+        entry: LedgerEntry = in_place.part(extract, "part", in_place.recipe(**sections), path=str(path))
         assert_nothing_is_lost(entry)
         return entry
 
@@ -52,7 +54,7 @@ def test_what_gives_no_document_leaves_a_sample_of_each_reason(
     answers = [archive_record("http://a.example/gone", b"", status="404 Not Found")]
     answers += [archive_record("http://a.example/style.css", b"a {}", content_type="text/css")]
     read(b"".join([*pages, *answers]), drops={"keep_per_reason": 2})
-    rows = in_place.rows("drops/extract/part.parquet")
+    rows = in_place.rows_at("drops/extract/part.parquet")
     assert [(row["kind"], row["reason"]) for row in rows] == [
         ("page", "no_image"),
         ("page", "no_image"),
@@ -69,7 +71,7 @@ def test_what_a_document_lacks_of_its_page_leaves_a_sample_of_each_reason(
     pixels = '<img src="fox.jpg"><img src="one.gif" width="1"><img src="two.gif" width="1"><img src="/blank.gif">'
     entry = read(b"".join(archive_record(f"http://a.example/{n}", page(image=pixels)) for n in range(5)))
     assert entry.counters["image_references_dropped.image_pixel"] == 10
-    rows = in_place.rows("drops/extract/part.parquet")
+    rows = in_place.rows_at("drops/extract/part.parquet")
     assert [(row["kind"], row["reason"], row["image_url"]) for row in rows] == [
         *[("image_reference", "image_pixel", rows[n]["image_url"]) for n in range(3)],
         *[("image_reference", "image_placeholder", "/blank.gif")] * 3,
@@ -92,7 +94,7 @@ def test_a_page_with_an_image_becomes_a_document(
     first = archive_record(kind="warcinfo", body=b"x")
     record = archive_record("http://a.example/fox", page())
     entry = read(first + record)
-    (row,) = in_place.rows("documents/extracted/part.parquet")
+    (row,) = in_place.rows(EXTRACTED, "part")
     assert (row["url"], row["title"], row["language"]) == ("http://a.example/fox", "Foxes", "en")
     assert (row["warc_path"], row["warc_offset"], row["warc_length"]) == (
         str(in_place.folder / "crawl.warc"), len(first), len(record) - 4,
@@ -149,7 +151,7 @@ def test_each_way_not_to_be_a_document_has_its_counter(
         "faults.body_unsupported_encoding": 1,
     }
     assert (entry.counters["documents"], entry.counters["images_in_archive"]) == (1, 1)
-    assert [row["reason"] for row in in_place.rows("quarantine/extract/part.parquet")] == [
+    assert [row["reason"] for row in in_place.rows_at("quarantine/extract/part.parquet")] == [
         "body_too_large", "body_unsupported_encoding",
     ]  # fmt: skip
 
@@ -174,17 +176,17 @@ def test_an_extractor_that_raises_costs_that_page_only(
     archive_record: ArchiveRecord,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    original = extract.extract_page
+    original = stage.extract_page
 
     def fragile(html: bytes, url: str, *args: Any, **settings: Any) -> Any:
         if url.endswith("/2"):
             raise RecursionError("too deep")
         return original(html, url, *args, **settings)
 
-    monkeypatch.setattr(extract, "extract_page", fragile)
+    monkeypatch.setattr(stage, "extract_page", fragile)
     records = [archive_record(f"http://a.example/{n}", page()) for n in range(4)]
     entry = read(b"".join(records))
-    assert [row["url"][-1] for row in in_place.rows("documents/extracted/part.parquet")] == ["0", "1", "3"]
+    assert [row["url"][-1] for row in in_place.rows(EXTRACTED, "part")] == ["0", "1", "3"]
     assert entry.counters["pages_dropped.extractor_error"] == 1
     (fault,) = entry.faults
     assert (fault.offset, fault.url) == (sum(map(len, records[:2])), "http://a.example/2")
@@ -211,7 +213,7 @@ def test_no_page_breaks_the_table_that_it_is_written_to(
     good = archive_record("http://a.example/good", page())
     entry = read(archive_record("http://a.example/odd", html) + good)
     assert entry.counters["pages"] == 2
-    assert in_place.rows("documents/extracted/part.parquet")[-1]["url"] == "http://a.example/good"
+    assert in_place.rows(EXTRACTED, "part")[-1]["url"] == "http://a.example/good"
 
 
 @pytest.mark.parametrize(
@@ -222,7 +224,7 @@ def test_a_page_at_a_url_that_is_none_costs_at_most_itself(
 ) -> None:
     record = archive_record("http://a.example/good", page())
     read(record.replace(b"http://a.example/good", url.encode()) + record)
-    assert in_place.rows("documents/extracted/part.parquet")[-1]["url"] == "http://a.example/good"
+    assert in_place.rows(EXTRACTED, "part")[-1]["url"] == "http://a.example/good"
 
 
 def test_image_responses_are_indexed_with_their_places_and_failures_with_their_status(
@@ -236,9 +238,7 @@ def test_image_responses_are_indexed_with_their_places_and_failures_with_their_s
     ]
     read(b"".join(records))
     offsets = [sum(map(len, records[:n])) for n in range(4)]
-    assert [
-        (row["url"], row["status"], row["warc_offset"]) for row in in_place.rows("images/archive/part.parquet")
-    ] == [
+    assert [(row["url"], row["status"], row["warc_offset"]) for row in in_place.rows(ARCHIVED_IMAGES, "part")] == [
         ("http://a.example/1.png", 200, offsets[0]),
         ("http://a.example/2.png", 404, offsets[1]),
         ("http://a.example/3.svg", 200, offsets[3]),
@@ -251,7 +251,7 @@ def test_faults_of_the_archive_are_counted_named_and_kept(
     first, bad = archive_record("http://a.example/1", page()), archive_record("http://a.example/2", length="x")
     entry = read(first + bad + archive_record("http://a.example/3", page()))
     assert (entry.counters["documents"], entry.counters["faults.bad_content_length"]) == (2, 1)
-    (row,) = in_place.rows("quarantine/extract/part.parquet")
+    (row,) = in_place.rows_at("quarantine/extract/part.parquet")
     (fault,) = entry.faults
     assert row == fault.model_dump()
     assert (row["offset"], row["reason"], row["url"]) == (len(first), "bad_content_length", "http://a.example/2")
@@ -266,10 +266,10 @@ def test_every_archive_of_the_real_world_goes_through(in_place: Any, shared_data
     total = 0
     for number, path in enumerate(sorted((shared_data / "warc").rglob("*"))):
         if path.is_file():
-            entry = in_place.work(extract.process, f"{number}", path=str(path))
+            entry = in_place.part(extract, f"{number}", path=str(path))
             assert_nothing_is_lost(entry)
             assert entry.counters.get("records") or entry.faults, path
-            for row in in_place.rows(f"documents/extracted/{number}.parquet"):
+            for row in in_place.rows(EXTRACTED, f"{number}"):
                 assert len(row["texts"]) == len(row["images"])
                 assert set(row) == set(DOCUMENT_SCHEMA.names)
             total += entry.counters.get("documents", 0)

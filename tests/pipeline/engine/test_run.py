@@ -10,7 +10,6 @@ import pytest
 
 from m3w.pipeline.engine.attempt import Attempt
 from m3w.pipeline.engine.ledger import FAULTS_IN_LEDGER, FailedPart, Fault, LedgerEntry
-from m3w.pipeline.engine.output_files import rows_if_there
 from m3w.pipeline.engine.run import RUN_FORMAT, Run
 from m3w.recipes.errors import InputError
 
@@ -107,7 +106,7 @@ def test_outputs_are_not_seen_before_the_commit(run: Run) -> None:
 def test_the_ledger_says_what_was_committed(run: Run) -> None:
     attempt = attempt_at(run, number=2)
     attempt.faults.append(Fault(path="a.warc", offset=12, reason="truncated_record", url="http://a.example/"))
-    attempt.facts["chunks"] = {"train": [{"rows": 1}]}
+    attempt.metadata["chunks"] = {"train": [{"rows": 1}]}
     committed = attempt.commit("print", ["input"], 1.23456)
     (entry,) = run.entries("stage").values()
     assert entry == committed
@@ -115,7 +114,7 @@ def test_the_ledger_says_what_was_committed(run: Run) -> None:
     (output,) = entry.outputs
     assert (output.path, output.bytes, output.rows) == ("out/part.txt", 7, 3)
     assert output.sha256 == "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"
-    assert (entry.counters, entry.facts) == ({"things": 2}, {"chunks": {"train": [{"rows": 1}]}})
+    assert (entry.counters, entry.metadata) == ({"things": 2}, {"chunks": {"train": [{"rows": 1}]}})
     assert [(fault.offset, fault.reason) for fault in entry.faults] == [(12, "truncated_record")]
     assert (entry.seconds, entry.attempt) == (1.235, 2)
 
@@ -231,13 +230,13 @@ def test_an_entry_comes_back_from_its_json(run: Run) -> None:
 
 def test_a_store_that_fails_to_say_what_is_there_is_not_an_empty_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A filesystem's own `exists` and `isdir` say no to any error; rows would be lost without a word."""
-    run.write("duplicates/parts/p.parquet", b"rows")
+    run.write("duplicates/copies/p.parquet", b"rows")
 
     def fails(*args: object, **options: object) -> None:
         raise PermissionError("denied")
 
     monkeypatch.setattr(run.fs, "info", fails)
     monkeypatch.setattr(run.fs, "ls", fails)
-    for look in (run.exists, run.names, run.entries, lambda name: rows_if_there(run, name)):
+    for look in (run.exists, run.names, run.entries):
         with pytest.raises(PermissionError, match="denied"):
-            look("duplicates/parts")
+            look("duplicates/copies")

@@ -15,28 +15,21 @@ import pytest
 from PIL import Image
 
 from m3w.pipeline.build import build
-from m3w.pipeline.dataset import join
-from m3w.pipeline.dedup import (
-    deduplicate,
-    unique,
-)
-from m3w.pipeline.dedup import (
-    document_hashes as fingerprint,
-)
-from m3w.pipeline.dedup import (
-    frequent_images as frequent,
-)
-from m3w.pipeline.dedup import (
-    hash_evaluation as evaluation,
-)
+from m3w.pipeline.dataset.join import join
+from m3w.pipeline.dedup.deduplicate import deduplicate
+from m3w.pipeline.dedup.document_hashes import document_hashes
+from m3w.pipeline.dedup.frequent_images import frequent_images
+from m3w.pipeline.dedup.hash_evaluation import evaluation
+from m3w.pipeline.dedup.unique import unique
+from m3w.pipeline.engine.inputs import Inputs
 from m3w.pipeline.engine.ledger import LedgerEntry
 from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
 from m3w.pipeline.images.section import Images
 from m3w.pipeline.images.stored import StoredImage, prepare
 from m3w.pipeline.recipe import Recipe, parse_recipe
-from m3w.pipeline.tables import LINK_SCHEMA
+from m3w.pipeline.tables import DOCUMENT_HASHES, IMAGE_RESULTS, JOINED, KEPT, UNIQUE
 from m3w.recipes.errors import InputError
-from m3w.schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
+from m3w.schemas.document import DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
 
 SITE = "http://a.example"
 
@@ -54,11 +47,12 @@ def stored(content: bytes) -> StoredImage:
     return prepare(content, Images(), max_pixels=10**6)
 
 
-def link(url: str, content: bytes) -> dict[str, Any]:
+def result(url: str, content: bytes) -> dict[str, Any]:
     image = stored(content)
-    place = {"path": "images/store/0.tar", "offset": 0, "size": len(content)}
+    location = {"path": "images/store/0.tar", "offset": 0, "size": len(content)}
     signals = dict.fromkeys(IMAGE_SIGNALS, 100.0) | {"aspect_ratio": 1.0}
-    known = dict.fromkeys(LINK_SCHEMA.names) | image.row() | {"signals": signals, "place": place}
+    assert IMAGE_RESULTS.schema is not None
+    known = dict.fromkeys(IMAGE_RESULTS.schema.names) | image.row() | {"signals": signals, "location": location}
     return {**known, "url": url, "status": "ok"}
 
 
@@ -75,30 +69,24 @@ def document(number: int, urls: list[str]) -> InterleavedDocument:
 def joined(work: Any, pages: list[list[bytes]], **switches: Any) -> list[list[str]]:
     """Statuses of the images of each page; the later a page the newer; every image has a URL of its own."""
     recipe = work.recipe(dataset={"validation_fraction": 0}, rules={"languages": []}, duplicates=switches)
-    work.run.remove("images/frequent")
+    work.inputs = Inputs()
+    if recipe.duplicates.evaluation.images is not None:
+        work.stage(evaluation, recipe)
     parts: dict[str, list[int]] = {"a": [], "b": []}
     for number in range(len(pages)):
         parts["ab"[number % 2]].append(number)
-    entries = []
     for part, numbers in parts.items():
         urls = {n: [f"{SITE}/{n}-{i}.jpg" for i in range(len(pages[n]))] for n in numbers}
-        rows = [document(n, urls[n]).row() for n in numbers]
-        work.write(f"documents/unique/{part}.parquet", rows, DOCUMENT_SCHEMA)
-        links = [link(url, content) for n in numbers for url, content in zip(urls[n], pages[n], strict=True)]
-        work.write(f"images/links/{part}.parquet", links, LINK_SCHEMA)
-        entries.append(
-            LedgerEntry(
-                stage="unique", part=part, fingerprint="", inputs=[], outputs=[], counters={}, seconds=0, attempt=1
-            )
-        )
+        work.put(UNIQUE, [document(n, urls[n]).row() for n in numbers], part)
+        results = [result(url, content) for n in numbers for url, content in zip(urls[n], pages[n], strict=True)]
+        work.put(IMAGE_RESULTS, results, part)
     if recipe.duplicates.image_documents is not None:
-        work.gather(frequent.grouping("-", recipe.duplicates, 100), entries)
-    for part in parts:
-        work.work(join.process, part, recipe)
-    rows = [row for part in parts for row in work.rows(f"documents/joined/{part}.train.parquet")]
+        work.stage(frequent_images, recipe)
+    assert set(work.stage(join, recipe)) == set(parts)
+    rows = [row for part in parts for row in work.rows(JOINED["train"], part)]
     for row in rows:
-        for image, place in zip(row["images"], row["places"], strict=True):
-            assert (image is not None and image["status"] == "ok") == (place is not None)
+        for image, location in zip(row["images"], row["locations"], strict=True):
+            assert (image is not None and image["status"] == "ok") == (location is not None)
     found = {int(row["url"].rpartition("/")[2]): row for row in rows}
     return [[image["status"] for image in found[n]["images"] if image] if n in found else [] for n in range(len(pages))]
 
@@ -177,7 +165,8 @@ def test_images_of_an_evaluation_parquet_are_left_out(in_place: Any, tmp_path: P
 
 
 def evaluated(work: Any, switches: dict[str, Any]) -> LedgerEntry:
-    entry: LedgerEntry = work.work(evaluation.process, "all", work.recipe(duplicates=switches))
+    (entry,) = work.stage(evaluation, work.recipe(duplicates=switches)).values()
+    assert isinstance(entry, LedgerEntry)
     return entry
 
 
@@ -198,9 +187,9 @@ def test_documents_that_share_a_long_ngram_with_an_evaluation_text_go(in_place: 
         "",
     ]
     rows = [{**document(n, []).row(), "texts": [text], "images": [None]} for n, text in enumerate(texts)]
-    in_place.write("documents/kept/p.parquet", rows, DOCUMENT_SCHEMA)
-    in_place.work(fingerprint.process, "p", in_place.recipe(duplicates=settings))
-    found = [row["reason"] for row in in_place.rows("duplicates/fingerprints/p.parquet")]
+    in_place.put(KEPT, rows)
+    in_place.part(document_hashes, "p", in_place.recipe(duplicates=settings))
+    found = [row["reason"] for row in in_place.rows(DOCUMENT_HASHES)]
     assert found == ["evaluation_text", "evaluation_text", None, None, None]
 
 
@@ -212,13 +201,13 @@ def test_a_document_of_the_evaluation_set_takes_no_copy_with_it(in_place: Any, t
     rows = [
         {**document(n, []).row(), "texts": [f"{words} {end}"], "images": [None]} for n, end in enumerate(("", QUESTION))
     ]
-    in_place.write("documents/kept/p.parquet", rows, DOCUMENT_SCHEMA)
+    in_place.put(KEPT, rows)
     recipe = in_place.recipe(duplicates=settings)
-    prints = [in_place.work(fingerprint.process, "p", recipe)]
-    in_place.gather(deduplicate.grouping("-", recipe.duplicates, ["p"], 2), prints)
-    counters = in_place.work(unique.process, "p", recipe).counters
+    for stage in (document_hashes, deduplicate):
+        in_place.stage(stage, recipe)
+    counters = in_place.part(unique, "p", recipe).counters
     assert counters == {"documents": 1, "documents_dropped.evaluation_text": 1}
-    assert [row["url"] for row in in_place.rows("documents/unique/p.parquet")] == [f"{SITE}/0"]
+    assert [row["url"] for row in in_place.rows(UNIQUE)] == [f"{SITE}/0"]
 
 
 def write_texts(folder: Path, form: str) -> Path:

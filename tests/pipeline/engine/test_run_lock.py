@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.run import ClaimLost, Run
-from m3w.pipeline.engine.run_lock import Claim, RunInUse, claims, is_dead, own_process
+from m3w.pipeline.engine.run import LockLost, Run
+from m3w.pipeline.engine.run_lock import RunInUse, RunLock, is_dead, lock_entries, own_process
 
 FAST_S = 0.6
 
@@ -22,8 +22,8 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"{tmp_path}/run" if request.param == "local" else f"memory://{tmp_path.name}{time.monotonic_ns()}/run"
 
 
-def claim(path: str, timeout_s: float = FAST_S) -> Claim:
-    return Claim(Run.create(path), timeout_s, lambda: {"stages": []})
+def lock(path: str, timeout_s: float = FAST_S) -> RunLock:
+    return RunLock(Run.create(path), timeout_s, lambda: {"stages": []})
 
 
 def of_elsewhere(path: str, *, beat: int = 1, state: str = "holding", driver: str = "20200101T000000-old") -> None:
@@ -43,47 +43,47 @@ def of_elsewhere(path: str, *, beat: int = 1, state: str = "holding", driver: st
 
 
 def test_who_holds_the_run_says_so_until_it_is_done(path: str) -> None:
-    held = claim(path).take(print)
-    (stands,) = claims(Run(path)).values()
+    held = lock(path).take(print)
+    (stands,) = lock_entries(Run(path)).values()
     assert (stands.driver, stands.state) == (held.driver, "holding")
     held.release()
-    assert claims(Run(path)) == {}
+    assert lock_entries(Run(path)) == {}
 
 
 def test_a_heartbeat_goes_on_and_carries_the_progress(path: str) -> None:
-    held = Claim(Run.create(path), FAST_S, lambda: {"stages": ["here"]}).take(print)
-    first = claims(Run(path))[held.driver]
+    held = RunLock(Run.create(path), FAST_S, lambda: {"stages": ["here"]}).take(print)
+    first = lock_entries(Run(path))[held.driver]
     time.sleep(FAST_S / 2)
-    second = claims(Run(path))[held.driver]
+    second = lock_entries(Run(path))[held.driver]
     held.release()
     assert second.beat > first.beat and second.progress == {"stages": ["here"]}
 
 
 def test_the_second_says_who_is_at_work_and_leaves_nothing(path: str) -> None:
-    held = claim(path).take(print)
+    held = lock(path).take(print)
     with pytest.raises(RunInUse, match="is in use: a build by process"):
-        claim(path).take(print)
-    assert set(claims(Run(path))) == {held.driver}
+        lock(path).take(print)
+    assert set(lock_entries(Run(path))) == {held.driver}
     held.release()
 
 
 def test_of_many_at_once_one_at_most_comes_to_hold_the_run(path: str) -> None:
     Run.create(path)
-    together, holding, most, lock = threading.Barrier(6), 0, 0, threading.Lock()
+    together, holding, most, counting = threading.Barrier(6), 0, 0, threading.Lock()
 
     def one(_: int) -> bool:
         nonlocal holding, most
-        own = claim(path, timeout_s=5.0)
+        own = lock(path, timeout_s=5.0)
         together.wait()
         try:
             own.take(lambda text: None)
         except RunInUse:
             return False
-        with lock:
+        with counting:
             holding += 1
             most = max(most, holding)
         time.sleep(0.5)
-        with lock:
+        with counting:
             holding -= 1
         own.release()
         return True
@@ -97,10 +97,10 @@ def test_a_claim_that_does_not_beat_is_taken_over_after_the_timeout(path: str) -
     of_elsewhere(path)
     said: list[str] = []
     started = time.monotonic()
-    held = claim(path).take(said.append)
+    held = lock(path).take(said.append)
     assert time.monotonic() - started > FAST_S
     assert "waiting up to 0.6 s" in said[0] and "elsewhere, which gave no sign of life" in said[1]
-    assert set(claims(Run(path))) == {held.driver}
+    assert set(lock_entries(Run(path))) == {held.driver}
     held.release()
 
 
@@ -115,34 +115,34 @@ def test_a_dead_process_of_this_machine_is_taken_over_at_once(path: str) -> None
         "drivers/20200101T000000-old.json", json.dumps({**standing, "host": host, "pid": pid, "process": dead})
     )
     started = time.monotonic()
-    claim(path, timeout_s=60.0).take(print).release()
+    lock(path, timeout_s=60.0).take(print).release()
     assert time.monotonic() - started < 30
 
 
 def test_who_was_taken_over_commits_nothing_more(path: str) -> None:
-    held = claim(path, timeout_s=60.0).take(print)
+    held = lock(path, timeout_s=60.0).take(print)
     attempt = Attempt(Run(*held.run.reference), "stage", "part")
     with attempt.create("out/part.txt") as file:
         file.write(b"late")
     held.run.write(f"drivers/{held.driver}.taken", "{}")
-    with pytest.raises(ClaimLost, match="another build has taken over"):
+    with pytest.raises(LockLost, match="another build has taken over"):
         attempt.commit("print", [], 0.0)
     assert Run(path).entries("stage") == {} and not Run(path).exists("out/part.txt")
     held.release()
 
 
 def test_the_heartbeat_finds_that_the_run_was_taken_over(path: str) -> None:
-    held = claim(path).take(print)
+    held = lock(path).take(print)
     held.check()
     held.run.write(f"drivers/{held.driver}.taken", "{}")
     deadline = time.monotonic() + 20
     while not held.lost and time.monotonic() < deadline:
         time.sleep(0.02)
-    with pytest.raises(ClaimLost):
+    with pytest.raises(LockLost):
         held.check()
     held.release()
 
 
 def test_a_claim_that_cannot_be_read_is_passed_over(path: str) -> None:
     Run.create(path).write("drivers/broken.json", '{"driver": ')
-    claim(path).take(print).release()
+    lock(path).take(print).release()

@@ -305,18 +305,23 @@ def test_a_later_build_asks_again_only_for_what_failed_in_passing_and_only_after
 def test_more_documents_ask_only_for_what_is_new(web: Web, site: Site, in_place: Any) -> None:
     site.answers |= {("a.test", f"/{n}.png"): ok(n) for n in range(4)}
     urls = [site.url("a.test", f"/{n}.png") for n in range(4)]
+
+    def contents(index: dict[str, Any]) -> dict[str, bytes]:
+        locations = {url: index[url]["location"] for url in urls[1:3]}
+        return {
+            url: (in_place.folder / "run" / at["path"]).read_bytes()[at["offset"] :][: at["size"]]
+            for url, at in locations.items()
+        }
+
     first = web.build(urls[:3])
+    before = contents(first)
     second = web.build(urls[1:])
     assert set(second) == set(urls[1:])
     assert site.images_asked() == {f"a.test/{n}.png": 1 for n in range(4)}
     for url in urls[1:3]:
         same = {name: value for name, value in first[url].items() if name != "location"}
         assert {name: value for name, value in second[url].items() if name != "location"} == same
-        contents = [
-            (in_place.folder / "run" / at["path"]).read_bytes()[at["offset"] :][: at["size"]]
-            for at in (first[url]["location"], second[url]["location"])
-        ]
-        assert contents[0] == contents[1] != b""
+        assert before[url] == contents(second)[url] != b""
     assert web.counters()["image_urls_carried_over"] == 2
 
 
