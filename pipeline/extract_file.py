@@ -13,8 +13,7 @@ import fsspec
 from m3w.pipeline.crawl.archive_stream import GZIP_MAGIC, WARC_MAGIC
 from m3w.pipeline.crawl.http_body import BodyError
 from m3w.pipeline.crawl.section import Storage
-from m3w.pipeline.crawl.storage import open_file
-from m3w.pipeline.crawl.wacz import ZIP_MAGIC, warc_members
+from m3w.pipeline.crawl.storage import ZIP_MAGIC, open_file, warc_members
 from m3w.pipeline.crawl.warc import read_archive
 from m3w.pipeline.crawl.warc_record import ARC_MAGIC, WarcRecord
 from m3w.pipeline.extract import extract_page

@@ -8,9 +8,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 from m3w.pipeline.crawl.section import Storage
-from m3w.pipeline.crawl.storage import filesystem, open_file, ranged_file
-from m3w.pipeline.crawl.wacz import SUFFIX as WACZ
-from m3w.pipeline.crawl.wacz import warc_members
+from m3w.pipeline.crawl.storage import SUFFIX as WACZ
+from m3w.pipeline.crawl.storage import filesystem, open_file, ranged_file, warc_members
 from m3w.recipes.errors import InputError
 
 COMMON_CRAWL = "https://data.commoncrawl.org/"

@@ -7,9 +7,10 @@ Memory: one record's block at a time, bounded by `max_block_bytes`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import BinaryIO
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import BinaryIO, cast
 
 from m3w.pipeline.crawl.archive_stream import (
     GZIP_MAGIC,
@@ -22,8 +23,9 @@ from m3w.pipeline.crawl.archive_stream import (
     next_record_member,
     next_record_start,
 )
+from m3w.pipeline.crawl.ranged_file import RangedFile
 from m3w.pipeline.crawl.section import Storage
-from m3w.pipeline.crawl.storage import open_file
+from m3w.pipeline.crawl.storage import Window, open_file
 from m3w.pipeline.crawl.warc_record import BadRecord, Fault, RecordStream, WarcRecord, parse_record
 
 OTHER_COMPRESSION = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
@@ -186,3 +188,44 @@ class _Archive:
 
     def _fault(self, offset: int, bad: BadRecord) -> Fault:
         return Fault(path=self._path, offset=offset, reason=bad.reason, detail=bad.detail, url=bad.url)
+
+
+SPAN_BYTES = 64 * 2**20
+"""Of one request, about: a connection that breaks loses nothing, one that is open for hours gets closed."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page lies."""
+
+    path: str
+    offset: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.length
+
+
+def read_places(places: Iterable[Place], *, max_block_bytes: int, storage: Storage) -> Iterator[WarcRecord | Fault]:
+    """The records at `places`, which are sorted by path and offset, and their faults. Raises OSError."""
+    for path, of_file in itertools.groupby(places, key=lambda place: place.path):
+        with open_file(path, storage) as file:
+            for span in _spans(of_file, storage.gap_kib * 1024):
+                if isinstance(file, RangedFile):
+                    file.bound(max(place.end for place in span))
+                for place in span:
+                    window = cast(BinaryIO, Window(file, place.offset, place.end, origin=0))
+                    yield from read_records(window, path, max_block_bytes=max_block_bytes)
+
+
+def _spans(places: Iterable[Place], gap_bytes: int) -> Iterator[list[Place]]:
+    """Places of a file with at most so much between them, up to about `SPAN_BYTES` together."""
+    span: list[Place] = []
+    for place in places:
+        if span and (place.offset - span[-1].end > gap_bytes or place.end - span[0].offset > SPAN_BYTES):
+            yield span
+            span = []
+        span.append(place)
+    if span:
+        yield span

@@ -11,11 +11,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from m3w.pipeline.extract.blocks import Block, Picture, Video
-from m3w.pipeline.extract.images import reference
-from m3w.pipeline.extract.left_out import LeftOut
+from m3w.pipeline.extract.blocks import Block, LeftOut, Picture, Video
+from m3w.pipeline.extract.images import reference, video_reference
 from m3w.pipeline.extract.main_content import Selection
-from m3w.pipeline.extract.videos import video_reference
 from m3w.schemas.document import ImageReference
 
 Node = str | ImageReference

@@ -6,12 +6,10 @@ from collections import Counter
 from typing import Literal
 from urllib.parse import urljoin
 
-from m3w.pipeline.extract.blocks import Page
-from m3w.pipeline.extract.bounds import bounded
+from m3w.pipeline.extract.blocks import LeftOut, Page
 from m3w.pipeline.extract.building import PageBuilder
 from m3w.pipeline.extract.decode import decode, is_html
-from m3w.pipeline.extract.events import send_events
-from m3w.pipeline.extract.left_out import LeftOut
+from m3w.pipeline.extract.events import bounded, send_events
 from m3w.pipeline.extract.main_content import ASIDE, ENOUGH_CHARACTERS, Selection, select, select_strictly
 from m3w.pipeline.extract.metadata import describe
 from m3w.pipeline.extract.nodes import nodes

@@ -25,7 +25,7 @@ from typing import Protocol
 
 from m3w.pipeline.crawl.warc_record import WarcRecord
 from m3w.pipeline.engine.attempt import Care
-from m3w.pipeline.extract.left_out import LeftOut
+from m3w.pipeline.extract.blocks import LeftOut
 from m3w.pipeline.extract.page_limits import WALL_CLOCK, PageLimits
 from m3w.pipeline.recipe import Recipe
 from m3w.schemas.document import InterleavedDocument

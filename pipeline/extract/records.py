@@ -8,8 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from m3w.pipeline.crawl.section import Storage
-from m3w.pipeline.crawl.selection import Place, read_places
-from m3w.pipeline.crawl.warc import read_archive
+from m3w.pipeline.crawl.warc import Place, read_archive, read_places
 from m3w.pipeline.crawl.warc_record import Fault, WarcRecord
 from m3w.pipeline.engine.run import Run
 

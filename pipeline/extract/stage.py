@@ -17,7 +17,7 @@ from m3w.pipeline.engine.drops import Drop, DropSample
 from m3w.pipeline.engine.parquet import RowWriter
 from m3w.pipeline.engine.stage import Part
 from m3w.pipeline.extract import extract_page
-from m3w.pipeline.extract.left_out import LeftOut
+from m3w.pipeline.extract.blocks import LeftOut
 from m3w.pipeline.extract.parser_sandbox import PageResult, Pages, pages, parser
 from m3w.pipeline.extract.quarantine import note, write_quarantine
 from m3w.pipeline.extract.records import records

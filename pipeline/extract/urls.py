@@ -60,3 +60,59 @@ def _escape(absolute: str) -> str:
         raise RejectedUrlError("url_malformed")
     pieces = (quote(piece.encode("utf-8", "replace"), safe=_SAFE) for piece in parts[2:])
     return urlunsplit((parts.scheme, netloc, *pieces))
+
+
+_ADDRESS = re.compile(r"[\s,]*([^\s,]\S*)")
+"""An address runs to white space, so the commas inside it belong to it."""
+DENSITY_SCALE = 1000.0
+ENOUGH_WIDTH = 512.0
+"""Pixels; the smallest candidate at least so wide is taken. Models see 224 to 448 pixels a side; more is traffic."""
+
+
+def candidates(srcset: str) -> list[tuple[str, float]]:
+    """`(address, size)` of each candidate, in order.
+
+    Size is in pixels for `w`, 1000 x the density for `x` or no descriptor, 0 if unreadable; one
+    `srcset` has only one of the kinds, so sizes compare.
+    """
+    found: list[tuple[str, float]] = []
+    position, end = 0, len(srcset)
+    while position < end:
+        match = _ADDRESS.match(srcset, position)
+        if match is None:
+            break
+        address, position = match[1], match.end()
+        if address.endswith(","):  # no descriptor: the comma ends the candidate
+            found.append((address.rstrip(","), DENSITY_SCALE))
+            continue
+        stop = srcset.find(",", position)
+        stop = end if stop < 0 else stop
+        found.append((address, _size(srcset[position:stop])))
+        position = stop + 1
+    return found
+
+
+def _size(descriptor: str) -> float:
+    for word in descriptor.split():
+        try:
+            if word[-1] in "wW":
+                return float(word[:-1])
+            if word[-1] in "xX":
+                return DENSITY_SCALE * float(word[:-1])
+        except ValueError:
+            return 0.0
+    return DENSITY_SCALE if not descriptor.strip() else 0.0
+
+
+def best(srcset: str) -> str | None:
+    """The address of the smallest candidate of at least `ENOUGH_WIDTH`, else of the largest; None if there is none."""
+    found = [(size, address) for address, size in candidates(srcset) if not address.startswith("data:")]
+    if not found:
+        return None
+    enough = [candidate for candidate in found if candidate[0] >= ENOUGH_WIDTH]
+    return min(enough, key=lambda c: c[0])[1] if enough else max(found, key=lambda c: c[0])[1]
+
+
+def width_of(srcset: str, address: str) -> float | None:
+    """The size that `srcset` gives for `address`, None if it does not name it."""
+    return next((size for name, size in candidates(srcset) if name == address), None)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from m3w.pipeline.crawl.section import Storage
-from m3w.pipeline.crawl.selection import Place, read_places
+from m3w.pipeline.crawl.warc import Place, read_places
 from m3w.pipeline.crawl.warc_record import Fault, WarcRecord
 
 ArchiveRecord = Callable[..., bytes]

@@ -12,8 +12,8 @@ import pytest
 
 import m3w.pipeline.extract.page as page_module
 from m3w.pipeline.extract import extract_document
+from m3w.pipeline.extract.blocks import LeftOut
 from m3w.pipeline.extract.events import Receiver, send_soup
-from m3w.pipeline.extract.left_out import LeftOut
 from m3w.schemas.document import InterleavedDocument
 
 SMALL_PAGE = 40_000

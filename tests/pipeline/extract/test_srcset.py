@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from m3w.pipeline.extract.srcset import best, candidates
+from m3w.pipeline.extract.urls import best, candidates
 
 
 def test_widths_and_densities() -> None:
