@@ -34,8 +34,10 @@ from m3w.pipeline.engine.retrying import store_failures
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.run_lock import claimed
 from m3w.pipeline.engine.stage import Part, Pool, Stage
+from m3w.pipeline.exchange import check_input_format
 from m3w.pipeline.exchange import import_documents as samples
 from m3w.pipeline.extract import stage as extract
+from m3w.pipeline.extract.extractors import check_extractor
 from m3w.pipeline.fetch import image_results as links
 from m3w.pipeline.fetch import requests
 from m3w.pipeline.fetch.redirect_rounds import fetch_in_waves
@@ -87,6 +89,10 @@ def check_lists(recipe: Recipe) -> None:
     ListsByLanguage(recipe.word_lists)
     read_forbidden(recipe.images.forbidden, recipe.images.forbidden_distance)
     check_scorers(recipe.scores.scorers)
+    if recipe.crawl.format != "warc":
+        check_input_format(recipe.crawl.format)
+    if recipe.extract.extractor is not None:
+        check_extractor(recipe.extract.extractor)
     recipe.digest(RESULT_FIELDS)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -95,8 +95,9 @@ class Crawl(Section):
 
     paths: list[Address] = []
     """WARC and WACZ files, globs, folders, `*.paths.gz` listings."""
-    format: Literal["warc", "obelics", "mmc4", "pairs", "nemo"] = "warc"
-    """What `paths` names: an archive of pages, or documents in the form of another project (docs/exchange.md)."""
+    format: Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")] = "warc"
+    """`warc`: archives of pages. Any other: documents in the format of another project (docs/exchange.md), a name
+    that ships or the dotted path of a `m3w.pipeline.exchange.Reader`."""
     prefix: Address | None = None
     """Put before each line of a listing, and before each WARC file that an index names: `s3://commoncrawl/`."""
     index: Index = Index()

@@ -12,10 +12,8 @@ from m3w.pipeline.engine.attempt import Attempt
 from m3w.pipeline.engine.drops import DropSample
 from m3w.pipeline.engine.parquet import RowWriter
 from m3w.pipeline.engine.stage import Part
-from m3w.pipeline.exchange import mmc4, nemo, obelics, pairs
-from m3w.pipeline.exchange.carried import FOLDER, CarriedImages
-from m3w.pipeline.exchange.rows import BROKEN_OFF
-from m3w.pipeline.exchange.sample import Reader, Sample
+from m3w.pipeline.exchange import load_reader
+from m3w.pipeline.exchange.documents import BROKEN_OFF, CARRIED_FOLDER, CarriedImages, ImportedDocument
 from m3w.pipeline.extract.quarantine import note, write_quarantine
 from m3w.pipeline.filters.nodes import drop_of
 from m3w.pipeline.filters.signals.document import measure
@@ -25,14 +23,12 @@ from m3w.pipeline.recipe import Recipe
 from m3w.pipeline.tables import ARCHIVE_SCHEMA
 from m3w.schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
 
-READERS: dict[str, Reader] = {"obelics": obelics.read, "mmc4": mmc4.read, "pairs": pairs.read, "nemo": nemo.read}
-
 
 def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     """Read the file of `part.work`; write `documents/extracted`, `images/carried`, `images/archive`, `quarantine`."""
     lists, path = ListsByLanguage(recipe.word_lists), part.work["path"]
     sample = DropSample(recipe.drops.keep_per_reason)
-    carried_name = f"{FOLDER}{part.name}.warc"
+    carried_name = f"{CARRIED_FOLDER}{part.name}.warc"
     with (
         open_file(path, recipe.crawl.storage) as source,
         attempt.create(f"documents/extracted/{part.name}.parquet") as documents_file,
@@ -40,9 +36,9 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
         attempt.create(carried_name) as carried_file,
     ):
         carried = CarriedImages(carried_file, carried_name)
-        for found in READERS[recipe.crawl.format](source, path):
+        for found in load_reader(recipe.crawl.format)(source, path):
             document = _document(attempt, found, lists, sample)
-            if document is not None and isinstance(found, Sample):
+            if document is not None and isinstance(found, ImportedDocument):
                 documents.write(document.row())
                 for url, content in found.contents.items():
                     carried.add(url, content)
@@ -57,7 +53,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
 
 
 def _document(
-    attempt: Attempt, found: Sample | Fault, lists: ListsByLanguage, sample: DropSample
+    attempt: Attempt, found: ImportedDocument | Fault, lists: ListsByLanguage, sample: DropSample
 ) -> InterleavedDocument | None:
     """The sample's document, measured; each way not to be one is counted."""
     if isinstance(found, Fault):
@@ -65,7 +61,7 @@ def _document(
         if found.reason == BROKEN_OFF:
             return None
     attempt.counters.update(dict.fromkeys(("records", "responses", "pages"), 1))
-    if isinstance(found, Sample):
+    if isinstance(found, ImportedDocument):
         measure(found.document, lists)
         references = int(found.document.signals["image_nodes"])
         if references:

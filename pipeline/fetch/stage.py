@@ -18,7 +18,7 @@ from m3w.pipeline.engine.attempt import Attempt
 from m3w.pipeline.engine.parquet import RowWriter, rows_if_there
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.stage import Part
-from m3w.pipeline.exchange.carried import FOLDER as CARRIED
+from m3w.pipeline.exchange.documents import CARRIED_FOLDER
 from m3w.pipeline.fetch.archive import decode_data_url, read_image
 from m3w.pipeline.fetch.fetcher import fetch_all
 from m3w.pipeline.fetch.host import REDIRECTED, Outcome, Request
@@ -149,7 +149,7 @@ def _contents(requests: list[Row], recipe: Recipe, run: Run) -> Iterator[tuple[R
 
 def _archive(path: str, recipe: Recipe, run: Run) -> AbstractContextManager[BinaryIO]:
     """A file of the crawl, or of the run: images that came with documents of another project."""
-    if path.startswith(CARRIED):
+    if path.startswith(CARRIED_FOLDER):
         return cast(AbstractContextManager[BinaryIO], run.fs.open(run.full(path), "rb"))
     return open_file(path, recipe.crawl.storage)
 
