@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from m3w.pipeline.crawl.index import PLACE, check_index, selected_rows
+from m3w.pipeline.crawl.index import LOCATION_SCHEMA, check_index, selected_rows
 from m3w.pipeline.crawl.parts import index_files
-from m3w.pipeline.crawl.paths import placed
+from m3w.pipeline.crawl.paths import resolved_path
 from m3w.pipeline.crawl.section import Crawl
 from m3w.pipeline.crawl.urls import stable_number
 from m3w.pipeline.engine.attempt import Attempt
@@ -42,7 +42,7 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
     crawl, path = recipe.crawl, part.work["path"]
     with (
         attempt.create(f"selection/pages/{part.name}.parquet") as file,
-        pq.ParquetWriter(file, PLACE, compression="zstd") as writer,
+        pq.ParquetWriter(file, LOCATION_SCHEMA, compression="zstd") as writer,
     ):
         for rows in selected_rows(path, crawl.index.where, crawl.storage, attempt.counters):
             writer.write_table(_with_paths(rows, path, crawl.prefix))
@@ -52,8 +52,8 @@ def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
 def _with_paths(rows: pa.Table, index: str, prefix: str | None) -> pa.Table:
     """The names of WARC files as paths; an index names a file many times."""
     names = rows["warc_filename"].combine_chunks().dictionary_encode()
-    paths = pa.array([placed(name, index, prefix) for name in names.dictionary.to_pylist()], pa.string())
-    return rows.set_column(0, PLACE.field(0), paths.take(names.indices))
+    paths = pa.array([resolved_path(name, index, prefix) for name in names.dictionary.to_pylist()], pa.string())
+    return rows.set_column(0, LOCATION_SCHEMA.field(0), paths.take(names.indices))
 
 
 def check_some(counters: dict[str, int]) -> None:
@@ -87,9 +87,10 @@ def grouping(fingerprint: str, pages: int, pages_per_part: int) -> Grouping:
 
 def _gather(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
     """The pages of a group of WARC files as they lie, each once, though two index files may name it."""
-    ordered = group.select(PLACE.names).sort_by([(name, "ascending") for name in PLACE.names]).combine_chunks()
+    names = LOCATION_SCHEMA.names
+    ordered = group.select(names).sort_by([(name, "ascending") for name in names]).combine_chunks()
     same = pc.and_(
-        *(pc.equal(ordered[name].slice(1), ordered[name].slice(0, ordered.num_rows - 1)) for name in PLACE.names[:2])
+        *(pc.equal(ordered[name].slice(1), ordered[name].slice(0, ordered.num_rows - 1)) for name in names[:2])
     )
     first = pa.array([True, *(not again for again in same.to_pylist())])
     kept = ordered.filter(first)

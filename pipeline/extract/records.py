@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from m3w.pipeline.crawl.section import Storage
-from m3w.pipeline.crawl.warc import Place, read_archive, read_places
+from m3w.pipeline.crawl.warc import RecordLocation, read_archive, read_locations
 from m3w.pipeline.crawl.warc_record import Fault, WarcRecord
 from m3w.pipeline.engine.run import Run
 
@@ -16,13 +16,13 @@ from m3w.pipeline.engine.run import Run
 def records(run: Run, work: dict[str, Any], *, max_block_bytes: int, storage: Storage) -> Iterator[WarcRecord | Fault]:
     """The records and faults of the part whose `work` is given. Raises OSError for a file that cannot be read."""
     if "selection" in work:
-        return read_places(_places(run, work["selection"]), max_block_bytes=max_block_bytes, storage=storage)
+        return read_locations(_locations(run, work["selection"]), max_block_bytes=max_block_bytes, storage=storage)
     return read_archive(**work, max_block_bytes=max_block_bytes, storage=storage)
 
 
-def _places(run: Run, name: str) -> Iterator[Place]:
+def _locations(run: Run, name: str) -> Iterator[RecordLocation]:
     """The pages of a part, in the order in which they lie."""
     with run.fs.open(run.full(name), "rb") as file:
         for batch in pq.ParquetFile(file).iter_batches():
             for row in batch.to_pylist():
-                yield Place(row["warc_filename"], row["warc_record_offset"], row["warc_record_length"])
+                yield RecordLocation(row["warc_filename"], row["warc_record_offset"], row["warc_record_length"])

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from m3w.pipeline.crawl.index import PLACE, check_index, selected_rows
+from m3w.pipeline.crawl.index import LOCATION_SCHEMA, check_index, selected_rows
 from m3w.pipeline.crawl.section import Storage, Where
 from m3w.recipes.errors import InputError
 
@@ -87,7 +87,7 @@ def select(path: str, counters: Counter[str] | None = None, **where: Any) -> lis
     """Which of `PAGES` are selected, by their number from 1."""
     found = selected_rows(path, Where(**where), STORAGE, Counter() if counters is None else counters)
     tables = list(found)
-    assert all(table.schema == PLACE for table in tables)
+    assert all(table.schema == LOCATION_SCHEMA for table in tables)
     return sorted(n for table in tables for n in table["warc_record_offset"].to_pylist())
 
 

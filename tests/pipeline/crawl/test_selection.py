@@ -1,4 +1,4 @@
-"""Pages read at their places: near ones by one request, and no byte of what lies far from them."""
+"""Pages read at their locations: near ones by one request, and no byte of what lies far from them."""
 
 from __future__ import annotations
 
@@ -10,54 +10,56 @@ from typing import Any
 import pytest
 
 from m3w.pipeline.crawl.section import Storage
-from m3w.pipeline.crawl.warc import Place, read_places
+from m3w.pipeline.crawl.warc import RecordLocation, read_locations
 from m3w.pipeline.crawl.warc_record import Fault, WarcRecord
 
 ArchiveRecord = Callable[..., bytes]
 
 
 @pytest.fixture
-def places(archive_record: ArchiveRecord, web: Any) -> list[Place]:
+def locations(archive_record: ArchiveRecord, web: Any) -> list[RecordLocation]:
     """Of 40 records of about 20 kB."""
-    draw, found, content = random.Random(3), [], b""
+    draw, items, content = random.Random(3), [], b""
     for number in range(40):
         member = gzip.compress(archive_record(f"http://a.example/{number}", draw.randbytes(20_000)))
-        found.append(Place(f"{web.url}/a.warc.gz", len(content), len(member)))
+        items.append(RecordLocation(f"{web.url}/a.warc.gz", len(content), len(member)))
         content += member
     web.files["a.warc.gz"] = content
-    return found
+    return items
 
 
-def urls(places: list[Place], **storage: Any) -> list[str]:
+def urls(locations: list[RecordLocation], **storage: Any) -> list[str]:
     settings = Storage(attempts=3, pause_s=0.001, timeout_s=2, **storage)
-    items = list(read_places(places, max_block_bytes=2**20, storage=settings))
+    items = list(read_locations(locations, max_block_bytes=2**20, storage=settings))
     assert not [item for item in items if isinstance(item, Fault)]
     return [item.url.rpartition("/")[2] for item in items if isinstance(item, WarcRecord) and item.url]
 
 
-def test_near_pages_are_one_request_that_ends_with_the_last_of_them(web: Any, places: list[Place]) -> None:
-    chosen = [places[n] for n in (3, 4, 6, 20, 22, 39)]
+def test_near_pages_are_one_request_that_ends_with_the_last_of_them(web: Any, locations: list[RecordLocation]) -> None:
+    chosen = [locations[n] for n in (3, 4, 6, 20, 22, 39)]
     assert urls(chosen, gap_kib=30) == ["3", "4", "6", "20", "22", "39"]
     spans = [(3, 6), (20, 22), (39, 39)]
-    assert [asked for _, asked in web.asked] == [f"bytes={places[a].offset}-{places[b].end - 1}" for a, b in spans]
-    assert web.sent == sum(places[b].end - places[a].offset for a, b in spans)
-
-
-def test_without_a_gap_each_page_is_a_request_but_for_neighbours(web: Any, places: list[Place]) -> None:
-    assert urls([places[n] for n in (3, 4, 6)], gap_kib=0) == ["3", "4", "6"]
     assert [asked for _, asked in web.asked] == [
-        f"bytes={places[3].offset}-{places[4].end - 1}",
-        f"bytes={places[6].offset}-{places[6].end - 1}",
+        f"bytes={locations[a].offset}-{locations[b].end - 1}" for a, b in spans
+    ]
+    assert web.sent == sum(locations[b].end - locations[a].offset for a, b in spans)
+
+
+def test_without_a_gap_each_page_is_a_request_but_for_neighbours(web: Any, locations: list[RecordLocation]) -> None:
+    assert urls([locations[n] for n in (3, 4, 6)], gap_kib=0) == ["3", "4", "6"]
+    assert [asked for _, asked in web.asked] == [
+        f"bytes={locations[3].offset}-{locations[4].end - 1}",
+        f"bytes={locations[6].offset}-{locations[6].end - 1}",
     ]
 
 
-def test_a_span_that_breaks_goes_on_within_it(web: Any, places: list[Place]) -> None:
+def test_a_span_that_breaks_goes_on_within_it(web: Any, locations: list[RecordLocation]) -> None:
     web.faults = ["short", "503", "reset"]
-    assert urls(places, gap_kib=30) == [str(n) for n in range(40)]
-    assert all(asked.endswith(f"-{places[-1].end - 1}") for _, asked in web.asked)
+    assert urls(locations, gap_kib=30) == [str(n) for n in range(40)]
+    assert all(asked.endswith(f"-{locations[-1].end - 1}") for _, asked in web.asked)
 
 
-def test_pages_of_a_file_that_is_gone_are_an_error_that_names_it(web: Any, places: list[Place]) -> None:
+def test_pages_of_a_file_that_is_gone_are_an_error_that_names_it(web: Any, locations: list[RecordLocation]) -> None:
     web.files.clear()
-    with pytest.raises(FileNotFoundError, match=r"a\.warc\.gz is not there"):
-        urls(places)
+    with pytest.raises(FileNotFoundError, match=r"a\.warc\.gz does not exist"):
+        urls(locations)
