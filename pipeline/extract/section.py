@@ -1,4 +1,4 @@
-"""What a recipe says on how HTML becomes documents."""
+"""The recipe's section `extract`: how HTML becomes documents."""
 
 from __future__ import annotations
 
