@@ -63,7 +63,7 @@ def give_points(kept: list[Block], weigh_labels: bool) -> list[Block]:
 
 
 def choose_roots(blocks: list[Block], scored: list[Block], dropped: set[int]) -> list[Block]:
-    """The block with the most points, or the block that contains it and its rivals, and the blocks that belong to it."""
+    """The block with the most points, or the block that contains it and its rivals, and what belongs to it."""
     scored.sort(key=lambda block: (-block.score, block.number))
     top = _widen(_around_rivals(blocks, scored))
     return _joined(top, dropped)
