@@ -164,6 +164,9 @@ IMAGE_TYPE = pa.struct(
     ]
 )
 
+FETCHED_FIELDS = ("status", "fetched_at", "sha256", "mime", "width", "height", "phash")
+"""Of an image: what the fetch finds out; the others are what the page says."""
+
 DOCUMENT_SCHEMA = pa.schema(
     [
         pa.field("document_id", pa.string(), nullable=False),

@@ -61,17 +61,6 @@ class WarcRecord:
         return (self.content_type or "").partition(";")[0].strip().lower()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Something in a file that could not be read. Reading continued after it."""
-
-    path: str
-    offset: int
-    reason: str
-    detail: str = ""
-    url: str | None = None
-
-
 class BadRecord(ValueError):
     """A record that could not be read, or only in part; `record` is that part, if any."""
 

@@ -20,19 +20,18 @@ import pyarrow.parquet as pq
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from m3w.pipeline.crawl.warc_record import Fault
+from m3w.pipeline.engine.ledger import Fault
 from m3w.recipes.errors import InputError
 from m3w.schemas.document import OK, ImageReference, InterleavedDocument
 
 if TYPE_CHECKING:
-    from m3w.pipeline.engine.attempt import OutputFile
+    from m3w.pipeline.engine.output_files import OutputFile
 
 BREAKS = (tarfile.TarError, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError, pa.ArrowException)
 BROKEN_OFF = "broken_off"
 """The reason of a fault that is not a document: the file cannot be read any further."""
 ROWS_AT_ONCE = 64
 """A row may hold several images of some MiB each."""
-CARRIED_FOLDER = "images/carried/"
 NO_DATE = "1970-01-01T00:00:00Z"
 """A WARC record needs a date; when these images were fetched is not known."""
 
@@ -137,7 +136,7 @@ class CarriedImages:
         self._file, self._name = file, name
         self._writer = WARCWriter(cast(Any, file), gzip=False)
         self.rows: dict[str, dict[str, Any]] = {}
-        """By URL, where each image is in the file: rows of `m3w.pipeline.tables.ARCHIVE_SCHEMA`."""
+        """By URL, where each image is in the file: rows of `m3w.pipeline.tables.ARCHIVED_IMAGES`."""
 
     def add(self, url: str, content: bytes) -> None:
         """Write the image, unless one with this URL has been written."""

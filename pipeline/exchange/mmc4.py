@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from m3w.pipeline.crawl.warc_record import Fault
+from m3w.pipeline.engine.ledger import Fault
 from m3w.pipeline.exchange.documents import BadDocument, ImportedDocument, content_url, exported_nodes, read_documents
 from m3w.schemas.document import ImageReference, InterleavedDocument
 from m3w.schemas.sequence import SUFFIX_OF_MIME

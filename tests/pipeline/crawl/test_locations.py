@@ -11,7 +11,8 @@ import pytest
 
 from m3w.pipeline.crawl.section import Storage
 from m3w.pipeline.crawl.warc import RecordLocation, read_locations
-from m3w.pipeline.crawl.warc_record import Fault, WarcRecord
+from m3w.pipeline.crawl.warc_record import WarcRecord
+from m3w.pipeline.engine.ledger import Fault
 
 ArchiveRecord = Callable[..., bytes]
 
