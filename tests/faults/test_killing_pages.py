@@ -12,13 +12,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.inline import InlineExecutor, InlineRun
 from m3w.pipeline.crawl.warc import read_archive
 from m3w.pipeline.crawl.warc_record import WarcRecord
-from m3w.pipeline.engine.attempt import Attempt, Care
+from m3w.pipeline.engine.attempt import Isolation
 from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.stage import Part
-from m3w.pipeline.extract import stage as extract
+from m3w.pipeline.engine.settings import settings_of
 from m3w.pipeline.extract.parser_sandbox import KILLED, MEMORY, TIMEOUT, PagesApart
+from m3w.pipeline.extract.stage import ExtractSettings, ReadPage, extract
 from m3w.pipeline.recipe import Recipe, parse_recipe
 from tests.faults.parsers import LOOP, SEGFAULT
 from tests.faults.parsers import MEMORY as ALLOCATES
@@ -67,20 +68,21 @@ def recipe(tmp_path: Path) -> Recipe:
 
 @pytest.fixture
 def apart(recipe: Recipe) -> Iterator[PagesApart]:
-    reader = PagesApart(recipe)
-    yield reader
-    reader.close()
+    pages = PagesApart(ReadPage(settings_of(ExtractSettings, recipe)), 1.0, 256 * 2**20)
+    yield pages
+    pages.close()
 
 
 def records(path: Path) -> list[WarcRecord]:
     return [item for item in read_archive(str(path), max_block_bytes=2**20) if isinstance(item, WarcRecord)]
 
 
-def test_each_killing_page_is_dropped_under_its_reason_and_the_part_goes_on(tmp_path: Path, recipe: Recipe) -> None:
+def test_each_killing_page_is_dropped_under_its_reason_and_the_part_goes_on(
+    tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(InlineExecutor, "isolation", Isolation.APART)
     offsets = archive(tmp_path / "a.warc.gz", COMMENTS)
-    attempt = Attempt(Run.create(str(tmp_path / "run")), "extract", "a", care=Care.APART)
-    extract.process(attempt, Part(name="a", inputs=[], work={"path": str(tmp_path / "a.warc.gz")}), recipe)
-    entry = attempt.commit("print", [], 0.0)
+    entry = InlineRun(tmp_path).part(extract, "a", recipe, path=str(tmp_path / "a.warc.gz"))
     assert entry.counters["pages"] == 7 and entry.counters["documents"] == 4
     assert {name: n for name, n in entry.counters.items() if name.startswith("pages_dropped.")} == {
         f"pages_dropped.{reason}": 1 for reason in PLANTED.values()
@@ -95,10 +97,10 @@ def test_each_killing_page_is_dropped_under_its_reason_and_the_part_goes_on(tmp_
 def test_a_process_killed_by_something_else_costs_no_page(tmp_path: Path, apart: PagesApart) -> None:
     archive(tmp_path / "a.warc.gz", [b"", b""])
     first, second = records(tmp_path / "a.warc.gz")
-    assert not isinstance(apart.read(first).found, str)
+    assert not isinstance(apart.read(first).outcome, str)
     assert apart._process is not None
     os.kill(apart._process._child.pid, signal.SIGKILL)
-    assert not isinstance(apart.read(second).found, str)
+    assert not isinstance(apart.read(second).outcome, str)
 
 
 @pytest.mark.ray

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from m3w.pipeline.crawl.parts import MIB, ArchivePart, archive_parts
-from m3w.pipeline.crawl.section import Crawl, Storage
+from m3w.pipeline.crawl.section import Storage
 from m3w.pipeline.crawl.warc import CannotSplit, read_archive
 from m3w.pipeline.crawl.warc_record import WarcRecord
 from m3w.pipeline.engine.ledger import Fault
@@ -124,16 +124,16 @@ def test_parts_are_named_by_file_and_number_and_cover_it(tmp_path: Path) -> None
     (tmp_path / "a.warc.gz").write_bytes(bytes(5 * MIB + 1))
     (tmp_path / "b.warc").write_bytes(bytes(3 * MIB))
     (tmp_path / "all.paths").write_text("a.warc.gz\nb.warc\ngone.warc.gz\n")
-    for crawl in (str(tmp_path / "?.warc*"), str(tmp_path / "all.paths")):
-        parts = archive_parts(Crawl(paths=[crawl], part_mib=2))
+    for path in (str(tmp_path / "?.warc*"), str(tmp_path / "all.paths")):
+        parts = archive_parts([path], None, 2, Storage())
         first = [part for part in parts if part.path.endswith("a.warc.gz")]
         assert [part.name[-6:] for part in first] == ["-00000", "-00001", "-00002"]
         assert [part.end for part in first] == [part.start for part in first[1:]] + [None]
         assert first[0].start == 0 and all(part.end - part.start <= 2 * MIB for part in first if part.end)
-        assert "members from byte 0 to" in first[0].input and first[0].work["end"] == first[0].end
+        assert "members from byte 0 to" in first[0].input and first[0].params["end"] == first[0].end
         (plain,) = [part for part in parts if part.path.endswith("b.warc")]
-        assert plain.work == {"path": plain.path} and plain.number is None
+        assert plain.params == {"path": plain.path} and plain.number is None
         assert max(Counter(part.name for part in parts).values()) == 1
     assert [part.size for part in parts if "gone" in part.path] == [None]
-    (same,) = archive_parts(Crawl(paths=[str(tmp_path / "a.warc.gz")]))
+    (same,) = archive_parts([str(tmp_path / "a.warc.gz")], None, None, Storage())
     assert same == ArchivePart(path=same.path, size=5 * MIB + 1) and same.input == f"{same.path} of {5 * MIB + 1} bytes"

@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.stage import Part
-from m3w.pipeline.exchange import import_documents, nemo
+from benchmarks.inline import InlineRun
+from m3w.pipeline.exchange import nemo
 from m3w.pipeline.exchange.export import export
+from m3w.pipeline.exchange.import_documents import import_documents
 from m3w.pipeline.fetch.archive import read_image
 from m3w.pipeline.import_dataset import import_dataset
 from m3w.pipeline.recipe import Recipe
+from m3w.pipeline.tables import ARCHIVED_IMAGES, EXTRACTED
 from m3w.recipes.errors import InputError
 from m3w.schemas.document import OK
 
@@ -28,6 +28,10 @@ def nodes(row: dict[str, Any]) -> list[str]:
     """Texts, and the colours that the pictures' URLs name."""
     urls = [image and image["url"].removeprefix("http://site.example/").removesuffix(".png") for image in row["images"]]
     return [text or url for text, url in zip(row["texts"], urls, strict=True)]
+
+
+def recipe(format: str) -> Recipe:
+    return Recipe.model_validate({"crawl": {"format": format, "paths": ["a"]}})
 
 
 @pytest.mark.ray
@@ -54,18 +58,14 @@ def test_images_of_imported_documents_can_be_read_from_the_run_by_their_url(
     pq.write_table(
         pa.concat_tables([table, pa.Table.from_pylist([lone, bad], schema=nemo.SCHEMA)]), tmp_path / "a.parquet"
     )
-    run = Run.create(str(tmp_path / "run"))
-    attempt = Attempt(run, "extract", "a")
-    recipe = Recipe.model_validate({"crawl": {"format": "nemo", "paths": ["a"]}})
-    part = Part(name="a", inputs=[], work={"path": str(tmp_path / "a.parquet")})
-    import_documents.process(attempt, part, recipe)
-    counters = attempt.commit("", [], 0).counters
+    inline = InlineRun(tmp_path)
+    counters = inline.part(import_documents, "a", recipe("nemo"), path=str(tmp_path / "a.parquet")).counters
     dropped = {"pages_dropped.no_image": 1, "pages_dropped.image_without_bytes_and_url": 1}
     assert counters.items() >= {"pages": 3, "documents": 1, "image_references": 3, **dropped}.items()
-    (document,) = pq.read_table(tmp_path / "run/documents/extracted/a.parquet").to_pylist()
+    (document,) = inline.rows(EXTRACTED, "a")
     assert nodes(document) == NODES and document["signals"]["words"] == 3
     kept = dict(zip([image and image["url"] for image in row["images"]], row["image_bytes"], strict=True))
-    locations = pq.read_table(tmp_path / "run/images/archive/a.parquet").to_pylist()
+    run, locations = inline.run, inline.rows(ARCHIVED_IMAGES, "a")
     assert len(locations) == 3
     for location in locations:
         with run.fs.open(run.full(location["warc_path"]), "rb") as file:
@@ -75,13 +75,11 @@ def test_images_of_imported_documents_can_be_read_from_the_run_by_their_url(
 
 def test_the_same_source_gives_the_same_bytes(row: dict[str, Any], tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(nemo.write(row), schema=nemo.SCHEMA), tmp_path / "a.parquet")
-    recipe = Recipe.model_validate({"crawl": {"format": "nemo", "paths": ["a"]}})
-    outputs = []
-    for name in ("one", "two"):
-        attempt = Attempt(Run.create(str(tmp_path / name)), "extract", "a")
-        import_documents.process(attempt, Part(name="a", inputs=[], work={"path": str(tmp_path / "a.parquet")}), recipe)
-        outputs.append(attempt.commit("", [], 0).outputs)
-    assert outputs[0] == outputs[1]
+    one, two = (
+        InlineRun(tmp_path / name).part(import_documents, "a", recipe("nemo"), path=str(tmp_path / "a.parquet"))
+        for name in ("one", "two")
+    )
+    assert one.outputs == two.outputs
 
 
 def test_a_wrong_format_or_source_is_an_input_error(tmp_path: Path) -> None:
@@ -100,10 +98,8 @@ def test_tars_of_pairs_keep_the_text_behind_the_image(tmp_path: Path) -> None:
     fields = {"url": "http://site.example/red.png", "caption": "A red one."}
     table = pa.Table.from_pylist([fields])
     pq.write_table(table, tmp_path / "pairs.parquet")
-    attempt = Attempt(Run.create(str(tmp_path / "run")), "extract", "a")
-    recipe = Recipe.model_validate({"crawl": {"format": "pairs", "paths": ["a"]}})
-    import_documents.process(attempt, Part(name="a", inputs=[], work={"path": str(tmp_path / "pairs.parquet")}), recipe)
-    attempt.commit("", [], 0)
-    (document,) = pq.read_table(tmp_path / "run/documents/extracted/a.parquet").to_pylist()
+    run = InlineRun(tmp_path)
+    run.part(import_documents, "a", recipe("pairs"), path=str(tmp_path / "pairs.parquet"))
+    (document,) = run.rows(EXTRACTED, "a")
     assert nodes(document) == ["red", "A red one."]
     assert json.dumps(document["texts"]) == '[null, "A red one."]'

@@ -6,15 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
-from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.stage import Part
-from m3w.pipeline.exchange import check_input_format, import_documents, input_formats, load_reader, pairs
+from benchmarks.inline import InlineRun
+from m3w.pipeline.engine.settings import digest_of, settings_of
+from m3w.pipeline.exchange import check_input_format, input_formats, load_reader, pairs
+from m3w.pipeline.exchange.import_documents import ImportSettings, import_documents
 from m3w.pipeline.import_dataset import import_dataset
-from m3w.pipeline.recipe import STAGE_FIELDS, Recipe, parse_recipe
+from m3w.pipeline.recipe import Recipe, parse_recipe
+from m3w.pipeline.tables import ARCHIVED_IMAGES, EXTRACTED
 from m3w.recipes.errors import InputError
 from tests.pipeline.exchange import own_format
 
@@ -38,16 +38,12 @@ def test_a_format_of_ones_own_is_a_function_or_a_class() -> None:
 @pytest.mark.parametrize("name", ["read", "Lines"])
 def test_documents_of_ones_own_format_are_imported_with_their_images(name: str, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("http://a.example/1 A red one.\nhttp://a.example/2\n")
-    attempt = Attempt(Run.create(str(tmp_path / "run")), "extract", "a")
-    part = Part(name="a", inputs=[], work={"path": str(tmp_path / "a.txt")})
-    import_documents.process(attempt, part, recipe(f"{OWN}.{name}"))
-    counters = attempt.commit("", [], 0).counters
+    run = InlineRun(tmp_path)
+    counters = run.part(import_documents, "a", recipe(f"{OWN}.{name}"), path=str(tmp_path / "a.txt")).counters
     assert counters.items() >= {"pages": 2, "documents": 1, "pages_dropped.no_text": 1}.items()
-    (document,) = pq.read_table(tmp_path / "run/documents/extracted/a.parquet").to_pylist()
+    (document,) = run.rows(EXTRACTED, "a")
     assert document["texts"] == ["A red one.", None]
-    assert [row["url"] for row in pq.read_table(tmp_path / "run/images/archive/a.parquet").to_pylist()] == [
-        "http://a.example/1/image.png"
-    ]
+    assert [row["url"] for row in run.rows(ARCHIVED_IMAGES, "a")] == ["http://a.example/1/image.png"]
 
 
 @pytest.mark.parametrize("wrong", ["coyo", "export", "warc", "", "no.such.module.read"])
@@ -73,8 +69,8 @@ def test_a_wrong_format_ends_an_import_before_anything_is_written(tmp_path: Path
 
 
 def test_results_depend_on_the_format() -> None:
-    digests = {recipe(name).digest(STAGE_FIELDS["extract"]) for name in ("pairs", f"{OWN}.read", f"{OWN}.Lines")}
-    assert len(digests) == 3
+    names = ("pairs", f"{OWN}.read", f"{OWN}.Lines")
+    assert len({digest_of(settings_of(ImportSettings, recipe(name))) for name in names}) == 3
 
 
 def test_a_reader_is_loaded_without_the_other_formats() -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from benchmarks.inline import InlineRun
 from m3w.pipeline.build import build
+from m3w.pipeline.engine.settings import digest_of, settings_of
 from m3w.pipeline.extract import extract_page
 from m3w.pipeline.extract.blocks import LeftOut
 from m3w.pipeline.extract.extractors import Extractor, OwnExtractor, check_extractor, load_extractor
-from m3w.pipeline.recipe import STAGE_FIELDS, Recipe, parse_recipe
+from m3w.pipeline.extract.stage import ExtractSettings, extract
+from m3w.pipeline.recipe import Recipe, parse_recipe
+from m3w.pipeline.tables import EXTRACTED
 from m3w.recipes.errors import InputError
-from m3w.schemas.document import InterleavedDocument
+from m3w.schemas.document import ImageReference, InterleavedDocument
 
 URL = "http://site.example/"
 HTML = (
@@ -34,6 +39,17 @@ class FirstLine:
 
     def __call__(self, html: bytes, url: str, content_type: str | None) -> InterleavedDocument | str:
         return first_line(html, url, content_type)
+
+
+class TitlePicture:
+    """One that also gives an image, without which the stage keeps no document."""
+
+    def __call__(self, html: bytes, url: str, content_type: str | None) -> InterleavedDocument | str:
+        document = first_line(html, url, content_type)
+        if isinstance(document, str):
+            return document
+        image = ImageReference(url=f"{url}/a.png")
+        return InterleavedDocument(url=url, texts=[*document.texts, None], images=[None, image])
 
 
 def recipe(extractor: str | None) -> Recipe:
@@ -80,5 +96,15 @@ def test_a_build_checks_the_extractor_before_it_writes_anything(tmp_path: Path) 
 def test_the_recipe_takes_a_dotted_path() -> None:
     with pytest.raises(InputError, match=r"extract\.extractor = 'trafilatura'"):
         recipe("trafilatura")
-    digests = {recipe(name).digest(STAGE_FIELDS["extract"]) for name in (None, "a.B", "a.C")}
-    assert len(digests) == 3
+    names = (None, "a.B", "a.C")
+    assert len({digest_of(settings_of(ExtractSettings, recipe(name))) for name in names}) == 3
+
+
+def test_a_stage_extracts_by_the_extractor_of_the_recipe(tmp_path: Path, archive_record: Callable[..., bytes]) -> None:
+    pages = [archive_record(f"http://site.example/{n}", body) for n, body in enumerate((b"One.<br>\nTwo.", b""))]
+    (tmp_path / "a.warc").write_bytes(b"".join(pages))
+    run = InlineRun(tmp_path)
+    counters = run.part(extract, "a", recipe(f"{OWN}.TitlePicture"), path=str(tmp_path / "a.warc")).counters
+    assert counters.items() >= {"pages": 2, "documents": 1, "pages_dropped.no_first_line": 1}.items()
+    (document,) = run.rows(EXTRACTED, "a")
+    assert document["texts"] == ["One.<br>", None] and document["url"] == "http://site.example/0"
