@@ -21,8 +21,13 @@ from m3w.pipeline.engine.inputs import Inputs
 from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.stage import Part, Shuffle, grouped, per_part
 from m3w.pipeline.engine.stage_io import PartFiles, StageIO
-from m3w.pipeline.tables import SELECTED_PAGES, SELECTED_PARTS
+from m3w.pipeline.engine.table import Table
 from m3w.recipes.errors import InputError
+
+SELECTED_PAGES = Table("selection/pages", LOCATION_SCHEMA)
+"""Where the pages that the recipe's index selects lie in WARC files; a file for each file of the index."""
+SELECTED_PARTS = Table("selection/parts", LOCATION_SCHEMA)
+"""The same pages, grouped by WARC file into the parts of `extract`."""
 
 
 @settings

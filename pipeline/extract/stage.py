@@ -15,6 +15,7 @@ from typing import Any
 from m3w.pipeline.crawl.http_body import BodyError, response_body
 from m3w.pipeline.crawl.parts import archive_parts
 from m3w.pipeline.crawl.section import Storage
+from m3w.pipeline.crawl.select import SELECTED_PARTS
 from m3w.pipeline.crawl.warc import RecordLocation, read_archive, read_locations
 from m3w.pipeline.crawl.warc_record import WarcRecord
 from m3w.pipeline.engine.drops import DROPS, Drop
@@ -31,7 +32,7 @@ from m3w.pipeline.filters.consent import page_marks
 from m3w.pipeline.filters.signals.document import measure
 from m3w.pipeline.filters.signals.text import document_text
 from m3w.pipeline.filters.signals.word_lists import ListsByLanguage, WordListFiles
-from m3w.pipeline.tables import ARCHIVED_IMAGES, EXTRACTED, SELECTED_PARTS
+from m3w.pipeline.tables import ARCHIVED_IMAGES, EXTRACTED
 from m3w.schemas.document import InterleavedDocument, document_id
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")

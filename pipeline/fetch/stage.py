@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Literal, cast
 
@@ -38,6 +39,9 @@ from m3w.schemas.document import OK
 
 MIB = 2**20
 Row = dict[str, Any]
+assert INDEX.schema is not None
+OUTCOME_FIELDS = {field.name for field in fields(Outcome)}.intersection(INDEX.schema.names) - {"status", "hops"}
+"""What the index keeps of an `Outcome` as it is."""
 
 
 @settings
@@ -152,7 +156,7 @@ class _Index:
         self.rows.append(row)
 
     def carry(self, request: Row, earlier: Row, content: bytes | None) -> None:
-        """Take over what was found before."""
+        """Take over the result of an earlier request."""
         row = {**earlier, "url": request["url"], "parts": request["parts"]}
         if content is not None:
             row["location"] = self._store.store(row["sha256"], row["mime"], content)
@@ -253,8 +257,7 @@ def _from_web(requests: list[Row], fetch: FetchSettings, index: _Index) -> None:
         by_location.setdefault(request["location"], []).append(request)
 
     def emit(outcome: Outcome) -> None:
-        fields = ("http_status", "final_url", "attempts", "seconds", "transient", "consent", "fetched_at")
-        known = {name: getattr(outcome, name) for name in fields}
+        known = {name: getattr(outcome, name) for name in OUTCOME_FIELDS}
         for request in by_location[outcome.request.location]:
             hops = request["hops"] + outcome.hops - outcome.request.hops
             index.add(request, outcome.status, outcome.image, hops=hops, **known)
