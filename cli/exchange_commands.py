@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 
 def import_(
-    form: Annotated[str, typer.Argument(metavar="FORMAT", help="obelics, mmc4, pairs or nemo.")],
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="obelics, mmc4, nemo, pairs or package.module.name.")],
     sources: Annotated[
         list[str], typer.Argument(metavar="SOURCE...", help="Files, globs or folders; any fsspec path.")
     ],

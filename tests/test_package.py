@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import m3w
-from m3w.pipeline.demo_crawl import write_sample_crawl
+from m3w.pipeline.demo_crawl import write_demo_crawl
 from m3w.recipes.errors import InputError
 
 PAGE = "<main><h1>Birds</h1><p>The robin sings all winter long, at night, too.</p><img src=robin.jpg alt=robin></main>"
@@ -35,7 +35,7 @@ def test_a_page_becomes_a_document() -> None:
 
 @pytest.mark.ray
 def test_a_recipe_becomes_a_dataset(tmp_path: Path) -> None:
-    write_sample_crawl(tmp_path / "crawl", pages=24)
+    write_demo_crawl(tmp_path / "crawl", pages=24)
     (tmp_path / "recipe.yaml").write_text("crawl: {paths: [nothing]}\n")
     recipe, run = str(tmp_path / "recipe.yaml"), str(tmp_path / "run")
     with pytest.raises(InputError, match="crawl"):

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("schemas", "pipeline", "model", "trainer", "cli", "recipes")
 WRITE_CRAWL = (
-    "from pathlib import Path; import m3w.pipeline.demo_crawl as d; d.write_sample_crawl(Path('crawl'), pages=40)"
+    "from pathlib import Path; import m3w.pipeline.demo_crawl as d; d.write_demo_crawl(Path('crawl'), pages=40)"
 )
 
 

@@ -15,10 +15,8 @@ from m3w.pipeline.engine.ledger import Fault
 from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.stage import Part, per_part
 from m3w.pipeline.engine.stage_io import QUARANTINE, StageIO
-from m3w.pipeline.exchange import mmc4, nemo, obelics, pairs
-from m3w.pipeline.exchange.carried import CarriedImages
-from m3w.pipeline.exchange.rows import BROKEN_OFF
-from m3w.pipeline.exchange.sample import Reader, Sample
+from m3w.pipeline.exchange import check_input_format, load_reader
+from m3w.pipeline.exchange.documents import BROKEN_OFF, CarriedImages, ImportedDocument
 from m3w.pipeline.extract.stage import FLOWS
 from m3w.pipeline.filters.nodes import drop_of
 from m3w.pipeline.filters.signals.document import measure
@@ -26,8 +24,6 @@ from m3w.pipeline.filters.signals.text import document_text
 from m3w.pipeline.filters.signals.word_lists import ListsByLanguage, WordListFiles
 from m3w.pipeline.tables import ARCHIVED_IMAGES, CARRIED_IMAGES, EXTRACTED
 from m3w.schemas.document import InterleavedDocument
-
-READERS: dict[str, Reader] = {"obelics": obelics.read, "mmc4": mmc4.read, "pairs": pairs.read, "nemo": nemo.read}
 
 
 @settings
@@ -46,7 +42,8 @@ def plan(importing: ImportSettings, inputs: Inputs) -> list[Part]:
 
 
 def check(importing: ImportSettings) -> None:
-    """Raises `InputError` for a word list that cannot be read."""
+    """Raises `InputError` for an unknown format, or a word list that cannot be read."""
+    check_input_format(importing.format)
     ListsByLanguage(importing.word_lists)
 
 
@@ -71,9 +68,9 @@ def import_documents(io: StageIO, importing: ImportSettings) -> None:
         io.create(CARRIED_IMAGES) as carried_file,
     ):
         carried = CarriedImages(carried_file, io.path(CARRIED_IMAGES))
-        for imported in READERS[importing.format](source, path):
+        for imported in load_reader(importing.format)(source, path):
             document = _document(io, imported, lists)
-            if document is not None and isinstance(imported, Sample):
+            if document is not None and isinstance(imported, ImportedDocument):
                 documents.write(document.row())
                 for url, content in imported.contents.items():
                     carried.add(url, content)
@@ -82,7 +79,7 @@ def import_documents(io: StageIO, importing: ImportSettings) -> None:
             archive.write(row)
 
 
-def _document(io: StageIO, imported: Sample | Fault, lists: ListsByLanguage) -> InterleavedDocument | None:
+def _document(io: StageIO, imported: ImportedDocument | Fault, lists: ListsByLanguage) -> InterleavedDocument | None:
     """The document, measured; each way not to be one is counted."""
     if isinstance(imported, Fault):
         io.fault(imported)

@@ -32,7 +32,7 @@ from typing import Protocol
 
 from m3w.pipeline.crawl.warc_record import WarcRecord
 from m3w.pipeline.engine.attempt import Isolation
-from m3w.pipeline.extract.left_out import LeftOut
+from m3w.pipeline.extract.blocks import LeftOut
 from m3w.schemas.document import InterleavedDocument
 
 TRIES = 2

@@ -16,8 +16,7 @@ from m3w.pipeline.crawl.http_body import BodyError, response_body
 from m3w.pipeline.crawl.parts import archive_parts
 from m3w.pipeline.crawl.section import Storage
 from m3w.pipeline.crawl.select import SELECTED_PARTS
-from m3w.pipeline.crawl.selection import Place, read_places
-from m3w.pipeline.crawl.warc import read_archive
+from m3w.pipeline.crawl.warc import RecordLocation, read_archive, read_locations
 from m3w.pipeline.crawl.warc_record import WarcRecord
 from m3w.pipeline.engine.drops import DROPS, Drop
 from m3w.pipeline.engine.inputs import Inputs
@@ -25,8 +24,8 @@ from m3w.pipeline.engine.ledger import Fault
 from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.stage import Flow, Part, per_part
 from m3w.pipeline.engine.stage_io import QUARANTINE, StageIO
-from m3w.pipeline.extract import extract_page
-from m3w.pipeline.extract.left_out import LeftOut
+from m3w.pipeline.extract.blocks import LeftOut
+from m3w.pipeline.extract.extractors import Extractor, OwnExtractor, check_extractor, load_extractor
 from m3w.pipeline.extract.parser_sandbox import PageResult, Pages, open_pages
 from m3w.pipeline.extract.section import Extract
 from m3w.pipeline.filters.consent import page_marks
@@ -93,7 +92,9 @@ def plan(extract: ExtractSettings, inputs: Inputs) -> list[Part]:
 
 
 def check(extract: ExtractSettings) -> None:
-    """Raises `InputError` for a word list that cannot be read."""
+    """Raises `InputError` for an extractor that does not exist, or a word list that cannot be read."""
+    if extract.extract.extractor is not None:
+        check_extractor(extract.extract.extractor)
     ListsByLanguage(extract.word_lists)
 
 
@@ -139,8 +140,8 @@ def _records(io: StageIO, extract: ExtractSettings) -> Iterator[WarcRecord | Fau
     if io.params:
         return read_archive(**io.params, max_block_bytes=limit, storage=extract.storage)
     rows = io.rows(SELECTED_PARTS)
-    pages = (Place(row["warc_filename"], row["warc_record_offset"], row["warc_record_length"]) for row in rows)
-    return read_places(pages, max_block_bytes=limit, storage=extract.storage)
+    pages = (RecordLocation(row["warc_filename"], row["warc_record_offset"], row["warc_record_length"]) for row in rows)
+    return read_locations(pages, max_block_bytes=limit, storage=extract.storage)
 
 
 def _known_kind(kind: str) -> str:
@@ -266,9 +267,10 @@ def page_document(
         return "page_too_large"
     assert record.url is not None
     html = response_body(record, max_bytes=limit)
-    document = extract_page(
-        html, record.url, record.content_type, content=section.content, videos=section.videos, left_out=left_out
-    )
+    extractor: Extractor = OwnExtractor(content=section.content, videos=section.videos, left_out=left_out)
+    if section.extractor is not None:
+        extractor = load_extractor(section.extractor)
+    document = extractor(html, record.url, record.content_type)
     if isinstance(document, str):
         return document
     measure(document, lists)

