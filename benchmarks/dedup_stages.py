@@ -28,8 +28,8 @@ from m3w.pipeline.engine.executor import Executor
 from m3w.pipeline.engine.progress import Progress
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.stage import Part, Stage
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS
 from m3w.pipeline.recipe import Recipe, parse_recipe
-from m3w.schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS
 
 DOCUMENTS_A_PART = 5_000
 SWITCHES = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
-from m3w.schemas.document import DOCUMENT_SCHEMA, TIME
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA, IMAGE_SIGNALS
+from m3w.schemas.document import TIME
 
 FAULT_SCHEMA = pa.schema(
     [

@@ -23,10 +23,11 @@ from m3w.pipeline.engine.ledger import LedgerEntry
 from m3w.pipeline.engine.parquet import RowWriter
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.stage import Part
+from m3w.pipeline.filters.signals import DATASET_SCHEMA
 from m3w.pipeline.images.store import StoreReader
 from m3w.pipeline.recipe import Recipe
 from m3w.schemas.cutting import sequences_of
-from m3w.schemas.document import DATASET_SCHEMA, OK, ROW_GROUP_BYTES, ImageReference, InterleavedDocument
+from m3w.schemas.document import OK, ROW_GROUP_BYTES, ImageReference, InterleavedDocument
 from m3w.schemas.sequence import INDEX_SUFFIX
 
 NO_TEXT_BESIDE = "no_text_beside"

@@ -23,10 +23,11 @@ from m3w.pipeline.engine.drops import DropSample
 from m3w.pipeline.engine.parquet import ROWS, RowWriter, rows_if_there
 from m3w.pipeline.engine.stage import Part
 from m3w.pipeline.filters.nodes import TEXT, drop_of
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA
 from m3w.pipeline.filters.signals.document import measure
 from m3w.pipeline.filters.signals.text import document_text
 from m3w.pipeline.recipe import Recipe
-from m3w.schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
+from m3w.schemas.document import InterleavedDocument
 
 FREQUENT_URL = "frequent_url"
 REPEATED_ON_SITE, ONLY_REPEATED_TEXT = "repeated_on_site", "only_repeated_text"

@@ -18,12 +18,13 @@ from m3w.pipeline.exchange.rows import BROKEN_OFF
 from m3w.pipeline.exchange.sample import Reader, Sample
 from m3w.pipeline.extract.quarantine import note, write_quarantine
 from m3w.pipeline.filters.nodes import drop_of
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA
 from m3w.pipeline.filters.signals.document import measure
 from m3w.pipeline.filters.signals.text import document_text
 from m3w.pipeline.filters.signals.word_lists import ListsByLanguage
 from m3w.pipeline.recipe import Recipe
 from m3w.pipeline.tables import ARCHIVE_SCHEMA
-from m3w.schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
+from m3w.schemas.document import InterleavedDocument
 
 READERS: dict[str, Reader] = {"obelics": obelics.read, "mmc4": mmc4.read, "pairs": pairs.read, "nemo": nemo.read}
 

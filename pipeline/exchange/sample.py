@@ -36,8 +36,8 @@ def content_url(content: bytes) -> str:
 
 
 def exported_nodes(row: dict[str, Any]) -> Iterator[tuple[str | None, ImageReference | None, bytes | None]]:
-    """The nodes of a row of `m3w.schemas.document.DATASET_SCHEMA` that other projects get: texts, and images with
-    bytes.
+    """The nodes of a row of `m3w.pipeline.filters.signals.DATASET_SCHEMA` that other projects get: texts, and images
+    with bytes.
 
     An image that was not fetched, broke a rule or was opted out is left out, and so is a video.
     """

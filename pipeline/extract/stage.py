@@ -23,12 +23,13 @@ from m3w.pipeline.extract.quarantine import note, write_quarantine
 from m3w.pipeline.extract.records import records
 from m3w.pipeline.extract.section import Extract
 from m3w.pipeline.filters.consent import page_marks
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA
 from m3w.pipeline.filters.signals.document import measure
 from m3w.pipeline.filters.signals.text import document_text
 from m3w.pipeline.filters.signals.word_lists import ListsByLanguage
 from m3w.pipeline.recipe import Recipe
 from m3w.pipeline.tables import ARCHIVE_SCHEMA
-from m3w.schemas.document import DOCUMENT_SCHEMA, InterleavedDocument, document_id
+from m3w.schemas.document import InterleavedDocument, document_id
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 MIB = 2**20

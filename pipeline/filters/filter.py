@@ -29,11 +29,12 @@ from m3w.pipeline.filters.opt_out import OPTED_OUT, OptOut
 from m3w.pipeline.filters.pii import Masking
 from m3w.pipeline.filters.rules import Broken, broken
 from m3w.pipeline.filters.section import Consent, Rules
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA
 from m3w.pipeline.filters.signals.document import count_nodes, measure_again
 from m3w.pipeline.filters.signals.text import document_text
 from m3w.pipeline.filters.signals.word_lists import ListsByLanguage
 from m3w.pipeline.recipe import Recipe
-from m3w.schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
+from m3w.schemas.document import InterleavedDocument
 
 LANGUAGE = "language"
 NO_IMAGE_LEFT = "no_image_left"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from m3w.pipeline.engine.list_file import NamedFile
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.filters.section import SignalName
+from m3w.pipeline.filters.signals import IMAGE_SIGNALS
+from m3w.recipes.class_path import ClassPath
 from m3w.recipes.section import Section
 
 
@@ -36,13 +38,10 @@ class Images(Section):
         return self
 
 
-SignalName = Annotated[str, Field(pattern=r"^\w+$")]
-
-
 class ScorerEntry(Section):
     """One scorer; see `m3w.pipeline.images.scorers`."""
 
-    class_path: Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]
+    class_path: ClassPath
     """`package.module.Class`; only the processes that score import it."""
     options: dict[str, Any] = {}
     """Given to the class as keyword arguments."""

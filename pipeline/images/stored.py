@@ -44,7 +44,7 @@ class StoredImage:
     fetched_bytes: int
     fetched_mime: str
     signals: dict[str, float]
-    """One number for each name in `m3w.pipeline.filters.signals.image.IMAGE_SIGNALS`, of the picture as fetched."""
+    """One number for each name in `m3w.pipeline.filters.signals.IMAGE_SIGNALS`, of the picture as fetched."""
 
     def row(self) -> dict[str, Any]:
         """The image's columns of `m3w.pipeline.tables.INDEX_SCHEMA`: all fields but `content`."""

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS, measure
+from m3w.pipeline.filters.signals import IMAGE_SIGNALS
+from m3w.pipeline.filters.signals.image import measure
 from m3w.pipeline.images.phash import distance, perceptual_hash
 from m3w.pipeline.images.section import Images
 from m3w.pipeline.images.stored import prepare

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from benchmarks.img2dataset_peer import resizer
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.filters.signals import IMAGE_SIGNALS
 from m3w.pipeline.images.decode import NoImageError
 from m3w.pipeline.images.phash import distance
 from m3w.pipeline.images.resize import resized

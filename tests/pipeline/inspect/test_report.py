@@ -17,11 +17,11 @@ import pytest
 from PIL import Image
 
 from m3w.pipeline.engine.drops import DROP_SCHEMA, Drop
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA
 from m3w.pipeline.inspect import Curve, Paragraph, Pictures, Section, Table, statistics, write_report
 from m3w.pipeline.inspect.examples import draw
 from m3w.pipeline.tables import LINK_SCHEMA
 from m3w.recipes.errors import InputError
-from m3w.schemas.document import DOCUMENT_SCHEMA
 from m3w.schemas.table import to_table
 from tests.pipeline.inspect.conftest import DOCUMENTS, document, jpeg, missing
 

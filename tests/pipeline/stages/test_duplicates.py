@@ -11,7 +11,8 @@ import pytest
 from m3w.pipeline.dedup import deduplicate, repeated, unique
 from m3w.pipeline.dedup import document_hashes as fingerprint
 from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, VIDEO, ImageReference, InterleavedDocument
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS
+from m3w.schemas.document import VIDEO, ImageReference, InterleavedDocument
 
 RNG = random.Random(11)
 WORDS = ["".join(RNG.choices("abcdefghijklmnop", k=6)) for _ in range(3000)]

@@ -11,7 +11,7 @@ import pytest
 
 from m3w.pipeline.engine.ledger import LedgerEntry
 from m3w.pipeline.extract import stage as extract
-from m3w.schemas.document import DOCUMENT_SCHEMA
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA
 
 ArchiveRecord = Callable[..., bytes]
 

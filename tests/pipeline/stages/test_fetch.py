@@ -19,8 +19,9 @@ from m3w.pipeline.engine.ledger import LedgerEntry
 from m3w.pipeline.fetch import plan as fetch_plan
 from m3w.pipeline.fetch import requests
 from m3w.pipeline.fetch.requests import in_turns
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA
 from m3w.pipeline.recipe import Recipe
-from m3w.schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
+from m3w.schemas.document import ImageReference, InterleavedDocument
 
 Answers = dict[tuple[str, str], tuple[int, dict[str, str], bytes]]
 

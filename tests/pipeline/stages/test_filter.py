@@ -9,10 +9,11 @@ import pytest
 
 from m3w.pipeline.engine.ledger import LedgerEntry
 from m3w.pipeline.filters import filter
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA
 from m3w.pipeline.filters.signals.document import measure
 from m3w.pipeline.filters.signals.node import TextSignals, reference_signals
 from m3w.pipeline.filters.signals.word_lists import ListsByLanguage
-from m3w.schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
+from m3w.schemas.document import ImageReference, InterleavedDocument
 
 ENGLISH = "This is a text of some length that stands in the middle of the page and says what there is to say."
 MENU = "Home | Shop"

@@ -30,7 +30,8 @@ from m3w.pipeline.extract import stage as extract
 from m3w.pipeline.fetch import image_results as links
 from m3w.pipeline.fetch import requests
 from m3w.pipeline.filters import filter
-from m3w.schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS
+from m3w.schemas.document import ImageReference, InterleavedDocument
 from m3w.schemas.manifest import Manifest
 
 ArchiveRecord = Callable[..., bytes]

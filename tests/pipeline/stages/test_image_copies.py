@@ -30,13 +30,13 @@ from m3w.pipeline.dedup import (
     hash_evaluation as evaluation,
 )
 from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, IMAGE_SIGNALS
 from m3w.pipeline.images.section import Images
 from m3w.pipeline.images.stored import StoredImage, prepare
 from m3w.pipeline.recipe import Recipe, parse_recipe
 from m3w.pipeline.tables import LINK_SCHEMA
 from m3w.recipes.errors import InputError
-from m3w.schemas.document import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
+from m3w.schemas.document import ImageReference, InterleavedDocument
 
 SITE = "http://a.example"
 

@@ -11,14 +11,14 @@ from PIL import Image
 
 from m3w.pipeline.dataset import join
 from m3w.pipeline.engine.attempt import OutputFile
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA, IMAGE_SIGNALS
 from m3w.pipeline.images import score
 from m3w.pipeline.images.scorers import check_scorers
 from m3w.pipeline.images.section import ScorerEntry
 from m3w.pipeline.images.store import StoreWriter
 from m3w.pipeline.tables import LINK_SCHEMA
 from m3w.recipes.errors import InputError
-from m3w.schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
+from m3w.schemas.document import ImageReference, InterleavedDocument
 
 SCORER = '''
 """Two signals that need no weights: how bright a picture is, and how many words stand beside it."""

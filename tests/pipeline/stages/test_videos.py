@@ -11,7 +11,7 @@ from m3w.pipeline.dedup.unique import process as unique
 from m3w.pipeline.extract import stage as extract
 from m3w.pipeline.fetch import requests
 from m3w.pipeline.filters.filter import process as keep
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.filters.signals import IMAGE_SIGNALS
 from m3w.pipeline.tables import LINK_SCHEMA
 from m3w.schemas.document import VIDEO
 
