@@ -25,7 +25,7 @@ from m3w.pipeline.dedup import (
 from m3w.pipeline.dedup import (
     hash_evaluation as evaluation,
 )
-from m3w.pipeline.dedup.evaluation_files import evaluation_inputs
+from m3w.pipeline.dedup.evaluation import evaluation_inputs
 from m3w.pipeline.engine.executor import Executor, StageFailed
 from m3w.pipeline.engine.group_by import ALL, Grouping, work_off
 from m3w.pipeline.engine.ledger import LedgerEntry, Output

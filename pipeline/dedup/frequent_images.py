@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from m3w.pipeline.crawl.urls import without_fragment
 from m3w.pipeline.dedup.copies import groups_for
-from m3w.pipeline.dedup.frequent import RANK_BYTES, decided, image_key, shortened, spread, with_near
-from m3w.pipeline.dedup.order import age_and_id
+from m3w.pipeline.dedup.image_copies import RANK_BYTES, decided, image_key, shortened, spread, with_near
+from m3w.pipeline.dedup.keys import age_and_id
 from m3w.pipeline.dedup.section import Duplicates
 from m3w.pipeline.engine.group_by import Grouping
 from m3w.pipeline.engine.ledger import LedgerEntry

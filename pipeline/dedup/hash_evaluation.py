@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from m3w.pipeline.dedup.evaluation import IMAGES, TEXTS
-from m3w.pipeline.dedup.evaluation_files import images, texts
-from m3w.pipeline.dedup.ngrams import U64, ngram_hashes, words
+from m3w.pipeline.dedup.evaluation import IMAGES, TEXTS, images, texts
+from m3w.pipeline.dedup.minhash import U64, ngram_hashes, words
 from m3w.pipeline.engine.attempt import Attempt
 from m3w.pipeline.engine.stage import Part
 from m3w.pipeline.images.decode import NoImageError

@@ -39,7 +39,10 @@ def test_the_smallest_recipe_has_the_papers_image_rules() -> None:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "unknown section": ({"crawls": {}}, "unknown key crawls; known here: crawl, extract, urls, word_lists, signals, rules"),
+    "unknown section": (
+        {"crawls": {}},
+        "unknown key crawls; known here: crawl, extract, urls, word_lists, signals, rules",
+    ),
     "unknown key": ({"dataset": {"shard_mb": 5}}, "unknown key dataset.shard_mb; known here: name, shard_mib"),
     "unknown key of a rule": (
         {"rules": {"image": {"too_small": {"minimum": 5}}}},
