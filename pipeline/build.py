@@ -43,7 +43,7 @@ from m3w.pipeline.filters import filter
 from m3w.pipeline.filters.blocklist import BlockList
 from m3w.pipeline.filters.signals.word_lists import ListsByLanguage
 from m3w.pipeline.images import score
-from m3w.pipeline.images.forbidden import read_forbidden
+from m3w.pipeline.images.hashes import read_forbidden
 from m3w.pipeline.images.scorers import check_scorers
 from m3w.pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, stages_of
 from m3w.schemas.manifest import Manifest

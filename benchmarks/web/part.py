@@ -28,7 +28,7 @@ from m3w.pipeline.engine.attempt import Attempt
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.stage import Part
 from m3w.pipeline.fetch import stage as fetch
-from m3w.pipeline.images.stored import prepare
+from m3w.pipeline.images.prepare import prepare
 from m3w.pipeline.recipe import parse_recipe
 from m3w.pipeline.tables import REQUEST_SCHEMA
 

@@ -15,7 +15,7 @@ from m3w.pipeline.dedup.minhash import U64, ngram_hashes, words
 from m3w.pipeline.engine.attempt import Attempt
 from m3w.pipeline.engine.stage import Part
 from m3w.pipeline.images.decode import NoImageError
-from m3w.pipeline.images.stored import prepare
+from m3w.pipeline.images.prepare import prepare
 from m3w.pipeline.recipe import Recipe
 from m3w.recipes.errors import InputError
 

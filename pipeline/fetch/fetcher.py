@@ -21,7 +21,7 @@ from m3w.pipeline.fetch.section import Fetch
 from m3w.pipeline.filters.opt_out import OptOut
 from m3w.pipeline.filters.section import Consent
 from m3w.pipeline.images.decode import TakesLongError
-from m3w.pipeline.images.stored import StoredImage
+from m3w.pipeline.images.prepare import StoredImage
 
 RESOLVERS = 32
 """Threads that wait for name servers."""

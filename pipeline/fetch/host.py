@@ -21,7 +21,7 @@ from m3w.pipeline.filters.consent import TDM, TDM_FILE, header_reserves, refused
 from m3w.pipeline.filters.opt_out import OPTED_OUT, OptOut
 from m3w.pipeline.filters.section import Consent
 from m3w.pipeline.images.decode import NoImageError
-from m3w.pipeline.images.stored import StoredImage
+from m3w.pipeline.images.prepare import StoredImage
 from m3w.schemas.document import OK
 
 REDIRECTED = "redirected"

@@ -23,8 +23,8 @@ from m3w.pipeline.fetch.archive import decode_data_url, read_image
 from m3w.pipeline.fetch.fetcher import fetch_all
 from m3w.pipeline.fetch.host import REDIRECTED, Outcome, Request
 from m3w.pipeline.images.decode import NoImageError
+from m3w.pipeline.images.prepare import StoredImage, prepare
 from m3w.pipeline.images.store import StoreReader, StoreWriter
-from m3w.pipeline.images.stored import StoredImage, prepare
 from m3w.pipeline.recipe import Recipe
 from m3w.pipeline.tables import INDEX_SCHEMA
 from m3w.schemas.document import OK

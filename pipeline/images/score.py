@@ -20,9 +20,8 @@ from m3w.pipeline.engine.attempt import Attempt
 from m3w.pipeline.engine.parquet import RowWriter, rows_if_there
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.stage import Part
-from m3w.pipeline.images import pixels as raster
+from m3w.pipeline.images import pixels
 from m3w.pipeline.images.decode import NoImageError, opened
-from m3w.pipeline.images.resize import resized, target_size
 from m3w.pipeline.images.scorers import ImageInContext, Scorer, finite_or_none, load_scorer
 from m3w.pipeline.images.section import Scores
 from m3w.pipeline.images.store import StoreReader
@@ -87,11 +86,11 @@ def _images(attempt: Attempt, part: str, max_pixels: int) -> Iterator[Placed]:
 def viewed(content: bytes, max_pixels: int) -> Image.Image:
     """The picture in RGB, as a viewer shows it, its shorter side of at most `PICTURE_SIDE`. Raises `NoImageError`."""
     with opened(content, max_pixels=max_pixels) as image:
-        fitting = (factor for factor in raster.FACTORS if min(image.size) >= 2 * PICTURE_SIDE * factor)
-        picture = raster.shown(image, next(fitting, 1), raster.orientation_of(image))
-    target = target_size(*picture.size, "shortest_side", PICTURE_SIDE)
-    picture = picture if target is None else resized(picture, target)
-    return raster.on_white(picture).convert("RGB")
+        fitting = (factor for factor in pixels.FACTORS if min(image.size) >= 2 * PICTURE_SIDE * factor)
+        picture = pixels.shown(image, next(fitting, 1), pixels.orientation_of(image))
+    target = pixels.target_size(*picture.size, "shortest_side", PICTURE_SIDE)
+    picture = picture if target is None else pixels.resized(picture, target)
+    return pixels.on_white(picture).convert("RGB")
 
 
 def _in_context(texts: list[str | None], image: dict[str, Any], position: int, picture: Image.Image) -> ImageInContext:

@@ -11,38 +11,38 @@ from m3w.pipeline.engine.tar import TarWriter
 from m3w.schemas.sequence import SUFFIX_OF_MIME
 
 OPEN_STORES = 64
-"""Tars of the image store that one task holds open."""
+"""Tars of the image store that one task keeps open."""
 
 
 class StoreWriter(TarWriter):
-    """Writes one tar of the store; each image once, whatever number of URLs gave it."""
+    """Writes one tar of the store; each image once, however many URLs led to it."""
 
     def __init__(self, file: OutputFile, name: str):
         super().__init__(file)
         self._file, self._name = file, name
-        self._places: dict[str, dict[str, Any]] = {}
+        self._locations: dict[str, dict[str, Any]] = {}
 
     def store(self, sha256: str, mime: str, content: bytes) -> dict[str, Any]:
-        """Store `content`; its place, as `m3w.pipeline.tables.PLACE_TYPE` has it."""
-        if sha256 not in self._places:
+        """Store `content`; returns its location, a value of `m3w.pipeline.tables.PLACE_TYPE`."""
+        if sha256 not in self._locations:
             offset = self.add(f"{sha256}.{SUFFIX_OF_MIME[mime]}", content)
-            self._places[sha256] = {"path": self._name, "offset": offset, "size": len(content)}
+            self._locations[sha256] = {"path": self._name, "offset": offset, "size": len(content)}
             self._file.rows += 1
-        return self._places[sha256]
+        return self._locations[sha256]
 
 
 class StoreReader:
-    """Reads images by their place."""
+    """Reads images by their location in the store."""
 
     def __init__(self, run: Run):
         self._run, self._files = run, dict[str, BinaryIO]()
         self._stack = ExitStack()
 
-    def read(self, place: dict[str, Any]) -> bytes:
-        file = self._files.get(place["path"]) or self._open(place["path"])
-        file.seek(place["offset"])
-        content = file.read(place["size"])
-        assert len(content) == place["size"], f"{place} lies behind the end of the image store"
+    def read(self, location: dict[str, Any]) -> bytes:
+        file = self._files.get(location["path"]) or self._open(location["path"])
+        file.seek(location["offset"])
+        content = file.read(location["size"])
+        assert len(content) == location["size"], f"{location} is beyond the end of the image store"
         return content
 
     def _open(self, path: str) -> BinaryIO:

@@ -14,8 +14,8 @@ from m3w.pipeline.fetch.fetcher import AT_ONCE_PIXELS, fetch_all
 from m3w.pipeline.fetch.host import Outcome, Request
 from m3w.pipeline.fetch.section import Fetch
 from m3w.pipeline.filters.section import Consent
+from m3w.pipeline.images.prepare import StoredImage, prepare
 from m3w.pipeline.images.section import Images
-from m3w.pipeline.images.stored import StoredImage, prepare
 
 
 class Pictures(Server):

@@ -10,7 +10,7 @@ from m3w.pipeline.fetch.fetcher import fetch_all
 from m3w.pipeline.fetch.host import Outcome, Request
 from m3w.pipeline.fetch.section import Fetch
 from m3w.pipeline.filters.section import Consent
-from m3w.pipeline.images.stored import StoredImage
+from m3w.pipeline.images.prepare import StoredImage
 
 DELAY_S, LATE_S = 0.15, 0.05
 RULES = "rules.test"

@@ -10,9 +10,9 @@ from PIL import Image, ImageEnhance
 
 from m3w.pipeline.filters.signals import IMAGE_SIGNALS
 from m3w.pipeline.filters.signals.image import measure
-from m3w.pipeline.images.phash import distance, perceptual_hash
+from m3w.pipeline.images.hashes import distance, perceptual_hash
+from m3w.pipeline.images.prepare import prepare
 from m3w.pipeline.images.section import Images
-from m3w.pipeline.images.stored import prepare
 
 
 def signals(content: bytes) -> dict[str, float]:

@@ -31,8 +31,8 @@ from m3w.pipeline.dedup import (
 )
 from m3w.pipeline.engine.ledger import LedgerEntry
 from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA, DOCUMENT_SIGNALS, IMAGE_SIGNALS
+from m3w.pipeline.images.prepare import StoredImage, prepare
 from m3w.pipeline.images.section import Images
-from m3w.pipeline.images.stored import StoredImage, prepare
 from m3w.pipeline.recipe import Recipe, parse_recipe
 from m3w.pipeline.tables import LINK_SCHEMA
 from m3w.recipes.errors import InputError
