@@ -182,7 +182,7 @@ def _from_web(requests: list[Row], recipe: Recipe, index: _Index) -> None:
         [Request(location=location, hops=max(row["hops"] for row in rows)) for location, rows in by_location.items()],
         recipe.fetch,
         recipe.consent,
-        look=index.look,
+        prepare=index.look,
         emit=emit,
         threads=max(1, int(recipe.execution.cpus_per_part)),
     )

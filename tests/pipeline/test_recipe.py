@@ -242,7 +242,7 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     ),
     "fetch.urls_per_part": ({"fetch": {"urls_per_part": 5}}, {"requests"}),
     "fetch.urls_per_host": ({"fetch": {"urls_per_host": 5}}, {"requests"}),
-    "fetch.host": ({"fetch": {"host": {"delay_s": 3}}}, set()),  # what was fetched in other manners stays fetched
+    "fetch.host": ({"fetch": {"host": {"delay_s": 3}}}, set()),  # what was fetched at other rates stays fetched
     "fetch.robots": ({"fetch": {"robots": False}}, {"fetch"}),
     "consent.refuse": ({"consent": {"refuse": ["noai"]}}, {"filter", "fetch"}),
     "fetch.max_image_mib": ({"fetch": {"max_image_mib": 5}}, {"extract", "fetch"}),

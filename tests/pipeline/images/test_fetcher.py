@@ -43,7 +43,7 @@ def fetched(
             host={"connections": 4, "delay_s": 0},
         )
         requests = [Request(location=web.url("a.test", path)) for path in pictures]
-        fetch_all(requests, fetch, Consent(), look=look, emit=outcomes.append, threads=threads)
+        fetch_all(requests, fetch, Consent(), prepare=look, emit=outcomes.append, threads=threads)
     assert {outcome.status for outcome in outcomes} == {"ok"}
     return outcomes
 

@@ -44,7 +44,7 @@ def test_a_robots_txt_that_lies_elsewhere_counts_and_is_asked_for_at_the_pace_of
             host={"connections": 2, "delay_s": DELAY_S},
         )
         requests = [Request(location=web.url(host, path)) for host in [*hosts, RULES] for path in ("/open", "/closed/")]
-        fetch_all(requests, fetch, Consent(tdm=False), look=nothing, emit=outcomes.append)
+        fetch_all(requests, fetch, Consent(tdm=False), prepare=nothing, emit=outcomes.append)
         times = [visit.at for visit in web.visits if visit.host == RULES]
     found = {(urlsplit(outcome.request.location).path, outcome.status) for outcome in outcomes}
     assert found == {("/open", "http_404"), ("/closed/", "robots_disallowed")}
