@@ -25,8 +25,8 @@ from m3w.pipeline.engine.drops import Drop, DropSample, image_drop
 from m3w.pipeline.engine.parquet import RowWriter, rows_if_there
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.stage import Part
+from m3w.pipeline.filters.consent import OPTED_OUT, OptOut
 from m3w.pipeline.filters.nodes import drop_of
-from m3w.pipeline.filters.opt_out import OPTED_OUT, OptOut
 from m3w.pipeline.filters.rules import first_broken
 from m3w.pipeline.filters.signals.text import document_text
 from m3w.pipeline.recipe import Recipe

@@ -18,7 +18,7 @@ from m3w.pipeline.fetch.guard import Guard
 from m3w.pipeline.fetch.host import FetchContext, HostFetch, Outcome, Request
 from m3w.pipeline.fetch.politeness import RateLimiters
 from m3w.pipeline.fetch.section import Fetch
-from m3w.pipeline.filters.opt_out import OptOut
+from m3w.pipeline.filters.consent import OptOut
 from m3w.pipeline.filters.section import Consent
 from m3w.pipeline.images.decode import TakesLongError
 from m3w.pipeline.images.prepare import StoredImage

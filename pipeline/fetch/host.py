@@ -16,8 +16,7 @@ from m3w.pipeline.fetch.client import Client, FetchError, Response, retry_after
 from m3w.pipeline.fetch.origin import HOURS_VALID, REDIRECTS, Origin, read_origin, target
 from m3w.pipeline.fetch.politeness import RateLimiters
 from m3w.pipeline.fetch.section import Fetch
-from m3w.pipeline.filters.consent import TDM, TDM_FILE, header_reserves, refused_directive
-from m3w.pipeline.filters.opt_out import OPTED_OUT, OptOut
+from m3w.pipeline.filters.consent import OPTED_OUT, TDM, TDM_FILE, OptOut, header_reserves, refused_directive
 from m3w.pipeline.filters.section import Consent
 from m3w.pipeline.images.decode import NoImageError
 from m3w.pipeline.images.prepare import StoredImage

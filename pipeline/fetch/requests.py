@@ -21,7 +21,7 @@ from m3w.pipeline.engine.group_by import Grouping
 from m3w.pipeline.engine.ledger import LedgerEntry
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.filters.blocklist import BlockList
-from m3w.pipeline.filters.opt_out import OPTED_OUT, OptOut
+from m3w.pipeline.filters.consent import OPTED_OUT, OptOut
 from m3w.pipeline.recipe import Recipe
 from m3w.pipeline.tables import ARCHIVE_SCHEMA, REQUEST_SCHEMA
 from m3w.schemas.table import to_table

@@ -23,9 +23,8 @@ from m3w.pipeline.engine.drops import Drop, DropSample
 from m3w.pipeline.engine.parquet import RowWriter
 from m3w.pipeline.engine.stage import Part
 from m3w.pipeline.filters.blocklist import BlockList
-from m3w.pipeline.filters.consent import TDM
+from m3w.pipeline.filters.consent import OPTED_OUT, TDM, OptOut
 from m3w.pipeline.filters.nodes import TEXT, drop_nodes, drop_of
-from m3w.pipeline.filters.opt_out import OPTED_OUT, OptOut
 from m3w.pipeline.filters.pii import Masking
 from m3w.pipeline.filters.rules import Broken, broken
 from m3w.pipeline.filters.section import Consent, Rules
