@@ -1,35 +1,38 @@
-"""Pictures made for a test."""
+"""A CLIP of two tiny layers with random weights, as transformers saves one."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
+import json
+import string
+from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
-
-Encode = Callable[..., bytes]
-
-
-def _encoded(image: Image.Image, kind: str = "PNG", **settings: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **settings)
-    return file.getvalue()
 
 
 @pytest.fixture(scope="session")
-def encoded() -> Encode:
-    """A picture as a file of the given kind, PNG if none is given."""
-    return _encoded
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model of 32-pixel pictures and 20 tokens, one for a letter."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-
-@pytest.fixture(scope="session")
-def photo() -> Callable[..., Image.Image]:
-    """Coloured shapes without fine detail or symmetry, `width` x `height`."""
-
-    def make(width: int = 300, height: int = 200) -> Image.Image:
-        small = np.random.default_rng(7).integers(0, 255, (5, 7, 3), dtype=np.uint8)
-        return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
-
-    return make
+    folder = tmp_path_factory.mktemp("clip")
+    letters = [letter + end for end in ("", "</w>") for letter in string.ascii_lowercase]
+    vocabulary = {token: number for number, token in enumerate(["<|startoftext|>", "<|endoftext|>", *letters])}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    size = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    tokens = {"vocab_size": len(vocabulary), "max_position_embeddings": 20, "bos_token_id": 0, "eos_token_id": 1}
+    torch.manual_seed(0)
+    config = CLIPConfig(
+        text_config={**size, **tokens, "pad_token_id": 1},
+        vision_config={**size, "image_size": 32, "patch_size": 8},
+        projection_dim=8,
+    )
+    model = CLIPModel(config)
+    for parameter in model.parameters():  # the usual start is so small that all pictures look alike
+        torch.nn.init.normal_(parameter, std=0.3)
+    model.save_pretrained(folder)
+    CLIPTokenizer(vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt")).save_pretrained(folder)
+    CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
