@@ -54,7 +54,7 @@ def characters(text: Text) -> float:
     return float(len(text.text))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class ReferenceInContext:
     """An image reference to be measured, and where it is in its document."""
 
@@ -77,8 +77,7 @@ def reference_signals(document: InterleavedDocument) -> list[dict[str, float] | 
             continue
         nearby = (words[index - 1] if index else 0) + (words[index + 1] if index < last else 0)
         relative = index / last if last else 0.0
-        reference = ReferenceInContext(image=image, position=position, relative_position=relative, words_nearby=nearby)
-        signals[index] = REFERENCE.measure(reference)
+        signals[index] = REFERENCE.measure(ReferenceInContext(image, position, relative, nearby))
         position += 1
     return signals
 

@@ -54,7 +54,8 @@ class Registry(Generic[T]):
 
     def __init__(self) -> None:
         self._signals: dict[str, Signal] = {}
-        self._functions: dict[str, Callable[[T], Mapping[str, float]]] = {}
+        self._function_of: dict[str, Callable[[T], Mapping[str, float]]] = {}
+        self._functions: list[Callable[[T], Mapping[str, float]]] = []
 
     def signal(
         self, name: str, *, formula: str, unit: str, source: str, deviation: str = ""
@@ -76,7 +77,8 @@ class Registry(Generic[T]):
             for signal in signals:
                 assert signal.name not in self._signals, f"the signal {signal.name} is registered twice"
                 self._signals[signal.name] = signal
-                self._functions[signal.name] = function
+                self._function_of[signal.name] = function
+            self._functions.append(function)
             return function
 
         return register
@@ -91,13 +93,13 @@ class Registry(Generic[T]):
     def measure(self, thing: T) -> dict[str, float]:
         """All signals of `thing` by name, in order."""
         measured: dict[str, float] = {}
-        for function in dict.fromkeys(self._functions.values()):
+        for function in self._functions:
             measured |= function(thing)
         return {name: measured[name] for name in self._signals}
 
     def measure_with(self, name: str, thing: T) -> Mapping[str, float]:
         """The signal `name` of `thing`, and those that are measured together with it."""
-        return self._functions[name](thing)
+        return self._function_of[name](thing)
 
     def table(self, *others: Signal) -> str:
         """The signals and `others` as a Markdown table."""
