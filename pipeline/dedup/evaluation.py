@@ -7,7 +7,7 @@ import hashlib
 import json
 import posixpath
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any, Protocol
 
 import fsspec
 import numpy as np
@@ -18,17 +18,26 @@ from numpy.typing import NDArray
 
 from m3w.pipeline.dedup.hamming import near_any
 from m3w.pipeline.dedup.minhash import U64, ngram_hashes, words
-from m3w.pipeline.dedup.section import Evaluation
-from m3w.pipeline.engine.run import Run
 from m3w.recipes.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".parquet")
 TEXT_SUFFIXES = (".txt", ".jsonl", ".parquet")
-IMAGES, TEXTS = "evaluation/images.parquet", "evaluation/texts.parquet"
-"""Files of a run, each with one column `hash` of sorted 64-bit numbers."""
 
 
-def evaluation_inputs(settings: Evaluation) -> list[str]:
+class EvaluationSets(Protocol):
+    """Where the sets are: the fields of `duplicates.evaluation`."""
+
+    @property
+    def images(self) -> str | None: ...
+    @property
+    def image_column(self) -> str: ...
+    @property
+    def texts(self) -> str | None: ...
+    @property
+    def text_column(self) -> str: ...
+
+
+def evaluation_inputs(settings: EvaluationSets) -> list[str]:
     """Each file of the recipe's evaluation sets with the SHA-256 of its content; reads all of them once.
 
     Raises `InputError` for a set that does not exist or is empty.
@@ -74,7 +83,7 @@ def _sha256(path: str) -> str:
     return digest.hexdigest()
 
 
-def images(settings: Evaluation) -> Iterator[bytes]:
+def images(settings: EvaluationSets) -> Iterator[bytes]:
     """The bytes of each evaluation image."""
     assert settings.images is not None
     for path in files(settings.images, "images", IMAGE_SUFFIXES):
@@ -87,7 +96,7 @@ def images(settings: Evaluation) -> Iterator[bytes]:
                 yield file.read()
 
 
-def texts(settings: Evaluation) -> Iterator[str]:
+def texts(settings: EvaluationSets) -> Iterator[str]:
     """Each evaluation text; of a column of lists, such as answers, each item."""
     assert settings.texts is not None
     for path in files(settings.texts, "texts", TEXT_SUFFIXES):
@@ -134,12 +143,6 @@ def _column(path: str, column: str, key: str) -> Iterator[Any]:
             raise InputError(f"{path} is no Parquet file ({error}); mend or remove it") from error
 
 
-def hashes_of(run: Run, name: str) -> U64:
-    with run.fs.open(run.full(name), "rb") as file:
-        hashes: U64 = pq.read_table(file)["hash"].to_numpy()
-    return hashes
-
-
 class EvaluationTexts:
     """N-grams of the evaluation texts.
 
@@ -149,10 +152,6 @@ class EvaluationTexts:
 
     def __init__(self, hashes: U64, ngram: int):
         self._hashes, self._ngram = hashes, ngram
-
-    @classmethod
-    def of_run(cls, run: Run, settings: Evaluation) -> Self:
-        return cls(hashes_of(run, TEXTS), settings.ngram)
 
     def shared_by(self, texts: list[str]) -> list[bool]:
         """Which of `texts` share an n-gram with any evaluation text."""
@@ -167,10 +166,6 @@ class EvaluationImages:
 
     def __init__(self, hashes: U64, distance: int):
         self._hashes, self._distance = hashes, distance
-
-    @classmethod
-    def of_run(cls, run: Run, settings: Evaluation) -> Self:
-        return cls(hashes_of(run, IMAGES), settings.image_distance)
 
     def near(self, phashes: U64) -> NDArray[np.bool_]:
         """Which of `phashes` are within the distance of any evaluation image."""

@@ -24,10 +24,8 @@ from m3w.pipeline.dedup.evaluation import EvaluationImages
 from m3w.pipeline.dedup.keys import Bytes, age_and_id, sortable, to_array, to_matrix
 from m3w.pipeline.dedup.minhash import U64, mixed
 from m3w.pipeline.dedup.repetition import REPEATED_IN_DOCUMENT
-from m3w.pipeline.engine.parquet import rows_if_there
-from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.shuffle import Change, Rows
-from m3w.pipeline.recipe import Recipe
 from m3w.schemas.document import OK
 
 IN_EVALUATION_SET = "in_evaluation_set"
@@ -36,22 +34,31 @@ RANK_BYTES = 24
 Ints = NDArray[np.int64]
 
 
+@settings
+class ImageCopySettings:
+    image_distance: int | None = key("duplicates.image_distance")
+    repeated_images: bool = key("duplicates.repeated_images")
+    repeated_distance: int | None = key("duplicates.repeated_distance")
+
+
 class ImageCopies:
     """The copies among the images of one part's documents."""
 
-    def __init__(self, run: Run, part: str, recipe: Recipe, phashes: Iterable[str]):
-        """`phashes`: the perceptual hashes of all images that the documents show."""
-        self._switches = recipe.duplicates
-        self._by_look = self._switches.image_distance is not None
-        self._frequent: dict[bytes, bytes | None] = {}
-        if self._switches.image_documents is not None:
-            rows = rows_if_there(run, f"images/frequent/{part}.parquet")
-            self._frequent = {row["key"]: row["last"] for row in rows}
-        settings = self._switches.evaluation
+    def __init__(
+        self,
+        copies: ImageCopySettings,
+        phashes: Iterable[str],
+        frequent: Iterable[dict[str, Any]] = (),
+        evaluation: EvaluationImages | None = None,
+    ):
+        """`phashes` are the perceptual hashes of all images that the documents show, `frequent` rows of
+        `frequent_images`."""
+        self._copies = copies
+        self._frequent: dict[bytes, bytes | None] = {row["key"]: row["last"] for row in frequent}
         self._in_evaluation_set: set[str] = set()
-        if settings.images is not None:
+        if evaluation is not None:
             names = sorted(set(phashes))
-            near = EvaluationImages.of_run(run, settings).near(hamming.from_hex(names))
+            near = evaluation.near(hamming.from_hex(names))
             self._in_evaluation_set = {name for name, is_near in zip(names, near.tolist(), strict=True) if is_near}
 
     def mark(self, row: dict[str, Any], locations: list[dict[str, Any] | None]) -> None:
@@ -71,19 +78,19 @@ class ImageCopies:
         if image["phash"] in self._in_evaluation_set:
             return IN_EVALUATION_SET
         if self._frequent:
-            key = image_key(image, by_look=self._by_look)
-            if key in self._frequent:
-                last = self._frequent[key]
+            shown_as = image_key(image, by_look=self._copies.image_distance is not None)
+            if shown_as in self._frequent:
+                last = self._frequent[shown_as]
                 if last is None or rank > last:
                     return FREQUENT_IMAGE
-        if self._switches.repeated_images and self._was_shown(image, shown):
+        if self._copies.repeated_images and self._was_shown(image, shown):
             return REPEATED_IN_DOCUMENT
         return None
 
     def _was_shown(self, image: dict[str, Any], shown: list[dict[str, Any]]) -> bool:
         if any(image["sha256"] == other["sha256"] for other in shown):
             return True
-        distance = self._switches.repeated_distance
+        distance = self._copies.repeated_distance
         if distance is None or not shown:
             return False
         others = hamming.from_hex([other["phash"] for other in shown])
@@ -175,8 +182,8 @@ def _near(group: pa.Table, distance: int, most: int) -> pa.Table:
     near_ranks: list[Bytes] = [np.zeros((0, RANK_BYTES), np.uint8)]
     for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True):
         bucket = order[start:end]
-        for key, near in _near_in_bucket(hashes[bucket], ranks[bucket], distance, most):
-            keys += [key] * len(near)
+        for hash_, near in _near_in_bucket(hashes[bucket], ranks[bucket], distance, most):
+            keys += [hash_] * len(near)
             near_ranks.append(near)
     matrix = np.array(keys, np.uint64).astype(">u8").view(np.uint8).reshape(-1, 8)
     columns = {"key": to_array(matrix), "rank": to_array(np.concatenate(near_ranks))}

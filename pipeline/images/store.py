@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, BinaryIO, Self
 
-from m3w.pipeline.engine.attempt import OutputFile
-from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.tar import TarWriter
+from m3w.pipeline.engine.output_files import OutputFile, TarWriter
 from m3w.schemas.sequence import SUFFIX_OF_MIME
 
 OPEN_STORES = 64
-"""Tars of the image store that one task keeps open."""
+"""Tars of the image store that one task holds open."""
 
 
 class StoreWriter(TarWriter):
-    """Writes one tar of the store; each image once, however many URLs led to it."""
+    """Writes one tar of the store; each image once, whatever number of URLs gave it."""
 
     def __init__(self, file: OutputFile, name: str):
         super().__init__(file)
@@ -23,7 +22,7 @@ class StoreWriter(TarWriter):
         self._locations: dict[str, dict[str, Any]] = {}
 
     def store(self, sha256: str, mime: str, content: bytes) -> dict[str, Any]:
-        """Store `content`; returns its location, a value of `m3w.pipeline.tables.PLACE_TYPE`."""
+        """Store `content`; its location, a `m3w.pipeline.tables.STORE_LOCATION`."""
         if sha256 not in self._locations:
             offset = self.add(f"{sha256}.{SUFFIX_OF_MIME[mime]}", content)
             self._locations[sha256] = {"path": self._name, "offset": offset, "size": len(content)}
@@ -32,24 +31,26 @@ class StoreWriter(TarWriter):
 
 
 class StoreReader:
-    """Reads images by their location in the store."""
+    """Reads images by their location."""
 
-    def __init__(self, run: Run):
-        self._run, self._files = run, dict[str, BinaryIO]()
+    def __init__(self, open_tar: Callable[[str], BinaryIO]):
+        """`open_tar` opens a tar of the store by its path in the run."""
+        self._open_tar, self._files = open_tar, dict[str, BinaryIO]()
         self._stack = ExitStack()
 
     def read(self, location: dict[str, Any]) -> bytes:
+        """The bytes at a `m3w.pipeline.tables.STORE_LOCATION`."""
         file = self._files.get(location["path"]) or self._open(location["path"])
         file.seek(location["offset"])
         content = file.read(location["size"])
-        assert len(content) == location["size"], f"{location} is beyond the end of the image store"
+        assert len(content) == location["size"], f"{location} lies behind the end of the image store"
         return content
 
     def _open(self, path: str) -> BinaryIO:
         if len(self._files) >= OPEN_STORES:
             self._stack.close()
             self._files.clear()
-        self._files[path] = self._stack.enter_context(self._run.fs.open(self._run.full(path), "rb"))
+        self._files[path] = self._stack.enter_context(self._open_tar(path))
         return self._files[path]
 
     def __enter__(self) -> Self:
