@@ -78,7 +78,7 @@ class ImageCopies:
         if image["phash"] in self._in_evaluation_set:
             return IN_EVALUATION_SET
         if self._frequent:
-            shown_as = image_key(image, by_look=self._copies.image_distance is not None)
+            shown_as = image_key(image, by_phash=self._copies.image_distance is not None)
             if shown_as in self._frequent:
                 last = self._frequent[shown_as]
                 if last is None or rank > last:
@@ -231,6 +231,6 @@ def spread(groups: int) -> Change:
     return lambda table: by_key(table, groups)
 
 
-def image_key(image: dict[str, Any], *, by_look: bool) -> bytes:
+def image_key(image: dict[str, Any], *, by_phash: bool) -> bytes:
     """The key of a fetched image: its perceptual hash or its SHA-256."""
-    return bytes.fromhex(image["phash"] if by_look else image["sha256"])
+    return bytes.fromhex(image["phash"] if by_phash else image["sha256"])

@@ -64,7 +64,7 @@ class StoredImage:
     """One number for each name in `m3w.pipeline.filters.signals.IMAGE_SIGNALS`, of the picture as fetched."""
 
     def row(self) -> dict[str, Any]:
-        """The image's columns of `m3w.pipeline.tables.INDEX_SCHEMA`: all fields but `content`."""
+        """The image's columns of `m3w.pipeline.tables.INDEX`: all fields but `content`."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "content"}
 
 

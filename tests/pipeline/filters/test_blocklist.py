@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
+from m3w.pipeline.engine.settings import digest_of, settings_of
 from m3w.pipeline.filters.blocklist import BlockList, adult_words
+from m3w.pipeline.filters.filter import FilterSettings
 from m3w.pipeline.filters.section import BlockedUrls
-from m3w.pipeline.recipe import STAGE_FIELDS, parse_recipe
+from m3w.pipeline.recipe import parse_recipe
 from m3w.pipeline.recipe.recipe import Recipe
 from m3w.recipes.errors import InputError
 
@@ -133,7 +135,7 @@ def test_a_word_list_holds_words(tmp_path: Path) -> None:
 
 def test_a_changed_list_redoes_what_depends_on_it_and_a_moved_one_nothing(tmp_path: Path) -> None:
     def filtering(path: Path) -> str:
-        return _recipe(pages={"domain_files": [str(path)]}).digest(STAGE_FIELDS["filter"])
+        return digest_of(settings_of(FilterSettings, _recipe(pages={"domain_files": [str(path)]})))
 
     first, moved = tmp_path / "a.txt", tmp_path / "b.txt"
     first.write_text("bad.example\n")

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from m3w.pipeline.build import build
+from m3w.pipeline.build import STAGES, build
+from m3w.pipeline.engine.settings import digest_of, settings_of
 from m3w.pipeline.images.decode import NoImageError
 from m3w.pipeline.images.hashes import ForbiddenImages, read_forbidden
 from m3w.pipeline.images.prepare import StoredImage, prepare
 from m3w.pipeline.images.section import Images
-from m3w.pipeline.recipe import STAGE_FIELDS, parse_recipe
+from m3w.pipeline.recipe import parse_recipe
 from m3w.recipes.errors import InputError
 
 
@@ -78,6 +79,6 @@ def test_a_changed_list_redoes_the_fetch(tmp_path: Path) -> None:
     digests = []
     for line in ("0" * 64, "1" * 64, "0" * 64):
         listed.write_text(line)
-        digests.append({stage: recipe.digest(fields) for stage, fields in STAGE_FIELDS.items()})
-    assert {stage for stage in STAGE_FIELDS if digests[0][stage] != digests[1][stage]} == {"fetch"}
+        digests.append({stage.name: digest_of(settings_of(stage.settings, recipe)) for stage in STAGES})
+    assert {stage for stage in digests[0] if digests[0][stage] != digests[1][stage]} == {"fetch"}
     assert digests[0] == digests[2]
