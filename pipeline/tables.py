@@ -6,8 +6,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from m3w.pipeline.engine.table import Table
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
-from m3w.schemas.document import DATASET_SCHEMA, DOCUMENT_SCHEMA, FETCHED_FIELDS, IMAGE_TYPE, TIME
+from m3w.pipeline.filters.signals import DATASET_SCHEMA, DOCUMENT_SCHEMA, IMAGE_SIGNALS
+from m3w.schemas.document import FETCHED_FIELDS, IMAGE_TYPE, TIME
 from m3w.schemas.sequence import INDEX_SCHEMA, INDEX_SUFFIX
 
 KEY_BYTES = 16

@@ -25,15 +25,15 @@ from m3w.pipeline.fetch.fetcher import fetch_all
 from m3w.pipeline.fetch.host import REDIRECTED, Outcome, Request
 from m3w.pipeline.fetch.redirect_rounds import fetch_in_rounds
 from m3w.pipeline.fetch.requests import DECLARED_TOO_SMALL
-from m3w.pipeline.fetch.section import Fetch, Manners
+from m3w.pipeline.fetch.section import Fetch, Politeness
+from m3w.pipeline.filters.consent import OPTED_OUT
 from m3w.pipeline.filters.filter import BLOCK_LIST_CAUSES
-from m3w.pipeline.filters.opt_out import OPTED_OUT
 from m3w.pipeline.filters.section import Consent
 from m3w.pipeline.images.decode import NoImageError
-from m3w.pipeline.images.forbidden import read_forbidden
+from m3w.pipeline.images.hashes import read_forbidden
+from m3w.pipeline.images.prepare import StoredImage, prepare
 from m3w.pipeline.images.section import Images
 from m3w.pipeline.images.store import StoreReader, StoreWriter
-from m3w.pipeline.images.stored import StoredImage, prepare
 from m3w.pipeline.tables import CARRIED_IMAGES, EARLIER_RESULTS, INDEX, REQUESTS, STORE
 from m3w.schemas.document import OK
 
@@ -62,8 +62,8 @@ class FetchSettings:
     opt_out: list[NamedFile] = key("consent.opt_out", effect="none")
     """A longer list asks nothing again: `join` leaves out what it covers."""
     contact: str | None = key("fetch.contact", effect="none")
-    host: Manners = key("fetch.host", effect="none")
-    hosts: dict[str, Manners] = key("fetch.hosts", effect="none")
+    host: Politeness = key("fetch.host", effect="none")
+    hosts: dict[str, Politeness] = key("fetch.hosts", effect="none")
     connections: int = key("fetch.connections", effect="none")
     timeout_s: float = key("fetch.timeout_s", effect="none")
     attempts: int = key("fetch.attempts", effect="none")
@@ -266,7 +266,7 @@ def _from_web(requests: list[Row], fetch: FetchSettings, index: _Index) -> None:
         [Request(location=location, hops=max(row["hops"] for row in rows)) for location, rows in by_location.items()],
         fetch.section,
         fetch.consent,
-        look=index.look,
+        prepare=index.look,
         emit=emit,
         threads=max(1, int(fetch.cpus)),
     )

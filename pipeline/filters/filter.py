@@ -23,9 +23,8 @@ from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.stage import Cause, Flow, per_part
 from m3w.pipeline.engine.stage_io import StageIO
 from m3w.pipeline.filters.blocklist import ADULT, DOMAIN, MALFORMED, SUBSTRING, WORD, BlockList
-from m3w.pipeline.filters.consent import TDM
+from m3w.pipeline.filters.consent import OPTED_OUT, TDM, OptOut
 from m3w.pipeline.filters.nodes import TEXT, drop_nodes, drop_of
-from m3w.pipeline.filters.opt_out import OPTED_OUT, OptOut
 from m3w.pipeline.filters.pii import Masking
 from m3w.pipeline.filters.rules import Broken, Rule, broken
 from m3w.pipeline.filters.section import BlockedUrls, Pii

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
+from m3w.pipeline.filters.signals import DATASET_SCHEMA
 from m3w.pipeline.images.decode import FORMATS
 from m3w.pipeline.inspect.folder import DatasetFolder
-from m3w.schemas.document import DATASET_SCHEMA, InterleavedDocument
+from m3w.schemas.document import InterleavedDocument
 
 SIDE = 320
 """Longest side of a picture in the report, in pixels."""

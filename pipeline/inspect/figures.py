@@ -158,7 +158,7 @@ class Statistics(_Figure):
     distributions: dict[str, Distribution]
     frequencies: dict[str, Frequencies]
     signals: dict[str, Distribution] = Field(default_factory=dict)
-    """By the name of the signal, as `m3w.schemas.document.DOCUMENT_SIGNALS` has it, and `language_score`."""
+    """By the name of the signal, as `m3w.pipeline.filters.signals.DOCUMENT_SIGNALS` has it, and `language_score`."""
     repetition: Repetition | None = None
     """None for a dataset without images."""
     tokens: Tokens | None = None

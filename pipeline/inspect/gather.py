@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from m3w.pipeline.filters.signals.definitions import DOCUMENT, LANGUAGE_SCORE, Signal
+from m3w.pipeline.filters.signals import DOCUMENT, LANGUAGE_SCORE, Signal
 from m3w.pipeline.inspect.distinct import Distinct
 from m3w.pipeline.inspect.distributions import (
     BYTES,

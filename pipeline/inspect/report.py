@@ -15,8 +15,8 @@ from pathlib import Path
 
 from fsspec.core import url_to_fs
 
-from m3w.pipeline.filters.opt_out import OPTED_OUT
-from m3w.pipeline.images.forbidden import FORBIDDEN
+from m3w.pipeline.filters.consent import OPTED_OUT
+from m3w.pipeline.images.hashes import FORBIDDEN
 from m3w.pipeline.inspect.dropped import dropped_examples
 from m3w.pipeline.inspect.environment import environment_section
 from m3w.pipeline.inspect.examples import example_documents

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 import yaml
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from m3w.pipeline.crawl.section import Crawl
 from m3w.pipeline.dataset.section import Dataset
@@ -14,9 +14,9 @@ from m3w.pipeline.engine.drops import Drops
 from m3w.pipeline.engine.execution import Execution
 from m3w.pipeline.extract.section import Extract
 from m3w.pipeline.fetch.section import Fetch
-from m3w.pipeline.filters.rules import check_rules
-from m3w.pipeline.filters.section import Consent, Pii, Rules, Urls
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.filters.rules import DOCUMENT_RULE_SIGNALS, check_rules
+from m3w.pipeline.filters.section import Consent, Pii, Rules, SignalEntry, SignalName, Urls
+from m3w.pipeline.filters.signals import IMAGE_SIGNALS
 from m3w.pipeline.filters.signals.word_lists import WordListFiles
 from m3w.pipeline.images.section import Images, Scores
 from m3w.recipes.section import Section
@@ -29,6 +29,8 @@ class Recipe(Section):
     extract: Extract = Extract()
     urls: Urls = Urls()
     word_lists: WordListFiles = WordListFiles()
+    signals: dict[SignalName, SignalEntry] = Field({})
+    """Signals of documents besides the built-in ones."""
     rules: Rules = Rules()
     pii: Pii = Pii()
     drops: Drops = Drops()
@@ -41,7 +43,8 @@ class Recipe(Section):
     execution: Execution = Execution()
 
     @model_validator(mode="after")
-    def _known_image_signals(self) -> Self:
+    def _known_signals(self) -> Self:
+        check_rules(self.rules.document, (*DOCUMENT_RULE_SIGNALS, *self.signals), "rules.document")
         check_rules(self.rules.image, (*IMAGE_SIGNALS, *self.scores.signals), "rules.image")
         return self
 

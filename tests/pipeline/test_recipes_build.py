@@ -10,7 +10,6 @@ import pytest
 from m3w.pipeline.build import build
 from m3w.pipeline.demo_crawl import write_demo_crawl
 from m3w.pipeline.recipe import load_recipe
-from m3w.schemas.document import DOCUMENT_SIGNALS
 from m3w.schemas.manifest import Manifest
 
 RECIPES = Path(__file__).parents[2] / "recipes"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from m3w.pipeline.filters.rules import DOCUMENT_RULE_SIGNALS
+from m3w.pipeline.filters.rules import DOCUMENT_RULE_SIGNALS, Rule
 from m3w.pipeline.inspect.viewer.tables import HOST, IMAGES
 from m3w.recipes.errors import InputError
 
@@ -81,13 +81,12 @@ def number(text: str, name: str) -> float:
 
 
 def _ask_signal(text: str, ask: Any) -> None:
-    name, _, bounds = text.partition(":")
-    low, _, high = bounds.partition(":")
+    name, _, rest = text.partition(":")
+    low, _, high = rest.partition(":")
     column = signal_column(name)
-    if low:
-        ask(f"{column} >= ?", number(low, name))
-    if high:
-        ask(f"{column} <= ?", number(high, name))
+    if low or high:
+        bounds = [number(bound, name) if bound else None for bound in (low, high)]
+        ask(Rule(signal=name, min=bounds[0], max=bounds[1]).sql(column))
 
 
 def _ask_words(words: str, ask: Any) -> bool:

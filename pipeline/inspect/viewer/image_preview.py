@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.filters.rules import Rule
+from m3w.pipeline.filters.signals import IMAGE_SIGNALS
 from m3w.pipeline.images.store import StoreReader
 from m3w.pipeline.inspect.viewer.tables import Tables
 from m3w.recipes.errors import InputError
@@ -35,10 +36,7 @@ class ImagePreview:
         """How many different images would be taken, and those nearest to the thresholds."""
         if signal not in self.signals():
             raise InputError(f"{signal} is no signal of images that can be previewed; docs/images.md lists them")
-        outside = " OR ".join(
-            f"value {sign} {bound!r}" for sign, bound in (("<", low), (">", high)) if bound is not None
-        )
-        outside = f"coalesce(isnan(value) OR {outside or 'false'}, true)"
+        outside = f"NOT {Rule(signal=signal, min=low, max=high).sql('value')}"
         table = self._table(signal)
         (found,) = self._tables.rows(
             f"SELECT count(*) AS images, count(*) FILTER (WHERE {outside}) AS taken FROM {table}"

@@ -7,12 +7,11 @@ or fail a rule that they do not here. A dataset without its run has only what wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import yaml
 
-from m3w.pipeline.filters.rules import Rule
+from m3w.pipeline.filters.rules import Rule, quoted
 from m3w.pipeline.inspect.viewer.filters import signal_column
 from m3w.pipeline.inspect.viewer.tables import Tables
 from m3w.pipeline.recipe import Recipe, parse_recipe
@@ -47,7 +46,7 @@ class Preview:
         now, rest = self._rule(name, signal), self._others(name)
         changed = Rule(**{**(now.model_dump() if now else {}), "signal": signal, "min": low, "max": high})
         table = self._table()
-        held_now, holds = _holds(now, column), _holds(changed, column)
+        held_now, holds = now.sql(column) if now else "true", changed.sql(column)
         sides = {
             "taken": f"NOT ({holds})",
             "newly_taken": f"kept AND NOT ({holds})",
@@ -78,12 +77,10 @@ class Preview:
             return "true"
         rules = self._recipe.rules
         conditions = [
-            _holds(rule, f"CAST({signal_column(rule.signal or other)} AS DOUBLE)")
-            for other, rule in rules.document.items()
-            if other != name
+            rule.sql(signal_column(rule.signal or other)) for other, rule in rules.document.items() if other != name
         ]
         if rules.languages:
-            conditions.append(f"language IN ({', '.join(_quoted(rules.languages))})")
+            conditions.append(f"language IN ({', '.join(map(quoted, rules.languages))})")
         return " AND ".join(conditions) or "true"
 
     def _table(self) -> str:
@@ -129,27 +126,6 @@ class Preview:
             f"SELECT document_id, url, title, language, CASE WHEN isfinite({column}) THEN {column} END AS value, kept "
             f"FROM {table} WHERE {condition} ORDER BY {nearest} NULLS LAST, document_id LIMIT {LISTED}"
         )
-
-
-def _holds(rule: Rule | None, column: str) -> str:
-    """`Rule.holds` and `Rule.concerns` as SQL."""
-    if rule is None:
-        return "true"
-    bounds = [
-        f"({column} {sign} {bound!r} OR abs({column} - {bound!r}) <= 6e-8 * greatest(abs({column}), abs({bound!r})))"
-        for sign, bound in ((">=", rule.min), ("<=", rule.max))
-        if bound is not None
-    ]
-    within = " AND ".join(bounds) or "true"
-    unknown = "true" if rule.unknown == "keep" else "false"
-    held = f"(CASE WHEN {column} IS NULL OR isnan({column}) THEN {unknown} ELSE {within} END)"
-    if not rule.languages:
-        return held
-    return f"(coalesce(language, '') NOT IN ({', '.join(_quoted(rule.languages))}) OR {held})"
-
-
-def _quoted(words: Iterable[str]) -> list[str]:
-    return ["'" + word.replace("'", "''") + "'" for word in words]
 
 
 def _recipe(tables: Tables) -> Recipe | None:

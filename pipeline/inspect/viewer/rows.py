@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from m3w.pipeline.filters.signals import DATASET_SCHEMA
 from m3w.pipeline.inspect.folder import DatasetFolder
 from m3w.recipes.errors import InputError
-from m3w.schemas.document import DATASET_SCHEMA
 
 HELD = 8
 """Documents whose images are in memory."""

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from m3w.pipeline.engine.run import RUN_FORMAT
-from m3w.schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
+from m3w.pipeline.filters.signals import DATASET_SCHEMA, DOCUMENT_SIGNALS
+from m3w.schemas.document import ImageReference, InterleavedDocument
 from m3w.schemas.manifest import DocumentShard, Manifest, SequenceShard, Split
 from m3w.schemas.sequence import INDEX_SCHEMA
 from m3w.schemas.table import to_table

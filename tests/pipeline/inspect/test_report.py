@@ -21,7 +21,6 @@ from m3w.pipeline.inspect import Curve, Paragraph, Pictures, Section, Table, sta
 from m3w.pipeline.inspect.examples import draw
 from m3w.pipeline.tables import IMAGE_RESULTS
 from m3w.recipes.errors import InputError
-from m3w.schemas.document import DOCUMENT_SCHEMA
 from m3w.schemas.table import to_table
 from tests.pipeline.inspect.conftest import DOCUMENTS, document, jpeg, missing
 

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from m3w.pipeline.filters.signals import DOCUMENT_SIGNALS
 from m3w.pipeline.inspect import Statistics, statistics
 from m3w.pipeline.inspect.json_schema import json_schema
 from m3w.recipes.errors import InputError
-from m3w.schemas.document import DOCUMENT_SIGNALS
 from tests.pipeline.inspect.conftest import document, image
 
 pytestmark = pytest.mark.filterwarnings("error")
