@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,22 +10,7 @@ from m3w.pipeline.crawl.language_codes import Language
 from m3w.pipeline.engine.list_file import NamedFile
 from m3w.pipeline.filters.rules import Rule, check_rules
 from m3w.pipeline.filters.signals import REFERENCE_SIGNALS, TEXT_SIGNALS
-from m3w.recipes.class_path import ClassPath
 from m3w.recipes.section import Section
-
-SignalName = Annotated[str, Field(pattern=r"^\w+$")]
-
-
-class SignalEntry(Section):
-    """A signal of documents that the recipe brings: a function of an `InterleavedDocument` that returns a number.
-
-    It is measured at extraction and stored behind the built-in ones; `rules.document` knows it by its name.
-    """
-
-    class_path: ClassPath
-    """`package.module.function`, or a class whose instances are called."""
-    options: dict[str, Any] = {}
-    """Keyword arguments of the function or of the class."""
 
 
 class Rules(Section):

@@ -7,8 +7,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from m3w.pipeline.engine.list_file import NamedFile
-from m3w.pipeline.filters.section import SignalName
 from m3w.pipeline.filters.signals import IMAGE_SIGNALS
+from m3w.pipeline.filters.signals.registry import SignalName
 from m3w.recipes.class_path import ClassPath
 from m3w.recipes.section import Section
 

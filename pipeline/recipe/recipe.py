@@ -15,8 +15,9 @@ from m3w.pipeline.engine.execution import Execution
 from m3w.pipeline.extract.section import Extract
 from m3w.pipeline.fetch.section import Fetch
 from m3w.pipeline.filters.rules import DOCUMENT_RULE_SIGNALS, check_rules
-from m3w.pipeline.filters.section import Consent, Pii, Rules, SignalEntry, SignalName, Urls
+from m3w.pipeline.filters.section import Consent, Pii, Rules, Urls
 from m3w.pipeline.filters.signals import IMAGE_SIGNALS
+from m3w.pipeline.filters.signals.registry import SignalEntry, SignalName
 from m3w.pipeline.filters.signals.word_lists import WordListFiles
 from m3w.pipeline.images.section import Images, Scores
 from m3w.recipes.section import Section

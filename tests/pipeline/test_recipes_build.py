@@ -9,6 +9,7 @@ import pytest
 
 from m3w.pipeline.build import build
 from m3w.pipeline.demo_crawl import write_demo_crawl
+from m3w.pipeline.filters.signals import DOCUMENT_SIGNALS
 from m3w.pipeline.recipe import load_recipe
 from m3w.schemas.manifest import Manifest
 

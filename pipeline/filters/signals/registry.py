@@ -16,13 +16,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
-from m3w.recipes.class_path import check_class_path, load_class_path
+from pydantic import Field
+
+from m3w.recipes.class_path import ClassPath, check_class_path, load_class_path
 from m3w.recipes.errors import InputError
+from m3w.recipes.section import Section
 
 if TYPE_CHECKING:
-    from m3w.pipeline.filters.section import SignalEntry
     from m3w.pipeline.filters.signals.image import FetchedPicture
     from m3w.pipeline.filters.signals.node import ReferenceInContext
     from m3w.pipeline.filters.signals.text import DocumentText, Text
@@ -127,6 +129,21 @@ image_signal, image_signals = IMAGE.signal, IMAGE.signals
 
 
 # Signals that a recipe brings
+
+SignalName = Annotated[str, Field(pattern=r"^\w+$")]
+
+
+class SignalEntry(Section):
+    """A signal of documents that the recipe brings: a function of an `InterleavedDocument` that returns a number.
+
+    It is measured at extraction and stored behind the built-in ones; `rules.document` knows it by its name.
+    """
+
+    class_path: ClassPath
+    """`package.module.function`, or a class whose instances are called."""
+    options: dict[str, Any] = {}
+    """Keyword arguments of the function or of the class."""
+
 
 CustomSignal = Callable[["InterleavedDocument"], float]
 """Measures one number on a document, whose language and other signals are known. NaN: there is none."""

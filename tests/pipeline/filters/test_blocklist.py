@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from m3w.pipeline.engine.settings import digest_of, settings_of
 from m3w.pipeline.filters.blocklist import BlockList, adult_words
-from m3w.pipeline.filters.filter import FilterSettings
 from m3w.pipeline.filters.section import BlockedUrls
 from m3w.pipeline.recipe import parse_recipe
 from m3w.pipeline.recipe.recipe import Recipe

@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 
-from m3w.pipeline.build import STAGES, build
-from m3w.pipeline.engine.settings import digest_of, settings_of
+from m3w.pipeline.build import build
 from m3w.pipeline.images.decode import NoImageError
 from m3w.pipeline.images.hashes import ForbiddenImages, read_forbidden
 from m3w.pipeline.images.prepare import StoredImage, prepare
 from m3w.pipeline.images.section import Images
-from m3w.pipeline.images.prepare import StoredImage, prepare
 from m3w.pipeline.recipe import parse_recipe
 from m3w.recipes.errors import InputError
 

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from m3w.pipeline.engine.drops import DROPS, Drop
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA
 from m3w.pipeline.inspect import Curve, Paragraph, Pictures, Section, Table, statistics, write_report
 from m3w.pipeline.inspect.examples import draw
 from m3w.pipeline.tables import IMAGE_RESULTS
