@@ -31,7 +31,7 @@ def build(
     from m3w.pipeline.build import build as build_dataset
     from m3w.pipeline.recipe import load_recipe
 
-    report_built(run, build_dataset(load_recipe(recipe, overrides), run, address=address))
+    report_built(run, build_dataset(load_recipe(recipe, overrides or []), run, address=address))
 
 
 def report_built(run: str, manifest: Manifest) -> None:

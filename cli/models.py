@@ -101,7 +101,7 @@ def import_from(kind: str, checkpoint: Path, out: Path, **arguments: Any) -> Non
 
 
 def describe_training(recipe: str, overrides: Sequence[str], *, gpus: int, gpu: str, mfu: float) -> str:
-    """What a training would need and cost; RecipeError ends the command with status 2."""
+    """What a training would need and cost; InputError ends the command with status 2."""
     from m3w.trainer.dry_run import describe as in_words
     from m3w.trainer.dry_run import dry_run
     from m3w.trainer.recipe import load_recipe

@@ -30,7 +30,7 @@ class Conversation:
 
     @classmethod
     def with_checkpoint(cls, folder: Path, *, beams: int = 1, tokens: int = 32) -> Conversation:
-        """Of the exported model in `folder`. Raises EvaluationError if it cannot be loaded."""
+        """Of the exported model in `folder`. Raises InputError if it cannot be loaded."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return cls(open_checkpoint(folder, device), beams, tokens)
 

@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from m3w.pipeline.crawl.parts import archive_parts, index_files
@@ -18,6 +17,7 @@ from m3w.pipeline.engine.run import Run
 from m3w.pipeline.inspect.driver import DriverStatus, driver_status
 from m3w.pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, parse_recipe, stages_of
 from m3w.recipes.errors import InputError
+from m3w.recipes.loader import parse_yaml
 from m3w.schemas.manifest import Manifest, ManifestError
 
 EXAMPLES = 3
@@ -108,7 +108,7 @@ def _read(run: Run, stage: str) -> tuple[dict[str, LedgerEntry], dict[str, Faile
 
 def _recipe(run: Run) -> Recipe | None:
     try:
-        return parse_recipe(yaml.safe_load(run.read("recipe.yaml")), run.url("recipe.yaml"))
+        return parse_recipe(parse_yaml(run.read("recipe.yaml"), run.url("recipe.yaml")), run.url("recipe.yaml"))
     except FileNotFoundError:
         return None  # a build freezes it first thing; before that there is no stage either
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 from typing import Self
 
-import yaml
 from pydantic import model_validator
 
 from m3w.pipeline.crawl.section import Crawl
@@ -22,6 +21,7 @@ from m3w.pipeline.filters.section import Consent, Pii, Rules, Urls
 from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
 from m3w.pipeline.filters.signals.word_lists import WordListFiles
 from m3w.pipeline.images.section import Images, Scores
+from m3w.recipes.loader import dump_yaml
 from m3w.recipes.section import Section
 
 
@@ -55,7 +55,7 @@ class Recipe(Section):
         return self
 
     def to_yaml(self) -> str:
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return dump_yaml(self.model_dump(mode="json"))
 
     def digest(self, fields: tuple[str, ...]) -> str:
         """SHA-256 (hex) of the given fields, written `section`, `section.field` and so on.

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 from m3w.model import Flamingo, FlamingoProcessor
+from m3w.recipes.errors import InputError
 from m3w.trainer.build import special_tokens
 from m3w.trainer.data.windows import SpecialTokens
-from m3w.trainer.evaluate.example import EvaluationError
 from m3w.trainer.tokenizer import Tokenize
 
 SAMPLED = 1 << 20
@@ -30,29 +30,29 @@ class Asked:
 
 
 def check_checkpoint(folder: Path) -> None:
-    """Raises EvaluationError unless `folder` holds a model and its processor."""
+    """Raises InputError unless `folder` holds a model and its processor."""
     if not (folder / "config.json").is_file():
         inside = folder / "model"
         hint = f"; did you mean {inside}?" if (inside / "config.json").is_file() else ""
-        raise EvaluationError(
+        raise InputError(
             f"{folder} has no config.json, so there is no model to ask; give the `model` folder of a training or of an "
             f"import{hint}"
         )
     if not (folder / "processor_config.json").is_file():
-        raise EvaluationError(
+        raise InputError(
             f"{folder} holds a model without its processor (processor_config.json), so text cannot be turned into "
             "tokens; save a model.FlamingoProcessor to the same folder"
         )
 
 
 def open_checkpoint(folder: Path, device: torch.device) -> Asked:
-    """The exported model in `folder`, in evaluation mode on `device`. Raises EvaluationError."""
+    """The exported model in `folder`, in evaluation mode on `device`. Raises InputError."""
     check_checkpoint(folder)
     try:
         model = Flamingo.from_pretrained(folder).eval().to(device)
         processor = FlamingoProcessor.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
-        raise EvaluationError(f"{folder} cannot be loaded ({' '.join(str(error).split())}); export it again") from error
+        raise InputError(f"{folder} cannot be loaded ({' '.join(str(error).split())}); export it again") from error
     return Asked(model, processor, special_tokens(processor), Tokenize(processor.tokenizer), fingerprint(folder))
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
+from m3w.recipes.errors import InputError
+from m3w.recipes.loader import dump_yaml
 from m3w.trainer.evaluate.asking import Asker, Question
 from m3w.trainer.evaluate.checkpoint import open_checkpoint
-from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.trainer.evaluate.example import Example
 from m3w.trainer.evaluate.features import Features
 from m3w.trainer.evaluate.finetuning import finetuned
 from m3w.trainer.evaluate.media import UnreadableMediaError
@@ -68,7 +69,7 @@ class Evaluation:
 def evaluate(checkpoint: Path, recipe: EvaluationRecipe, ranks: Ranks, progress: Progress) -> dict[str, Any]:
     """Asks what has not been asked yet and gives the results, which the first rank writes.
 
-    Raises EvaluationError for what the user can put right.
+    Raises InputError for what the user can put right.
     """
     asked = checkpoint if recipe.finetune is None else finetuned(checkpoint, recipe, ranks)
     evaluation = prepare(asked, recipe, ranks)
@@ -97,11 +98,11 @@ def prepare(checkpoint: Path, recipe: EvaluationRecipe, ranks: Ranks) -> Evaluat
     needs_supports = max(recipe.shots) > 0 or recipe.text_exemplars > 0
     supports = task.examples("supports", recipe.root) if needs_supports else []
     if task.form == "close" and any(not query.choices for query in queries):
-        raise EvaluationError("a query of a close-ended task has no choices to rank; give `choices`, or form: open")
+        raise InputError("a query of a close-ended task has no choices to rank; give `choices`, or form: open")
     asked = open_checkpoint(checkpoint, ranks.device)
     if ranks.first:
         claim_output(output, {"checkpoint": asked.fingerprint, **recipe.identity()})
-        (output / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(), sort_keys=False), encoding="utf-8")
+        (output / "recipe.yaml").write_text(dump_yaml(recipe.model_dump()), encoding="utf-8")
     ranks.wait()
     pictures = Pictures(asked.processor, recipe.frames)
     features = None
@@ -126,7 +127,7 @@ def _questions(queries: list[Example], recipe: EvaluationRecipe) -> list[Questio
         behind = (drawn[(place[query.key] + step) % len(drawn)].media for step in range(1, len(drawn)))
         other = next((media for media in behind if not same_picture(media, query.media)), None)
         if other is None:
-            raise EvaluationError("query_image is `other` and all queries have one picture; set it to `own`")
+            raise InputError("query_image is `other` and all queries have one picture; set it to `own`")
         found.append(Question(query, other))
     return found
 
@@ -190,9 +191,7 @@ def score(evaluation: Evaluation, trip: RoundTrip | None = None) -> dict[str, An
             pairs, failed = paired(queries, PredictionFiles(Path(recipe.output), shots, seed).lines())
             if not pairs:
                 reason = next(iter(failed.values()))
-                raise EvaluationError(
-                    f"no picture of {len(failed)} queries is readable ({reason}); set `root` or `images`"
-                )
+                raise InputError(f"no picture of {len(failed)} queries is readable ({reason}); set `root` or `images`")
             unreadable.update(failed)
             found = condition(shots, seed, pairs, metrics, groups)
             if trip is not None:

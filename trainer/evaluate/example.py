@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 
-class EvaluationError(ValueError):
-    """What of an evaluation is the user's to mend; one line that names the value, what follows, the remedy."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
     """A picture, or a video or a segment of one, where it lies."""

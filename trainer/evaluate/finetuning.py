@@ -17,8 +17,9 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from m3w.recipes.errors import InputError
 from m3w.trainer.evaluate.checkpoint import Asked, fingerprint, open_checkpoint
-from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.trainer.evaluate.example import Example
 from m3w.trainer.evaluate.media import UnreadableMediaError
 from m3w.trainer.evaluate.pictures import Pictures
 from m3w.trainer.evaluate.prompt import answer_ids, answered, write_prompt
@@ -35,7 +36,7 @@ IGNORED = -100
 def finetuned(checkpoint: Path, recipe: EvaluationRecipe, ranks: Ranks) -> Path:
     """The folder of `checkpoint` fine-tuned as the recipe says: made once, in OUTPUT/finetuned.
 
-    Raises EvaluationError if what is there was made of something else.
+    Raises InputError if what is there was made of something else.
     """
     assert recipe.finetune is not None
     folder = Path(recipe.output) / "finetuned"
@@ -43,9 +44,7 @@ def finetuned(checkpoint: Path, recipe: EvaluationRecipe, ranks: Ranks) -> Path:
     note = folder / "made_of.txt"
     if folder.is_dir():
         if note.read_text(encoding="utf-8") != made_of:
-            raise EvaluationError(
-                f"{folder} was fine-tuned from or by something else; set another `output`, or remove it"
-            )
+            raise InputError(f"{folder} was fine-tuned from or by something else; set another `output`, or remove it")
         return folder
     task = recipe.resolved_task()
     asked = open_checkpoint(checkpoint, ranks.device)
@@ -101,7 +100,7 @@ def _batches(
                 order = draw.sample(list(samples), len(samples))
             sample, looked = order.pop(), looked + 1
             if looked > 10 * how.batch_size + len(samples):
-                raise EvaluationError(f"no picture of {len(samples)} supports can be read; set `root` or `images`")
+                raise InputError(f"no picture of {len(samples)} supports can be read; set `root` or `images`")
             if pictures.is_readable(sample.media):
                 batch.append((sample, draw.choice(sample.references) if task.form == "open" else sample.answer))
         yield batch

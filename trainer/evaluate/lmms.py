@@ -18,9 +18,10 @@ from PIL import Image
 from torch import Tensor
 
 from m3w.model.processor import IMAGE_TOKEN
+from m3w.recipes.errors import InputError
 from m3w.trainer.evaluate.answering import answer
 from m3w.trainer.evaluate.checkpoint import open_checkpoint
-from m3w.trainer.evaluate.example import EvaluationError, Media
+from m3w.trainer.evaluate.example import Media
 from m3w.trainer.evaluate.media import is_video, read_frames
 from m3w.trainer.evaluate.prompt import Chunk, Prompt, answer_ids
 from m3w.trainer.evaluate.rows import Row, batch_of
@@ -46,7 +47,7 @@ class Asking:
     ) -> None:
         self.asked = open_checkpoint(Path(pretrained), torch.device(device))
         if "{context}" not in template:
-            raise EvaluationError(f"template {template!r} has no {{context}}, so nothing would be asked; put it in")
+            raise InputError(f"template {template!r} has no {{context}}, so nothing would be asked; put it in")
         self.template, self.beams, self.frames = template, beams, frames
 
     def answers(
@@ -93,5 +94,5 @@ class Asking:
             return processor.pixels(shown)
         media = Media(path=str(shown))
         if not is_video(media):
-            raise EvaluationError(f"{shown!r} is neither a picture nor the path of a video, so it cannot be shown")
+            raise InputError(f"{shown!r} is neither a picture nor the path of a video, so it cannot be shown")
         return processor.pixels(read_frames(media, size=processor.image_size, frames=self.frames))

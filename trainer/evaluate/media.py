@@ -13,8 +13,9 @@ import fsspec
 import numpy as np
 from PIL import Image
 
+from m3w.recipes.errors import InputError
 from m3w.trainer.data.images import UndecodableImageError, decode_image
-from m3w.trainer.evaluate.example import EvaluationError, Media
+from m3w.trainer.evaluate.example import Media
 from m3w.trainer.evaluate.tasks.classification import CIFAR_RECORD, CIFAR_SIDE
 
 VIDEOS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".3gp", ".ogv", ".wmv")
@@ -96,7 +97,7 @@ def _pyav() -> Any:
     try:
         import av
     except ImportError as error:
-        raise EvaluationError("videos are read by PyAV, which is not installed; pip install av") from error
+        raise InputError("videos are read by PyAV, which is not installed; pip install av") from error
     return av
 
 

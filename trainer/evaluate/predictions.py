@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from m3w.trainer.evaluate.example import EvaluationError
+from m3w.recipes.errors import InputError
 
 
 def claim_output(output: Path, identity: dict[str, Any]) -> None:
-    """Note in `output` what its predictions belong to; EvaluationError if they belong to something else."""
+    """Note in `output` what its predictions belong to; InputError if they belong to something else."""
     path, ours = output / "evaluation.json", json.loads(json.dumps(identity))
     output.mkdir(parents=True, exist_ok=True)
     if path.exists():
@@ -26,7 +26,7 @@ def claim_output(output: Path, identity: dict[str, Any]) -> None:
         differ = [key for key in ours if saved.get(key) != ours[key]]
         if differ:
             key = differ[0]
-            raise EvaluationError(
+            raise InputError(
                 f"{output} holds predictions made with {key} = {saved.get(key)!r}, not {ours[key]!r}: the two would "
                 "be mixed; set another `output`, or remove that folder"
             )

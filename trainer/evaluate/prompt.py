@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from m3w.model.processor import END_OF_CHUNK_TOKEN, IMAGE_TOKEN
+from m3w.recipes.errors import InputError
 from m3w.trainer.data.windows import SpecialTokens
-from m3w.trainer.evaluate.example import EvaluationError, Example, Media
+from m3w.trainer.evaluate.example import Example, Media
 from m3w.trainer.evaluate.task import Task
 
 
@@ -77,11 +78,11 @@ def write_prompt(
 
 
 def filled(task: Task, example: Example) -> str:
-    """The task's prompt with the example's fields. Raises EvaluationError for a field that it does not have."""
+    """The task's prompt with the example's fields. Raises InputError for a field that it does not have."""
     try:
         return task.prompt.format(**example.fields)
     except (KeyError, IndexError, ValueError) as error:
-        raise EvaluationError(
+        raise InputError(
             f"the prompt {task.prompt!r} cannot be filled for {example.key} ({type(error).__name__}: {error}); "
             f"its fields are {', '.join(example.fields) or 'none'}"
         ) from error

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from m3w.trainer.evaluate.example import EvaluationError
+from m3w.recipes.loader import load
+from m3w.recipes.section import Section
 from m3w.trainer.evaluate.task import Task, load_task
-from m3w.trainer.recipe.load import parse_yaml, put_override
-from m3w.trainer.recipe.section import Section
 
 OF_THE_TASK = (
     "about",
@@ -123,8 +121,31 @@ class EvaluationRecipe(Section):
     round_trip: RoundTripRecipe | None = None
     finetune: FinetuneRecipe | None = None
 
+    @field_validator("shots", "seeds")
+    @classmethod
+    def _are_distinct(cls, values: list[int], info: ValidationInfo) -> list[int]:
+        if len(set(values)) < len(values):
+            raise ValueError(f"{info.field_name} {values} name one twice, so it would count twice; name each once")
+        return values
+
+    @field_validator("shots")
+    @classmethod
+    def _are_not_negative(cls, shots: list[int]) -> list[int]:
+        negative = [count for count in shots if count < 0]
+        if negative:
+            raise ValueError(f"shots {negative} are below 0, so no prompt can have them; give 0 or more")
+        return shots
+
+    @model_validator(mode="after")
+    def _suits_the_task(self) -> Self:
+        if self.resolved_task().form == "open" and self.orders > 1:
+            raise ValueError(
+                f"orders is {self.orders}, and generated answers cannot be averaged; set orders to 1, or form: close"
+            )
+        return self
+
     def resolved_task(self) -> Task:
-        """The task with this recipe's changes. Raises EvaluationError."""
+        """The task with this recipe's changes. Raises InputError."""
         changes = {name: getattr(self, name, None) for name in OF_THE_TASK}
         return load_task(self.task, {name: value for name, value in changes.items() if value})
 
@@ -136,45 +157,5 @@ class EvaluationRecipe(Section):
 
 
 def load_evaluation(path: str, overrides: Sequence[str] = ()) -> EvaluationRecipe:
-    """The recipe in the YAML file at `path`, with `a.b=c` overrides. Raises RecipeError or EvaluationError."""
-    file = Path(path)
-    if not file.is_file():
-        raise EvaluationError(f"{path} is not a file, so there is nothing to evaluate by; recipes/eval-*.yaml are some")
-    fields = parse_yaml(file.read_text(encoding="utf-8"), path)
-    if not isinstance(fields, dict):
-        raise EvaluationError(f"{path} holds no keys and values; see recipes/eval-coco.yaml for the form")
-    for each in overrides:
-        put_override(fields, each)
-    try:
-        recipe = EvaluationRecipe.model_validate(fields)
-    except ValidationError as error:
-        raise EvaluationError(f"{path}: {_describe(error)}") from error
-    _check(recipe)
-    return recipe
-
-
-def _describe(error: ValidationError) -> str:
-    faults = []
-    for fault in error.errors():
-        key = ".".join(str(place) for place in fault["loc"])
-        known = {
-            "extra_forbidden": f"{key} is not a key of an evaluation recipe; remove it or correct its spelling",
-            "missing": f"{key} is missing; an evaluation needs it",
-        }
-        faults.append(known.get(fault["type"], f"{key} is {fault['input']!r}: {fault['msg']}"))
-    return "; ".join(faults)
-
-
-def _check(recipe: EvaluationRecipe) -> None:
-    task = recipe.resolved_task()
-    negative = [shots for shots in recipe.shots if shots < 0]
-    if negative:
-        raise EvaluationError(f"shots {negative} are below 0, so no prompt can have them; give 0 or more")
-    for name in ("shots", "seeds"):
-        values = getattr(recipe, name)
-        if len(set(values)) < len(values):
-            raise EvaluationError(f"{name} {values} name one twice, so it would count twice; name each once")
-    if recipe.orders > 1 and task.form == "open":
-        raise EvaluationError(
-            f"orders is {recipe.orders}, and generated answers cannot be averaged; set orders to 1, or form: close"
-        )
+    """Load the evaluation recipe at `path`; see `m3w.recipes.loader.load`. Raises `InputError`."""
+    return load(path, overrides, EvaluationRecipe)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.recipes.errors import InputError
+from m3w.trainer.evaluate.example import Example
 from m3w.trainer.evaluate.scoring import METRICS, Pairs, Prediction, Score
 
 
@@ -100,7 +101,7 @@ def _number(value: float) -> float | None:
 def group_of_queries(queries: Sequence[Example], column: str, rows: dict[str, dict[str, str]] | None) -> dict[str, str]:
     """Each query's group: its own record's `column`, or that of the row with its key in a table of the user's.
 
-    Queries without one are in no group here and stand under "(none)" in the report. Raises EvaluationError if there is
+    Queries without one are in no group here and stand under "(none)" in the report. Raises InputError if there is
     none with one.
     """
     found = {}
@@ -111,7 +112,7 @@ def group_of_queries(queries: Sequence[Example], column: str, rows: dict[str, di
     if not found:
         has = sorted({name for query in queries[:100] for name in query.columns}) if rows is None else []
         where = "queries have" if rows is None else "rows of the table match a query's key with"
-        raise EvaluationError(
+        raise InputError(
             f"no {where} the column {column!r}, so scores cannot be split by it; columns of the queries are "
             f"{', '.join(has) or 'not looked at'}"
         )

@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoImageProcessor, CLIPModel
 
-from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.recipes.errors import InputError
+from m3w.trainer.evaluate.example import Example
 from m3w.trainer.evaluate.media import read_frames
 from m3w.trainer.evaluate.recipe import RoundTripRecipe
 from m3w.trainer.evaluate.scoring import Score
@@ -28,14 +29,14 @@ SEEN = 1024
 
 
 class RoundTrip:
-    """A text-to-image pipeline and a CLIP, loaded once. Raises EvaluationError if one is not there."""
+    """A text-to-image pipeline and a CLIP, loaded once. Raises InputError if one is not there."""
 
     def __init__(self, recipe: RoundTripRecipe, folder: Path, device: torch.device) -> None:
         self.recipe, self.folder, self.device = recipe, folder, device
         try:
             from diffusers import DiffusionPipeline
         except ImportError as error:
-            raise EvaluationError(
+            raise InputError(
                 "round_trip draws captions by diffusers, which is not installed; pip install 'm3w[round-trip]'"
             ) from error
         try:
@@ -43,7 +44,7 @@ class RoundTrip:
             self.clip: Any = CLIPModel.from_pretrained(recipe.clip).eval().to(device)
             self.processor: Any = AutoImageProcessor.from_pretrained(recipe.clip)
         except (OSError, ValueError) as error:
-            raise EvaluationError(f"round_trip cannot load its models: {' '.join(str(error).split())}") from error
+            raise InputError(f"round_trip cannot load its models: {' '.join(str(error).split())}") from error
         self.pipeline.set_progress_bar_config(disable=True)
 
     def score(self, captioned: Sequence[tuple[Example, str]]) -> Score:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.recipes.errors import InputError
+from m3w.trainer.evaluate.example import Example
 from m3w.trainer.evaluate.metrics.bleu import bleu
 from m3w.trainer.evaluate.metrics.cider import cider
 from m3w.trainer.evaluate.metrics.exact import agreement, exact_match
@@ -82,7 +83,7 @@ def _roc_auc(pairs: Pairs) -> Score:
     scores, positive = [], []
     for example, prediction in pairs:
         if "yes" not in example.choices or "no" not in example.choices:
-            raise EvaluationError(f"{example.key} has the choices {list(example.choices)}; roc_auc asks for yes and no")
+            raise InputError(f"{example.key} has the choices {list(example.choices)}; roc_auc asks for yes and no")
         by_choice = dict(zip(example.choices, prediction.scores, strict=True))
         scores.append(by_choice["yes"] - by_choice["no"])
         positive.append("yes" in example.references)
@@ -91,7 +92,7 @@ def _roc_auc(pairs: Pairs) -> Score:
 
 def _ndcg(pairs: Pairs) -> Score:
     if any(len(example.relevance) != len(example.choices) for example, _ in pairs):
-        raise EvaluationError("ndcg asks for the relevance of every choice; give the dense annotations")
+        raise InputError("ndcg asks for the relevance of every choice; give the dense annotations")
     return _mean([ndcg(prediction.scores, example.relevance) for example, prediction in pairs])
 
 

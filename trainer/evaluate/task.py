@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.recipes.errors import InputError
+from m3w.recipes.loader import parse_yaml, validate
+from m3w.recipes.section import Section
+from m3w.trainer.evaluate.example import Example
 from m3w.trainer.evaluate.scoring import METRICS
 from m3w.trainer.evaluate.tasks.captions import KarpathySource, VatexSource, YouCook2Source
 from m3w.trainer.evaluate.tasks.classification import CifarSource, FoldersSource
@@ -18,7 +20,6 @@ from m3w.trainer.evaluate.tasks.reading import Source
 from m3w.trainer.evaluate.tasks.table import TableSource
 from m3w.trainer.evaluate.tasks.video_questions import IvqaSource, JsonQuestionsSource, NextQaSource, StarSource
 from m3w.trainer.evaluate.tasks.visual_questions import TextVqaSource, VizWizSource, VqaSource
-from m3w.trainer.recipe.section import Section
 
 FOLDER = Path(__file__).parent / "tasks"
 READERS: dict[str, type[Source]] = {
@@ -65,35 +66,20 @@ class Task(Section):
     """A generated answer ends before the first of these, too, such as "." where captions are one sentence."""
 
     def examples(self, which: Literal["queries", "supports"], root: str) -> list[Example]:
-        """The examples of one set. Raises EvaluationError for files that are missing or not as published."""
+        """The examples of one set. Raises InputError for files that are missing or not as published."""
         fields = getattr(self, which)
         if not fields:
-            raise EvaluationError(
+            raise InputError(
                 f"the task has no {which}, so nothing can be asked or shown; name their files under `{which}`"
             )
         return source(self.reader, fields, which).examples(root)
 
 
 def source(reader: str, fields: Mapping[str, Any], which: str) -> Source:
-    """The reader of that name with its fields; EvaluationError names an unknown or missing one."""
+    """The reader of that name with its fields; InputError names an unknown or missing one."""
     if reader not in READERS:
-        raise EvaluationError(f"reader {reader!r} is not known, so no file can be read; take {', '.join(READERS)}")
-    try:
-        return READERS[reader].model_validate(dict(fields))
-    except ValidationError as error:
-        raise EvaluationError(_describe(error, which, reader)) from error
-
-
-def _describe(error: ValidationError, which: str, reader: str) -> str:
-    faults = []
-    for fault in error.errors():
-        key = ".".join(map(str, (which, *fault["loc"])))
-        wrong = {
-            "extra_forbidden": f"{key} is no key of the reader {reader}",
-            "missing": f"{key} is missing; the reader {reader} needs it",
-        }
-        faults.append(wrong.get(fault["type"], f"{key} is {fault['input']!r}: {fault['msg']}"))
-    return "; ".join(faults) + f". Its keys: {', '.join(READERS[reader].model_fields)}"
+        raise InputError(f"reader {reader!r} is not known, so no file can be read; take {', '.join(READERS)}")
+    return validate(dict(fields), READERS[reader], f"`{which}` of the reader {reader}")
 
 
 def task_names() -> list[str]:
@@ -104,25 +90,21 @@ def task_names() -> list[str]:
 def load_task(name: str, changes: Mapping[str, Any] | None = None) -> Task:
     """The task of that name, or in the YAML file at that path, with `changes` put over it (dictionaries key by key).
 
-    Raises EvaluationError for a task that is not there or not whole.
+    Raises InputError for a task that is not there or not whole.
     """
     path = FOLDER / f"{name}.yaml"
     if not path.is_file():
         path = Path(name)
     if not path.is_file():
-        raise EvaluationError(
+        raise InputError(
             f"task {name!r} is neither one that is known nor a file, so nothing can be asked; take one of "
             f"{', '.join(task_names())}, or the path of a YAML file"
         )
-    fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    fields = parse_yaml(path.read_bytes(), f"the task {path}")
     for key, value in (changes or {}).items():
         fields[key] = {**fields.get(key, {}), **value} if isinstance(value, dict) else value
-    try:
-        task = Task.model_validate(fields)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise EvaluationError(f"{path} is no task that can be asked: {faults}") from error
+    task = validate(fields, Task, f"the task {path}")
     unknown = [metric for metric in task.metrics if metric not in METRICS]
     if unknown:
-        raise EvaluationError(f"metrics {unknown} are not known, so nothing is scored; take {', '.join(METRICS)}")
+        raise InputError(f"metrics {unknown} are not known, so nothing is scored; take {', '.join(METRICS)}")
     return task

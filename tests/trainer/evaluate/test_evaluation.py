@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
+from m3w.recipes.errors import InputError
 from m3w.trainer.evaluate.evaluation import evaluate
-from m3w.trainer.evaluate.example import EvaluationError
 from m3w.trainer.evaluate.launch import evaluate as evaluate_in
 from m3w.trainer.evaluate.recipe import load_evaluation
 from m3w.trainer.evaluate.worker import work
@@ -80,7 +80,7 @@ def test_what_is_written_already_is_not_asked_again(checkpoint: Path, recipe: Wr
 
 def test_predictions_of_something_else_are_not_gone_on_with(checkpoint: Path, recipe: Write, tmp_path: Path) -> None:
     run(checkpoint, recipe(shots=[0], seeds=[0]))
-    with pytest.raises(EvaluationError, match=r"out holds predictions made with choose = 'random', not 'rices'"):
+    with pytest.raises(InputError, match=r"out holds predictions made with choose = 'random', not 'rices'"):
         run(checkpoint, recipe(shots=[0], seeds=[0], choose="rices"))
 
 
@@ -172,14 +172,14 @@ def test_scores_are_split_by_a_column_of_the_users(
     table = {"column": "gender", "table": str(tmp_path / "people.csv"), "key": "image"}
     by_table = run(checkpoint, recipe(shots=[0], seeds=[0], split_by=table))
     assert {row["group"]: row["queries"] for row in by_table["groups"]} == {"(none)": 1, "female": 5, "male": 6}
-    with pytest.raises(EvaluationError, match="the column 'age', so scores cannot be split"):
+    with pytest.raises(InputError, match="the column 'age', so scores cannot be split"):
         run(checkpoint, recipe(shots=[0], seeds=[0], split_by={"column": "age"}))
 
 
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"shot": [1]}, "shot is not a key of an evaluation recipe"),
+        ({"shot": [1]}, r"unknown key shot; known here: .*did you mean shots\?"),
         ({"shots": [-1]}, r"shots \[-1\] are below 0"),
         ({"seeds": [1, 1]}, "name one twice"),
         ({"form": "open", "orders": 6}, "orders is 6, and generated answers cannot be averaged"),
@@ -191,10 +191,10 @@ def test_scores_are_split_by_a_column_of_the_users(
 def test_recipes_that_cannot_be_followed_are_errors(
     keys: dict[str, Any], message: str, checkpoint: Path, recipe: Write
 ) -> None:
-    with pytest.raises(EvaluationError, match=message):
+    with pytest.raises(InputError, match=message):
         run(checkpoint, recipe(**{"shots": [0], "seeds": [0], **keys}))
 
 
 def test_a_folder_without_a_model_is_named(recipe: Write, tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match=r"has no config.json, so there is no model to ask"):
+    with pytest.raises(InputError, match=r"has no config.json, so there is no model to ask"):
         run(tmp_path, recipe())

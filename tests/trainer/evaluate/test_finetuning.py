@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from m3w.recipes.errors import InputError
 from m3w.trainer.evaluate.checkpoint import open_checkpoint
 from m3w.trainer.evaluate.evaluation import evaluate
-from m3w.trainer.evaluate.example import EvaluationError
 from m3w.trainer.evaluate.finetuning import train
 from m3w.trainer.evaluate.recipe import load_evaluation
 from m3w.trainer.ranks import Ranks
@@ -43,7 +43,7 @@ def test_an_evaluation_fine_tunes_once_and_then_asks(
     written = weights.stat().st_mtime_ns
     assert evaluate(checkpoint, load_evaluation(str(path)), ALONE, lambda *_: None) == results
     assert weights.stat().st_mtime_ns == written
-    with pytest.raises(EvaluationError, match="was fine-tuned from or by something else"):
+    with pytest.raises(InputError, match="was fine-tuned from or by something else"):
         more = ["finetune.steps=61"]
         evaluate(checkpoint, load_evaluation(str(path), more), ALONE, lambda *_: None)
     assert json.loads((tmp_path / "out/results.json").read_text())["checkpoint"] == str(checkpoint)

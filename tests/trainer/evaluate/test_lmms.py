@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from m3w.trainer.evaluate.example import EvaluationError
+from m3w.recipes.errors import InputError
 from m3w.trainer.evaluate.lmms import MODEL_ID, Asking, manifests
 
 RED, BLUE = Image.new("RGB", (40, 30), "red"), Image.new("RGB", (40, 30), "blue")
@@ -34,9 +34,9 @@ def test_the_loss_is_of_the_continuation_on_its_picture(asking: Asking) -> None:
 
 
 def test_a_template_without_a_place_for_the_question_is_an_error(checkpoint: Path) -> None:
-    with pytest.raises(EvaluationError, match=r"has no \{context\}"):
+    with pytest.raises(InputError, match=r"has no \{context\}"):
         Asking(str(checkpoint), "cpu", template="Say:")
-    with pytest.raises(EvaluationError, match="neither a picture nor the path of a video"):
+    with pytest.raises(InputError, match="neither a picture nor the path of a video"):
         Asking(str(checkpoint), "cpu").answers(["x"], [[42]], max_new_tokens=2, until=())
 
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from m3w.recipes.errors import InputError
 from m3w.trainer.data.windows import SpecialTokens
 from m3w.trainer.evaluate.answering import until
-from m3w.trainer.evaluate.example import EvaluationError, Example, Media
+from m3w.trainer.evaluate.example import Example, Media
 from m3w.trainer.evaluate.prompt import answer_ids, write_prompt
 from m3w.trainer.evaluate.supports import Supports, draw, orders
 from m3w.trainer.evaluate.task import Task, load_task
@@ -97,7 +98,7 @@ def test_orders_are_different_and_begin_with_the_given_one() -> None:
 
 def test_a_prompt_that_asks_for_an_absent_field_names_it() -> None:
     task = load_task("coco", {"prompt": "Question: {question}"})
-    with pytest.raises(EvaluationError, match=r"KeyError: 'question'.*its fields are none"):
+    with pytest.raises(InputError, match=r"KeyError: 'question'.*its fields are none"):
         write_prompt(task, example(1), [])
 
 

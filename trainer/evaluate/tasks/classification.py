@@ -8,7 +8,8 @@ from typing import Any
 import fsspec
 from pydantic import Field
 
-from m3w.trainer.evaluate.example import EvaluationError, Example, Media
+from m3w.recipes.errors import InputError
+from m3w.trainer.evaluate.example import Example, Media
 from m3w.trainer.evaluate.tasks.reading import Source, located, need_list, read_text, unique_keys
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
@@ -53,7 +54,7 @@ class CifarSource(Source):
             path = located(root, batch)
             content = _bytes(path)
             if not content or len(content) % CIFAR_RECORD:
-                raise EvaluationError(
+                raise InputError(
                     f"{path} has {len(content)} bytes, no multiple of {CIFAR_RECORD}, so it is not CIFAR-10's binary "
                     "version; get that one, not the one for Python"
                 )
@@ -68,13 +69,13 @@ def _bytes(path: str) -> bytes:
         with fsspec.open(path, "rb") as file:
             return bytes(file.read())
     except FileNotFoundError as error:
-        raise EvaluationError(f"{path} is not there, so the task has no examples; set `root` or `batches`") from error
+        raise InputError(f"{path} is not there, so the task has no examples; set `root` or `batches`") from error
 
 
 def _files(folder: str) -> list[str]:
     files, root = fsspec.core.url_to_fs(folder)
     if not files.isdir(root):
-        raise EvaluationError(f"{folder} is not a folder, so the task has no pictures; set `root` or `images`")
+        raise InputError(f"{folder} is not a folder, so the task has no pictures; set `root` or `images`")
     found: list[Any] = files.glob(f"{root.rstrip('/')}/*/*")
     local = "://" not in folder
     return [path if local else files.unstrip_protocol(path) for path in found if path.lower().endswith(PICTURES)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from m3w.trainer.evaluate.example import EvaluationError, Example, Media
+from m3w.recipes.errors import InputError
+from m3w.trainer.evaluate.example import Example, Media
 from m3w.trainer.evaluate.tasks.reading import (
     Source,
     columns,
@@ -101,7 +102,7 @@ class HatefulMemesSource(Source):
         for record in need_list(read_json_lines(path), path):
             label = need(record, "label", path)
             if label not in (0, 1):
-                raise EvaluationError(f"{path}: the label {label!r} is neither 0 nor 1, so nothing says what is right")
+                raise InputError(f"{path}: the label {label!r} is neither 0 nor 1, so nothing says what is right")
             answer = ("no", "yes")[label]
             found.append(
                 Example(

@@ -11,8 +11,9 @@ from typing import Any
 
 import fsspec
 
-from m3w.trainer.evaluate.example import EvaluationError, Example
-from m3w.trainer.recipe.section import Section
+from m3w.recipes.errors import InputError
+from m3w.recipes.section import Section
+from m3w.trainer.evaluate.example import Example
 
 
 class Source(Section):
@@ -21,7 +22,7 @@ class Source(Section):
     def examples(self, root: str) -> list[Example]:
         """All examples, in the order of the file; paths that are not absolute lie below `root`.
 
-        Raises EvaluationError for a missing file or one that is not as published.
+        Raises InputError for a missing file or one that is not as published.
         """
         raise NotImplementedError
 
@@ -40,29 +41,25 @@ def read_text(path: str) -> str:
         with fsspec.open(path, "rb") as file:
             return str(file.read().decode("utf-8-sig"))
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise EvaluationError(
+        raise InputError(
             f"{path} is not there, so the task has no examples; set `root`, or the name under `queries` or `supports`"
         ) from error
     except UnicodeDecodeError as error:
-        raise EvaluationError(
-            f"{path} is not text in UTF-8 ({error}), so it cannot be read; get the file again"
-        ) from error
+        raise InputError(f"{path} is not text in UTF-8 ({error}), so it cannot be read; get the file again") from error
 
 
 def read_json(path: str) -> Any:
     try:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
-        raise EvaluationError(f"{path} is not JSON ({error}), so it cannot be read; get the file again") from error
+        raise InputError(f"{path} is not JSON ({error}), so it cannot be read; get the file again") from error
 
 
 def read_json_lines(path: str) -> list[Any]:
     try:
         return [json.loads(line) for line in read_text(path).splitlines() if line.strip()]
     except json.JSONDecodeError as error:
-        raise EvaluationError(
-            f"{path} is not JSON lines ({error}), so it cannot be read; get the file again"
-        ) from error
+        raise InputError(f"{path} is not JSON lines ({error}), so it cannot be read; get the file again") from error
 
 
 def read_csv(path: str) -> list[dict[str, str]]:
@@ -70,11 +67,11 @@ def read_csv(path: str) -> list[dict[str, str]]:
 
 
 def need(record: Any, name: str, path: str) -> Any:
-    """`record[name]`; EvaluationError if it is not there."""
+    """`record[name]`; InputError if it is not there."""
     if isinstance(record, Mapping) and record.get(name) is not None:
         return record[name]
     has = ", ".join(map(str, record)) if isinstance(record, Mapping) else type(record).__name__
-    raise EvaluationError(
+    raise InputError(
         f"{path} has an entry without {name!r} (it has {has or 'nothing'}), so it is not the file of this task; "
         "give the published one, or name its columns"
     )
@@ -84,7 +81,7 @@ def need_list(found: Any, path: str) -> list[Any]:
     """`found`, which must be a list with something in it."""
     if isinstance(found, list) and found:
         return found
-    raise EvaluationError(f"{path} holds no list of examples, so there is nothing to ask; give the published file")
+    raise InputError(f"{path} holds no list of examples, so there is nothing to ask; give the published file")
 
 
 def named(pattern: str, record: Mapping[str, Any], path: str) -> str:
@@ -92,7 +89,7 @@ def named(pattern: str, record: Mapping[str, Any], path: str) -> str:
     try:
         return pattern.format(**record)
     except (KeyError, IndexError, ValueError) as error:
-        raise EvaluationError(
+        raise InputError(
             f"the file name {pattern!r} cannot be made of an entry of {path} ({type(error).__name__}: {error}); "
             f"its fields are {', '.join(map(str, record))}"
         ) from error
@@ -109,10 +106,10 @@ def most_given(answers: Sequence[str]) -> str:
 
 
 def unique_keys(examples: list[Example], path: str) -> list[Example]:
-    """The examples; EvaluationError if two have the same key, since a prediction could not be told whose it is."""
+    """The examples; InputError if two have the same key, since a prediction could not be told whose it is."""
     seen: set[str] = set()
     for example in examples:
         if example.key in seen:
-            raise EvaluationError(f"{path} has two examples with the key {example.key!r}; each needs its own")
+            raise InputError(f"{path} has two examples with the key {example.key!r}; each needs its own")
         seen.add(example.key)
     return examples

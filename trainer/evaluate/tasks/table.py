@@ -8,7 +8,8 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from m3w.trainer.evaluate.example import EvaluationError, Example, Media
+from m3w.recipes.errors import InputError
+from m3w.trainer.evaluate.example import Example, Media
 from m3w.trainer.evaluate.tasks.reading import (
     Source,
     columns,
@@ -79,9 +80,7 @@ class TableSource(Source):
         found = value if isinstance(value, list) else str(value).split(self.separator)
         found = [str(one).strip() for one in found if str(one).strip()]
         if not found:
-            raise EvaluationError(
-                f"{path} has a row with nothing in {column!r}, so it has no answer; fill or remove it"
-            )
+            raise InputError(f"{path} has a row with nothing in {column!r}, so it has no answer; fill or remove it")
         return tuple(found)
 
 
@@ -93,7 +92,7 @@ def _rows(path: str) -> list[dict[str, Any]]:
         return read_json_lines(path)
     if suffix == "parquet":
         return _parquet(path)
-    raise EvaluationError(f"{path} ends in .{suffix}, which no reader here takes; give a .csv, .jsonl or .parquet file")
+    raise InputError(f"{path} ends in .{suffix}, which no reader here takes; give a .csv, .jsonl or .parquet file")
 
 
 def _parquet(path: str) -> list[dict[str, Any]]:
@@ -101,9 +100,9 @@ def _parquet(path: str) -> list[dict[str, Any]]:
         with fsspec.open(path, "rb") as file:
             rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
     except FileNotFoundError as error:
-        raise EvaluationError(f"{path} is not there, so the task has no examples; set `root` or `table`") from error
+        raise InputError(f"{path} is not there, so the task has no examples; set `root` or `table`") from error
     except pa.ArrowInvalid as error:
-        raise EvaluationError(f"{path} is not Parquet ({error}), so it cannot be read; write it again") from error
+        raise InputError(f"{path} is not Parquet ({error}), so it cannot be read; write it again") from error
     return rows
 
 

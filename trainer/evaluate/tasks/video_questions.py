@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from m3w.trainer.evaluate.example import EvaluationError, Example, Media
+from m3w.recipes.errors import InputError
+from m3w.trainer.evaluate.example import Example, Media
 from m3w.trainer.evaluate.tasks.reading import (
     Source,
     columns,
@@ -102,9 +103,7 @@ class StarSource(Source):
             choices = tuple(str(need(choice, "choice", path)) for choice in need(record, "choices", path))
             answer = str(need(record, "answer", path))
             if answer not in choices:
-                raise EvaluationError(
-                    f"{path}: the answer {answer!r} is none of {list(choices)}, so no choice is right"
-                )
+                raise InputError(f"{path}: the answer {answer!r} is none of {list(choices)}, so no choice is right")
             media = _segment(located(root, self.videos, named(self.video_name, record, path)), record, path)
             fields, key = {"question": str(need(record, "question", path))}, str(need(record, "question_id", path))
             extra = {**columns(record), "question_type": key.partition("_")[0]}
@@ -128,7 +127,7 @@ def _choices(record: dict[str, str]) -> tuple[str, ...]:
 def _chosen(choices: tuple[str, ...], number: str, path: str) -> str:
     if number.isdigit() and int(number) < len(choices):
         return choices[int(number)]
-    raise EvaluationError(f"{path}: the answer {number!r} is not the number of one of {len(choices)} choices")
+    raise InputError(f"{path}: the answer {number!r} is not the number of one of {len(choices)} choices")
 
 
 def _answered(

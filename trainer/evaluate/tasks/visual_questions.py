@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from m3w.trainer.evaluate.example import EvaluationError, Example, Media
+from m3w.recipes.errors import InputError
+from m3w.trainer.evaluate.example import Example, Media
 from m3w.trainer.evaluate.tasks.reading import (
     Source,
     columns,
@@ -35,7 +36,7 @@ class VqaSource(Source):
         for record in need_list(need(read_json(path), "questions", path), path):
             number = need(record, "question_id", path)
             if number not in answers:
-                raise EvaluationError(
+                raise InputError(
                     f"question {number} of {path} has no answer in {answers_path}, so it cannot be scored; give the "
                     "annotations of the same split"
                 )
