@@ -1,4 +1,4 @@
-"""The results of an evaluation as tables."""
+"""Print the results of an evaluation."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rich.table import Table
 
 
 def print_results(output: Path, console: Console | None = None) -> None:
-    """The summary in `output`/results.json: a row for each number of shots, then groups, then what went wrong."""
+    """Print `output`/results.json: scores by number of shots, scores by group, then what could not be read."""
     console = console or Console(soft_wrap=True, highlight=False)
     results = json.loads((output / "results.json").read_text(encoding="utf-8"))
-    asked = f"{results['queries']} queries, supports {results['choose']}"
+    protocol = f"{results['queries']} queries, supports {results['choose']}"
     if results["query_image"] != "own":
-        asked += ", each with another query's picture"
-    table = Table(title=f"{results['task']}: {asked}", title_justify="left")
+        protocol += ", each with another query's picture"
+    table = Table(title=f"{results['task']}: {protocol}", title_justify="left")
     _fill(table, results["summary"], ("shots",))
     console.print(table)
     if "groups" in results:
@@ -34,7 +34,7 @@ def print_results(output: Path, console: Console | None = None) -> None:
 
 
 def _fill(table: Table, rows: list[dict[str, Any]], keys: tuple[str, ...]) -> None:
-    """A column a metric, in the order of the task."""
+    """Add a column for each metric, in the task's order, and the rows."""
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     for name in (*keys, *metrics):
         table.add_column(name, justify="left" if name == "group" else "right")

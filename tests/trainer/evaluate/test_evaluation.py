@@ -181,11 +181,11 @@ def test_scores_are_split_by_a_column_of_the_users(
     [
         ({"shot": [1]}, r"unknown key shot; known here: .*did you mean shots\?"),
         ({"shots": [-1]}, r"shots \[-1\] are below 0"),
-        ({"seeds": [1, 1]}, "name one twice"),
+        ({"seeds": [1, 1]}, r"seeds \[1, 1\] repeat a value"),
         ({"form": "open", "orders": 6}, "orders is 6, and generated answers cannot be averaged"),
         ({"root": "nowhere"}, "nowhere/queries.jsonl is not there"),
         ({"queries": {"table": "queries.jsonl"}}, "no choices to rank"),
-        ({"metrics": ["roc_auc"]}, "roc_auc asks for yes and no"),
+        ({"metrics": ["roc_auc"]}, "roc_auc needs yes and no"),
     ],
 )
 def test_recipes_that_cannot_be_followed_are_errors(

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from m3w.recipes.errors import InputError
-from m3w.trainer.evaluate.checkpoint import open_checkpoint
 from m3w.trainer.evaluate.evaluation import evaluate
 from m3w.trainer.evaluate.finetuning import train
+from m3w.trainer.evaluate.loaded_model import load_model
 from m3w.trainer.evaluate.recipe import load_evaluation
 from m3w.trainer.ranks import Ranks
 
@@ -24,11 +24,11 @@ def test_the_loss_falls_and_the_frozen_stays(checkpoint: Path, recipe: Callable[
     found = load_evaluation(
         str(recipe(finetune={**HOW, "steps": 20, "vision_encoder": False, "language_model": False}))
     )
-    asked, task = open_checkpoint(checkpoint, torch.device("cpu")), found.resolved_task()
-    before = {name: value.clone() for name, value in asked.model.state_dict().items()}
-    losses = train(asked, task, task.examples("supports", found.root), found, ALONE)
+    loaded, task = load_model(checkpoint, torch.device("cpu")), found.resolved_task()
+    before = {name: value.clone() for name, value in loaded.model.state_dict().items()}
+    losses = train(loaded, task, task.examples("supports", found.root), found, ALONE)
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
-    changed = {name for name, value in asked.model.state_dict().items() if not torch.equal(value, before[name])}
+    changed = {name for name, value in loaded.model.state_dict().items() if not torch.equal(value, before[name])}
     assert any(name.startswith("resampler.") for name in changed)
     assert not any(name.startswith("vision_encoder.") or ".block." in name for name in changed)
 

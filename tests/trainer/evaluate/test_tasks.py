@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from m3w.recipes.errors import InputError
-from m3w.trainer.evaluate.example import Example
 from m3w.trainer.evaluate.media import read_frames
 from m3w.trainer.evaluate.task import load_task, task_names
+from m3w.trainer.evaluate.tasks.source import Example
 
 PEOPLE = [
     {"answer": word, "answer_confidence": "yes", "answer_id": n + 1}
