@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,12 +26,11 @@ def evaluate(
 
     Example: m3w eval demo/training/model recipes/eval-coco.yaml --set root=/data/coco --set 'shots=[0,4]'
     """
-    from m3w.cli.evaluation_report import print_results
     from m3w.trainer.evaluate.launch import evaluate as launch
 
-    status, loaded = launch(str(checkpoint), recipe, overrides or [], processes)
-    if loaded is not None and status < 2:
-        print_results(Path(loaded.output))
+    status, resolved = launch(str(checkpoint), recipe, overrides or [], processes)
+    if resolved is not None and status < 2:
+        _print_results(Path(resolved.output))
     raise typer.Exit(status)
 
 
@@ -58,3 +58,47 @@ def generate(
         converse(checkpoint, image or [], shot or [], beams=beams, tokens=tokens)
     else:
         typer.echo(describe(checkpoint, image or [], text, shot or [], beams=beams, tokens=tokens))
+
+
+def _print_results(output: Path) -> None:
+    """Print `output`/results.json: scores by number of shots, scores by group, then what could not be read."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=True, highlight=False)
+    results = json.loads((output / "results.json").read_text(encoding="utf-8"))
+    protocol = f"{results['queries']} queries, supports {results['choose']}"
+    if results["query_image"] != "own":
+        protocol += ", each with another query's picture"
+    table = Table(title=f"{results['task']}: {protocol}", title_justify="left")
+    _fill(table, results["summary"], ("shots",))
+    console.print(table)
+    if "groups" in results:
+        groups = Table(title="by group", title_justify="left")
+        _fill(groups, results["groups"], ("shots", "group", "queries"))
+        console.print(groups)
+    for name, reason in results.get("left_out", {}).items():
+        console.print(f"{name} is left out: {reason}")
+    for what in ("unreadable_queries", "unreadable_media"):
+        if results[what]:
+            first = next(iter(results[what].items()))
+            console.print(f"{what.replace('_', ' ')}: {len(results[what])}, the first {first[0]}: {first[1]}")
+    console.print(f"{output}/results.json; every prediction with its prompt: {output}/predictions")
+
+
+def _fill(table: Any, rows: list[dict[str, Any]], keys: tuple[str, ...]) -> None:
+    """Add a column for each metric, in the task's order, and the rows."""
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
+    for name in (*keys, *metrics):
+        table.add_column(name, justify="left" if name == "group" else "right")
+    by_key: dict[tuple[Any, ...], dict[str, str]] = {}
+    for row in rows:
+        by_key.setdefault(tuple(row[key] for key in keys), {})[row["metric"]] = _format(row)
+    for key, values in by_key.items():
+        table.add_row(*map(str, key), *(values.get(name, "") for name in metrics))
+
+
+def _format(row: dict[str, Any]) -> str:
+    if row["mean"] is None:
+        return "not defined"
+    return f"{row['mean']:.2f}" + ("" if row["spread"] is None else f" ± {row['spread']:.2f}")

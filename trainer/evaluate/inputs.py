@@ -1,4 +1,4 @@
-"""What turns texts, pictures and videos into the inputs of a Flamingo, wherever one is asked something.
+"""The preprocessing of inference: texts, pictures and videos to the inputs of a Flamingo.
 
 Evaluation, fine-tuning, `m3w generate`, the demo's captions and lmms-eval all go through here: a `Prompt` gives the
 token ids, the model's `FlamingoProcessor` the pixels, and `batch_rows` pads and stacks them.

@@ -32,30 +32,30 @@ def run(checkpoint: Path, path: Path, done: list[tuple[str, int, int]] | None = 
 
 def lines(output: Path) -> dict[str, dict[str, Any]]:
     """All predictions, by condition and key."""
-    found = {}
+    records = {}
     for path in sorted(output.glob("predictions/*/*.jsonl")):
         for line in path.read_text().splitlines():
             record = json.loads(line)
-            found[f"{path.parent.name}/{record['key']}"] = record
-    return found
+            records[f"{path.parent.name}/{record['key']}"] = record
+    return records
 
 
 def test_every_prediction_is_written_with_its_prompt(checkpoint: Path, recipe: Write, tmp_path: Path) -> None:
     results = run(checkpoint, recipe())
-    found = lines(tmp_path / "out")
-    assert len(found) == 2 * 2 * 12 and results["queries"] == 12 and results["supports"] == 24
-    line = found["2-shots-seed-0/q3"]
+    records = lines(tmp_path / "out")
+    assert len(records) == 2 * 2 * 12 and results["queries"] == 12 and results["supports"] == 24
+    line = records["2-shots-seed-0/q3"]
     assert line["prompt"].count("<image>") == 3 and line["prompt"].endswith(
         "<image>Question: which colour is the circle? Answer:"
     )
     assert len(line["media"]) == 3 and line["media"][-1].endswith("queries-3.png")
     assert line["references"] == ["yellow"] and len(line["scores"]) == 4
     assert line["answer"] == ("red", "green", "blue", "yellow")[max(range(4), key=line["scores"].__getitem__)]
-    zero = found["0-shots-seed-0/q3"]["prompt"]
+    zero = records["0-shots-seed-0/q3"]["prompt"]
     assert zero.count("<image>") == 1 and zero.count("Answer:") == 3
     accuracy = (
         100
-        * sum(found[f"2-shots-seed-0/q{n}"]["answer"] == ("red", "green", "blue", "yellow")[n % 4] for n in range(12))
+        * sum(records[f"2-shots-seed-0/q{n}"]["answer"] == ("red", "green", "blue", "yellow")[n % 4] for n in range(12))
         / 12
     )
     (of_condition,) = [each for each in results["conditions"] if (each["shots"], each["seed"]) == (2, 0)]

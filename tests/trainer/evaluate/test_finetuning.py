@@ -21,12 +21,12 @@ HOW = {"steps": 60, "batch_size": 8, "learning_rate": 0.003, "language_model": T
 
 
 def test_the_loss_falls_and_the_frozen_stays(checkpoint: Path, recipe: Callable[..., Path]) -> None:
-    found = load_evaluation(
+    loaded_recipe = load_evaluation(
         str(recipe(finetune={**HOW, "steps": 20, "vision_encoder": False, "language_model": False}))
     )
-    loaded, task = load_model(checkpoint, torch.device("cpu")), found.resolved_task()
+    loaded, task = load_model(checkpoint, torch.device("cpu")), loaded_recipe.resolved_task()
     before = {name: value.clone() for name, value in loaded.model.state_dict().items()}
-    losses = train(loaded, task, task.examples("supports", found.root), found, ALONE)
+    losses = train(loaded, task, task.examples("supports", loaded_recipe.root), loaded_recipe, ALONE)
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
     changed = {name for name, value in loaded.model.state_dict().items() if not torch.equal(value, before[name])}
     assert any(name.startswith("resampler.") for name in changed)

@@ -90,9 +90,9 @@ def test_rices_puts_the_most_similar_last_and_leaves_out_what_cannot_be_read() -
 
 def test_orders_are_different_and_begin_with_the_given_one() -> None:
     shots = EXAMPLES[:4]
-    found = permutations(shots, 6, "seed")
-    assert len({tuple(keys(order)) for order in found}) == 6 and found[0] == shots
-    assert all(sorted(keys(order)) == sorted(keys(shots)) for order in found)
+    shuffled = permutations(shots, 6, "seed")
+    assert len({tuple(keys(order)) for order in shuffled}) == 6 and shuffled[0] == shots
+    assert all(sorted(keys(order)) == sorted(keys(shots)) for order in shuffled)
     assert len(permutations(EXAMPLES[:2], 6, "seed")) == 2 and permutations([], 6, "seed") == [[]]
 
 

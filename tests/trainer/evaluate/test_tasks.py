@@ -186,9 +186,9 @@ def test_all_sixteen_are_there() -> None:
 def test_a_benchmark_is_read_in_its_published_format(name: str, tmp_path: Path) -> None:
     root, task = written(tmp_path, FILES[name]), load_task(name)
     queries, supports = task.examples("queries", root), task.examples("supports", root)
-    key, place, prompt, references = FIRST_QUERY[name]
+    key, path, prompt, references = FIRST_QUERY[name]
     first = queries[0]
-    assert (first.key, first.media.path) == (key, f"{root}/{place}")
+    assert (first.key, first.media.path) == (key, f"{root}/{path}")
     assert task.prompt.format(**first.fields) == prompt
     assert len(first.references) == references and first.answer in first.references
     assert (task.form == "close") == bool(first.choices)

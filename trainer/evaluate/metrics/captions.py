@@ -97,10 +97,10 @@ def bleu(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> list
     matched, total = [0] * LONGEST, [0] * LONGEST
     length, reference_length = 0, 0
     for candidate, others in zip(candidates, references, strict=True):
-        words, given = candidate.split(), [other.split() for other in others]
+        words, split_references = candidate.split(), [other.split() for other in others]
         length += len(words)
-        reference_length += min((abs(len(other) - len(words)), len(other)) for other in given)[1]
-        for ngram, count in _clipped(words, given).items():
+        reference_length += min((abs(len(other) - len(words)), len(other)) for other in split_references)[1]
+        for ngram, count in _clipped(words, split_references).items():
             matched[len(ngram) - 1] += count
         for n in range(1, LONGEST + 1):
             total[n - 1] += max(0, len(words) - n + 1)

@@ -31,8 +31,8 @@ class VqaSource(Source):
 
     def examples(self, root: str) -> list[Example]:
         path, answers_path = join_path(root, self.questions), join_path(root, self.annotations)
-        given = need_list(need(read_json(answers_path), "annotations", answers_path), answers_path)
-        answers = {need(record, "question_id", answers_path): record for record in given}
+        annotations = need_list(need(read_json(answers_path), "annotations", answers_path), answers_path)
+        answers = {need(record, "question_id", answers_path): record for record in annotations}
         examples = []
         for record in need_list(need(read_json(path), "questions", path), path):
             number = need(record, "question_id", path)
