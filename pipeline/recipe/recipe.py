@@ -1,8 +1,9 @@
-"""Everything about a run in one frozen value."""
+"""The recipe of a build: everything about a run in one frozen value."""
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Sequence
+from typing import Any, Self
 
 from pydantic import model_validator
 
@@ -18,7 +19,7 @@ from m3w.pipeline.filters.section import Consent, Pii, Rules, Urls
 from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
 from m3w.pipeline.filters.signals.word_lists import WordListFiles
 from m3w.pipeline.images.section import Images, Scores
-from m3w.recipes.loader import dump_yaml
+from m3w.recipes.loader import dump_yaml, load, validate
 from m3w.recipes.section import Section
 
 
@@ -58,3 +59,13 @@ class Recipe(Section):
             return 0.0
         rules = self.rules.image.items()
         return max((rule.min or 0.0 for name, rule in rules if (rule.signal or name) == "shorter_side"), default=0.0)
+
+
+def load_recipe(path: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Load the recipe at `path`; see `m3w.recipes.loader.load`. Raises `InputError`."""
+    return load(path, overrides, Recipe)
+
+
+def parse_recipe(values: Any, path: str) -> Recipe:
+    """The recipe of these `values`, called `path` in errors. Raises `InputError`."""
+    return validate(values, Recipe, f"the recipe {path}")
