@@ -2,6 +2,8 @@
 
 Evaluation, fine-tuning, `m3w generate`, the demo's captions and lmms-eval all go through here: a `Prompt` gives the
 token ids, the model's `FlamingoProcessor` the pixels, and `batch_rows` pads and stacks them.
+The processor's own call takes text with `<image>` tags; here texts are tokenised one by one, so that a tag in a
+benchmark's text brings no picture and the tokens of an answer are known. Both give the same ids for the same text.
 
     <image>Output: a cat asleep.<|endofchunk|><image>Output:
 
