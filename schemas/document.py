@@ -69,9 +69,8 @@ DOCUMENT_SIGNALS = (
 says what each is."""
 
 
-def _fetched() -> Any:
-    """A field of an image that the fetch fills in."""
-    return field(default=None, metadata={"fetched": True})
+FETCHED = {"fetched": True}
+"""Marks the fields of an image that the fetch fills in."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,17 +84,17 @@ class ImageReference:
     declared_width: int | None = None
     """CSS pixels, from the page."""
     declared_height: int | None = None
-    sha256: str | None = _fetched()
+    sha256: str | None = field(default=None, metadata=FETCHED)
     """64 hex digits, of the bytes as stored; None (as all below) if the image was not fetched."""
-    mime: str | None = _fetched()
-    width: int | None = _fetched()
+    mime: str | None = field(default=None, metadata=FETCHED)
+    width: int | None = field(default=None, metadata=FETCHED)
     """Pixels of the stored image, as a viewer would show it."""
-    height: int | None = _fetched()
-    phash: str | None = _fetched()
+    height: int | None = field(default=None, metadata=FETCHED)
+    phash: str | None = field(default=None, metadata=FETCHED)
     """16 hex digits of the perceptual hash."""
-    status: str | None = _fetched()
+    status: str | None = field(default=None, metadata=FETCHED)
     """`ok`, or why the image is not in the dataset: `not_in_archive`, `too_small`, ..."""
-    fetched_at: datetime | None = _fetched()
+    fetched_at: datetime | None = field(default=None, metadata=FETCHED)
 
 
 @dataclass(slots=True, kw_only=True)

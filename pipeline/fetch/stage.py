@@ -156,7 +156,7 @@ class _Index:
         self.rows.append(row)
 
     def carry(self, request: Row, earlier: Row, content: bytes | None) -> None:
-        """Take over what was found before."""
+        """Take over the result of an earlier request."""
         row = {**earlier, "url": request["url"], "parts": request["parts"]}
         if content is not None:
             row["location"] = self._store.store(row["sha256"], row["mime"], content)

@@ -65,8 +65,8 @@ class ImagePreview:
         return (
             f'(SELECT url, any_value(signals."{signal}") AS value, '
             "any_value(width) AS width, any_value(height) AS height, "
-            f'any_value(location.path) AS path, any_value(location."offset") AS "offset", any_value(location.size) AS size '
-            f"FROM {self._links} WHERE status = 'ok' GROUP BY 1)"
+            f'any_value(location.path) AS path, any_value(location."offset") AS "offset", any_value(location.size) '
+            f"AS size FROM {self._links} WHERE status = 'ok' GROUP BY 1)"
         )
 
     def image(self, url: str) -> bytes | None:
