@@ -20,7 +20,7 @@ def build(
     recipe: Annotated[str, typer.Argument(help="A recipe: a YAML file on any fsspec path.")],
     run: Annotated[str, typer.Option(help="The run's folder: a path, s3://, gs://, ...")] = "runs/m3w",
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value into the recipe.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the recipe.")
     ] = None,
     address: Annotated[str | None, typer.Option(help="A Ray cluster's address; without it Ray starts here.")] = None,
 ) -> None:
