@@ -1,10 +1,10 @@
-"""Everything about a run in one frozen value."""
+"""The recipe of a build: everything about a run in one frozen value."""
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Sequence
+from typing import Any, Self
 
-import yaml
 from pydantic import Field, model_validator
 
 from m3w.pipeline.crawl.section import Crawl
@@ -20,6 +20,7 @@ from m3w.pipeline.filters.signals import IMAGE_SIGNALS
 from m3w.pipeline.filters.signals.registry import SignalEntry, SignalName
 from m3w.pipeline.filters.signals.word_lists import WordListFiles
 from m3w.pipeline.images.section import Images, Scores
+from m3w.recipes.loader import dump_yaml, load, validate
 from m3w.recipes.section import Section
 
 
@@ -50,7 +51,7 @@ class Recipe(Section):
         return self
 
     def to_yaml(self) -> str:
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return dump_yaml(self.model_dump(mode="json"))
 
     @property
     def smallest_side(self) -> float:
@@ -62,3 +63,13 @@ class Recipe(Section):
             return 0.0
         rules = self.rules.image.items()
         return max((rule.min or 0.0 for name, rule in rules if (rule.signal or name) == "shorter_side"), default=0.0)
+
+
+def load_recipe(path: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Load the recipe at `path`; see `m3w.recipes.loader.load`. Raises `InputError`."""
+    return load(path, overrides, Recipe)
+
+
+def parse_recipe(values: Any, path: str) -> Recipe:
+    """The recipe of these `values`, called `path` in errors. Raises `InputError`."""
+    return validate(values, Recipe, f"the recipe {path}")

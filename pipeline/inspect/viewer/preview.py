@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from m3w.pipeline.filters.rules import Rule, quoted
 from m3w.pipeline.inspect.viewer.filters import signal_column
 from m3w.pipeline.inspect.viewer.tables import Tables
 from m3w.pipeline.recipe import Recipe, parse_recipe
 from m3w.recipes.errors import InputError
+from m3w.recipes.loader import parse_yaml
 
 LISTED = 30
 BINS = 48
@@ -133,6 +132,6 @@ def _recipe(tables: Tables) -> Recipe | None:
     if text is None:
         return None
     try:
-        return parse_recipe(yaml.safe_load(text), "recipe.yaml")
-    except (InputError, yaml.YAMLError, AttributeError):
+        return parse_recipe(parse_yaml(text, "recipe.yaml"), "recipe.yaml")
+    except InputError:
         return None  # a recipe of another version: its rules are not known here, all else is

@@ -1,8 +1,9 @@
-"""Captions judged by the pictures that are drawn from them: how alike those are to the pictures that were captioned.
+"""Image reconstruction, the metric `round_trip`: is the image generated from a caption like the captioned one?
 
-The round trip of Li et al., "Do DALL-E and Flamingo Understand Each Other?" (arXiv 2212.12249): a caption is drawn by a
-text-to-image pipeline, and the picture compared with the captioned one by the cosine of CLIP's image features. Pictures
-are kept in OUTPUT/round-trip, so that a person can look, and are not drawn again.
+Li et al., "Do DALL-E and Flamingo Understand Each Other?" (arXiv 2212.12249): a text-to-image pipeline generates an
+image
+from the model's caption, and the cosine of CLIP's image features compares it with the captioned image. Generated images
+are kept in OUTPUT/round-trip, for people to look at and for the next call.
 """
 
 from __future__ import annotations
@@ -18,46 +19,47 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import AutoImageProcessor, CLIPModel
 
-from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.recipes.errors import InputError
 from m3w.trainer.evaluate.media import read_frames
-from m3w.trainer.evaluate.recipe import RoundTripRecipe
+from m3w.trainer.evaluate.recipe import ReconstructionRecipe
 from m3w.trainer.evaluate.scoring import Score
+from m3w.trainer.evaluate.tasks.source import Example
 
-SEEN = 1024
-"""The longer side at which the captioned picture is read, pixels; CLIP's processor makes it smaller."""
+LONGER_SIDE = 1024
+"""Pixels of the longer side at which the captioned picture is read; CLIP's processor makes it smaller."""
 
 
-class RoundTrip:
-    """A text-to-image pipeline and a CLIP, loaded once. Raises EvaluationError if one is not there."""
+class ImageReconstruction:
+    """A text-to-image pipeline and a CLIP model. Raises InputError if one of them cannot be loaded."""
 
-    def __init__(self, recipe: RoundTripRecipe, folder: Path, device: torch.device) -> None:
+    def __init__(self, recipe: ReconstructionRecipe, folder: Path, device: torch.device) -> None:
         self.recipe, self.folder, self.device = recipe, folder, device
         try:
             from diffusers import DiffusionPipeline
         except ImportError as error:
-            raise EvaluationError(
-                "round_trip draws captions by diffusers, which is not installed; pip install 'm3w[round-trip]'"
+            raise InputError(
+                "round_trip needs diffusers, which is not installed; pip install 'm3w[round-trip]'"
             ) from error
         try:
             self.pipeline: Any = DiffusionPipeline.from_pretrained(recipe.pipeline).to(device)
             self.clip: Any = CLIPModel.from_pretrained(recipe.clip).eval().to(device)
             self.processor: Any = AutoImageProcessor.from_pretrained(recipe.clip)
         except (OSError, ValueError) as error:
-            raise EvaluationError(f"round_trip cannot load its models: {' '.join(str(error).split())}") from error
+            raise InputError(f"round_trip cannot load its models: {' '.join(str(error).split())}") from error
         self.pipeline.set_progress_bar_config(disable=True)
 
-    def score(self, captioned: Sequence[tuple[Example, str]]) -> Score:
-        """The cosine, in hundredths, of each picture with the one drawn from its caption, and their mean."""
+    def score(self, captions: Sequence[tuple[Example, str]]) -> Score:
+        """The cosine, in hundredths, of each picture and the one generated from its caption; and their mean."""
         each = []
-        for example, caption in captioned:
-            (own,) = read_frames(example.media, size=SEEN, frames=1)
-            both = self.features([own, self.draw(caption)])
-            each.append(100.0 * float(both[0] @ both[1]))
+        for example, caption in captions:
+            (own,) = read_frames(example.media, size=LONGER_SIDE, frames=1)
+            both_PV = self.features([own, self.generate(caption)])
+            each.append(100.0 * float(both_PV[0] @ both_PV[1]))
         return Score(sum(each) / len(each) if each else float("nan"), tuple(each))
 
     @torch.no_grad()
-    def draw(self, caption: str) -> Image.Image:
-        """The picture of a caption; the same one whenever it is asked for."""
+    def generate(self, caption: str) -> Image.Image:
+        """The image of a caption; one caption always gives the same image."""
         name = hashlib.sha256(caption.encode()).hexdigest()[:24]
         path = self.folder / f"{name}.png"
         if not path.exists():
@@ -78,8 +80,8 @@ class RoundTrip:
 
     @torch.no_grad()
     def features(self, pictures: list[Image.Image]) -> Tensor:
-        """features_PV of CLIP's image half, of length 1."""
+        """features_PV of CLIP's image encoder, of length 1."""
         pixels = self.processor(images=pictures, return_tensors="pt")["pixel_values"].to(self.device)
-        found = self.clip.get_image_features(pixel_values=pixels)
-        found = getattr(found, "pooler_output", found)  # transformers 5 gives an output, 4 the tensor
-        return F.normalize(found.float(), dim=-1)
+        output = self.clip.get_image_features(pixel_values=pixels)
+        features_PV = getattr(output, "pooler_output", output)  # transformers 5 gives an output, 4 the tensor
+        return F.normalize(features_PV.float(), dim=-1)

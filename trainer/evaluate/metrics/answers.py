@@ -1,14 +1,40 @@
-"""VQA accuracy by the official rule (Antol et al., arXiv 1505.00468; Goyal et al., arXiv 1612.00837).
+"""Metrics of short answers: exact match, the agreement of iVQA, and VQA accuracy.
 
-An answer counts min(matches / 3, 1) against each nine of the ten human answers, and the mean over the ten is taken.
-Both sides are normalised first, in the order and with the quirks of the published evaluation (VQAEval); they are
-named where they are. The result equals it on every input that the tests plant.
+VQA accuracy is the official rule (Antol et al., arXiv 1505.00468; Goyal et al., arXiv 1612.00837): an answer scores
+min(matches / 3, 1) against each nine of the ten human answers, and the mean over the ten counts. Both sides are first
+normalised, in the order and with the quirks of the published evaluation (VQAEval), which comments name.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+
+_PUNCTUATION = re.compile(r"[^\w\s']|_")
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+AGREEING = 2
+"""Annotators of iVQA who must agree for a full score (Yang et al., arXiv 2012.00451, section 5)."""
+
+
+def plain(answer: str) -> str:
+    """Lower case, without punctuation and articles, single spaces."""
+    return " ".join(_ARTICLES.sub(" ", _PUNCTUATION.sub(" ", answer.lower())).split())
+
+
+def exact_match(answer: str, references: Sequence[str]) -> float:
+    """1 if the answer equals one of the references, both made `plain`; else 0.
+
+    Deviation from the top-1 accuracy of MSRVTT-QA and MSVD-QA as classifiers report it: their answers are classes
+    of a closed vocabulary; here the answer is generated text, so case, articles and punctuation do not count.
+    """
+    return float(plain(answer) in {plain(reference) for reference in references})
+
+
+def agreement(answer: str, references: Sequence[str]) -> float:
+    """iVQA: half the number of annotators (of five) who gave this answer, at most 1."""
+    wanted = plain(answer)
+    return min(1.0, sum(plain(reference) == wanted for reference in references) / AGREEING)
+
 
 DIGITS = {
     word: str(number)
@@ -113,26 +139,26 @@ _WITH_APOSTROPHE = [
     "you're",
     "you've",
 ]
-"""Contractions that are written in full where one of their apostrophes is missing."""
+"""Contractions; an answer that lacks one of their apostrophes gets it back."""
 
 _ODD = {"somebody'd": "somebodyd", "ow's'at": "'ow's'at", "'ows'at": "'ow's'at", "'ow'sat": "'ow's'at"}
-"""As published, the first the wrong way round."""
+"""As published; the first is the wrong way round."""
 
 
 def _contractions() -> dict[str, str]:
-    found = dict(_ODD)
+    contractions = dict(_ODD)
     for word in _WITH_APOSTROPHE:
-        for at, letter in enumerate(word):
+        for position, letter in enumerate(word):
             if letter == "'":
-                found[word[:at] + word[at + 1 :]] = word
-    return found
+                contractions[word[:position] + word[position + 1 :]] = word
+    return contractions
 
 
 CONTRACTIONS = _contractions()
 _PERIOD = re.compile(r"\.(?!\d)")
 _COMMA_IN_NUMBER = re.compile(r"\d,\d")
 _PERIODS = 32
-"""The published code hands a flag where the number of replacements stands, so it removes so many periods at most."""
+"""The published code passes a flag as the number of replacements, so it removes at most so many periods."""
 
 
 def normalise(answer: str) -> str:
@@ -141,16 +167,15 @@ def normalise(answer: str) -> str:
 
 
 def vqa_accuracy(answer: str, references: Sequence[str]) -> float:
-    """In 0 to 1, of one answer against the human answers (ten in VQAv2).
+    """VQA accuracy, 0 to 1, of one answer against the human answers (ten in VQAv2).
 
-    Nothing is normalised where all humans gave the same answer, as published: then the answer must be theirs
-    to the letter.
+    As published, nothing is normalised if all humans gave the same answer: then the answer must equal theirs exactly.
     """
     answer, given = _flat(answer), [_flat(reference) for reference in references]
     if len(set(given)) > 1:
         answer, given = normalise(answer), [normalise(reference) for reference in given]
     matches = sum(reference == answer for reference in given)
-    # Leaving out a human who agrees leaves one match less.
+    # Without a human who agrees there is one match less.
     each = [min(1.0, (matches - (reference == answer)) / 3) for reference in given]
     return sum(each) / len(each)
 
@@ -160,7 +185,7 @@ def _flat(answer: str) -> str:
 
 
 def _punctuation(text: str) -> str:
-    """A mark beside a space goes; one between letters becomes a space; with a comma in a number all marks go."""
+    """Remove marks beside a space, and all marks if a number has a comma; replace the others by a space."""
     number, result = _COMMA_IN_NUMBER.search(text) is not None, text
     for mark in PUNCTUATION:
         beside = f"{mark} " in text or f" {mark}" in text

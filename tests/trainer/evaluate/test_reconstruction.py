@@ -12,12 +12,12 @@ from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from m3w.trainer.evaluate.evaluation import evaluate
-from m3w.trainer.evaluate.recipe import RoundTripRecipe, load_evaluation
+from m3w.trainer.evaluate.recipe import ReconstructionRecipe, load_evaluation
 from m3w.trainer.ranks import Ranks
 
 diffusers = pytest.importorskip("diffusers", reason="the extra round-trip is not installed")
 
-from m3w.trainer.evaluate.round_trip import RoundTrip  # noqa: E402
+from m3w.trainer.evaluate.reconstruction import ImageReconstruction  # noqa: E402
 
 TEXT = {"hidden_size": 32, "intermediate_size": 37, "num_attention_heads": 4, "num_hidden_layers": 2, "vocab_size": 600}
 
@@ -68,11 +68,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_a_caption_gives_one_picture_and_a_picture_is_like_itself(models: dict[str, str], tmp_path: Path) -> None:
-    trip = RoundTrip(RoundTripRecipe(**models, steps=2, side=32), tmp_path / "drawn", torch.device("cpu"))
-    one = trip.draw("a red circle")
-    assert one.size == (32, 32) and one.tobytes() == trip.draw("a red circle").tobytes()
-    assert one.tobytes() != trip.draw("a blue square").tobytes() and len(list((tmp_path / "drawn").iterdir())) == 2
-    same = trip.features([one, one, Image.new("RGB", (32, 32), "white")])
+    metric = ImageReconstruction(
+        ReconstructionRecipe(**models, steps=2, side=32), tmp_path / "drawn", torch.device("cpu")
+    )
+    one = metric.generate("a red circle")
+    assert one.size == (32, 32) and one.tobytes() == metric.generate("a red circle").tobytes()
+    assert (
+        one.tobytes() != metric.generate("a blue square").tobytes() and len(list((tmp_path / "drawn").iterdir())) == 2
+    )
+    same = metric.features([one, one, Image.new("RGB", (32, 32), "white")])
     assert float(same[0] @ same[1]) == pytest.approx(1.0, abs=1e-5) and float(same[0] @ same[2]) < 0.9999
 
 
