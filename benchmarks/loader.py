@@ -38,13 +38,13 @@ from m3w.model import FlamingoProcessor
 from m3w.schemas.document import ImageReference
 from m3w.schemas.manifest import Manifest, SequenceShard, Split
 from m3w.schemas.sequence import INDEX_SCHEMA, Sequence, encode_sample
-from m3w.trainer.build import pixel_format, special_tokens
-from m3w.trainer.data.lanes import LaneDataset, SampleForm
-from m3w.trainer.data.loading import load_steps
+from m3w.trainer.data.batch_slots import LaneDataset, SampleForm
+from m3w.trainer.data.mixture import load_steps
 from m3w.trainer.data.order import SampleOrder
 from m3w.trainer.data.sequences import SequenceReader
 from m3w.trainer.data.windows import cut_window, tokenize_nodes
-from m3w.trainer.tokenizer import Tokenize, train_tokenizer
+from m3w.trainer.setup.build import pixel_format, special_tokens
+from m3w.trainer.setup.tokenizer import Tokenize, train_tokenizer
 
 BATCH, TOKENS, IMAGES, SIDE = 8, 256, 3, 320
 MEAN, MOST = 3.0, 12.0

@@ -24,15 +24,15 @@ import torch
 from benchmarks.command import options_parser, print_figures, require_data
 from benchmarks.loader import TOKENS, WORDS, sample_form, sequences, write_tar
 from m3w.model import FlamingoProcessor
+from m3w.trainer.cost.flops import count_costs, peak_flops
+from m3w.trainer.data.batch_slots import LaneDataset
 from m3w.trainer.data.collate import Batch
-from m3w.trainer.data.lanes import LaneDataset
-from m3w.trainer.data.loading import load_steps
+from m3w.trainer.data.mixture import load_steps
 from m3w.trainer.data.order import SampleOrder
 from m3w.trainer.data.sequences import SequenceReader
-from m3w.trainer.flops import count_costs, peak_flops
-from m3w.trainer.meta_model import image_size_of, meta_model
 from m3w.trainer.recipe import Recipe, load_recipe
-from m3w.trainer.tokenizer import train_tokenizer
+from m3w.trainer.setup.meta_model import image_size_of, meta_model
+from m3w.trainer.setup.tokenizer import train_tokenizer
 
 IMAGES = 5
 WARM_UP = 10
@@ -43,7 +43,7 @@ def step_seconds(recipe: Recipe, rows: int, gpu: str, mfu: float) -> float:
     """Of one micro-batch on one GPU."""
     peak = peak_flops(gpu)
     if peak is None:
-        sys.exit(f"the speed of a GPU called {gpu!r} is not known; trainer/flops.py has those that are")
+        sys.exit(f"the speed of a GPU called {gpu!r} is not known; trainer/cost/flops.py has those that are")
     costs = count_costs(meta_model(recipe.model, bf16=True), image_size_of(recipe.model))
     images = rows * IMAGES
     return costs.of(places=rows * TOKENS, pairs=rows * TOKENS**2, images=images, frames=images) / (peak * mfu)

@@ -20,11 +20,11 @@ import torch
 from benchmarks.cifar_crawl import ARCHIVE, FACTS, SHARED, naming, write_crawl
 from benchmarks.command import options_parser, print_figures
 from m3w.model import Flamingo, FlamingoProcessor
-from m3w.trainer.build import pixel_format, special_tokens
 from m3w.trainer.data.images import decode_image, to_pixels
 from m3w.trainer.generate import load_checkpoint
-from m3w.trainer.journal import read_metrics
-from m3w.trainer.tokenizer import Tokenize
+from m3w.trainer.metrics.journal import read_metrics
+from m3w.trainer.setup.build import pixel_format, special_tokens
+from m3w.trainer.setup.tokenizer import Tokenize
 
 PICTURES = 200
 """Held-out pictures that are named."""

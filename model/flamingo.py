@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
+from m3w.model.attention_map import see
 from m3w.model.cache import FlamingoCache, with_room_for_images
 from m3w.model.checkpoint import FlamingoCheckpoint, load_language_model, load_vision_encoder
 from m3w.model.config import FlamingoConfig
@@ -31,7 +32,6 @@ from m3w.model.loss import IGNORED, next_token_loss
 from m3w.model.new_tokens import NewTokens, attach
 from m3w.model.positions import packed_arguments, position_ids_of
 from m3w.model.resampler import PerceiverResampler, latent_projection
-from m3w.model.sight import see
 from m3w.model.vision import check_pixels, feature_width, frame_features
 
 

@@ -12,7 +12,20 @@ import torch
 from torch import nn
 
 from m3w.model import Flamingo
-from m3w.trainer.build import (
+from m3w.trainer.checkpoint.checkpoints import Checkpoints
+from m3w.trainer.checkpoint.output import Output
+from m3w.trainer.cost.flops import Costs, count_costs
+from m3w.trainer.data.batch_slots import LaneDataset, SampleForm, rank_lanes
+from m3w.trainer.data.mixture import Mixture
+from m3w.trainer.data.order import SampleOrder
+from m3w.trainer.data.packing import check_packable
+from m3w.trainer.data.sequences import DatasetReader, SampleReader
+from m3w.trainer.data.sources import FurtherDataset, check_size, make_mixture, open_dataset, open_further
+from m3w.trainer.distributed.parallelize import inner, parallelize
+from m3w.trainer.distributed.precision import in_bf16, set_types
+from m3w.trainer.distributed.ranks import Ranks
+from m3w.trainer.recipe import PairsRecipe, Recipe, WindowsRecipe
+from m3w.trainer.setup.build import (
     build_model,
     make_processor,
     make_vision_encoder,
@@ -20,21 +33,8 @@ from m3w.trainer.build import (
     pretrained_language_model,
     sample_form,
 )
-from m3w.trainer.checkpoint import Checkpoints
-from m3w.trainer.data.lanes import LaneDataset, SampleForm, rank_lanes
-from m3w.trainer.data.order import SampleOrder
-from m3w.trainer.data.sequences import DatasetReader, SampleReader
-from m3w.trainer.flops import Costs, count_costs
-from m3w.trainer.loss import in_bf16
-from m3w.trainer.mixture import Mixture
-from m3w.trainer.optimizer import make_optimizer
-from m3w.trainer.output import Output
-from m3w.trainer.packed_rows import check_packable
-from m3w.trainer.parallelize import inner, parallelize, set_types
-from m3w.trainer.ranks import Ranks
-from m3w.trainer.recipe import PairsRecipe, Recipe, WindowsRecipe
-from m3w.trainer.sharded_loading import fill, meta_language_model
-from m3w.trainer.sources import FurtherDataset, check_size, make_mixture, open_dataset, open_further
+from m3w.trainer.setup.sharded_loading import fill, meta_language_model
+from m3w.trainer.update import make_optimizer
 
 log = logging.getLogger(__name__)
 

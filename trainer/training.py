@@ -2,8 +2,8 @@
 
 OUTPUT/recipe.yaml       as resolved
 OUTPUT/processor/        tokenizer and image settings, made once and kept for every resume
-OUTPUT/checkpoints/      see trainer/checkpoint.py
-OUTPUT/metrics.jsonl     see trainer/journal.py
+OUTPUT/checkpoints/      see trainer/checkpoint/checkpoints.py
+OUTPUT/metrics.jsonl     see trainer/metrics/journal.py
 OUTPUT/model/            in the end: what `model.Flamingo.from_pretrained` reads
 """
 
@@ -19,18 +19,17 @@ from types import FrameType
 
 import yaml
 
-from m3w.trainer.export import export_model
-from m3w.trainer.flops import device_peak
-from m3w.trainer.held_out import held_out_loss, rank_batches
-from m3w.trainer.journal import Journal, open_journal
-from m3w.trainer.mixture import Share
-from m3w.trainer.optimizer import learning_rate, set_learning_rate
-from m3w.trainer.parallelize import inner
+from m3w.trainer.checkpoint.export import export_model
+from m3w.trainer.cost.flops import device_peak
+from m3w.trainer.data.mixture import Share
+from m3w.trainer.distributed.parallelize import inner
+from m3w.trainer.distributed.ranks import Ranks
+from m3w.trainer.metrics.journal import Journal, open_journal
+from m3w.trainer.metrics.loss import held_out_loss, rank_batches
+from m3w.trainer.metrics.progress import Progress, UpdateReport
 from m3w.trainer.preparation import Training, prepare
-from m3w.trainer.progress import Progress
-from m3w.trainer.ranks import Ranks
 from m3w.trainer.recipe import Recipe
-from m3w.trainer.update import NonFiniteError, UpdateReport, update
+from m3w.trainer.update import NonFiniteError, learning_rate, set_learning_rate, update
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +121,7 @@ def _dump(training: Training, shares: list[Share], names: dict[int, str]) -> Non
         keys = {share.name: [batch.keys for batch in share.batches] for share in shares}
         path.write_text(json.dumps(keys, indent=1), encoding="utf-8")
         training.output.carry(path.name)
-    training.ranks.wait()  # the first to raise ends the others (trainer/alarm.py), written or not
+    training.ranks.wait()  # the first to raise ends the others (trainer/distributed/alarm.py), written or not
 
 
 def _validate(training: Training) -> dict[str, float]:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from m3w.trainer.data.collate import Batch
-from m3w.trainer.gradients import clip as clip_gradients
-from m3w.trainer.gradients import fill_missing, synchronised, touch
-from m3w.trainer.loss import autocast, loss_sum
-from m3w.trainer.mixture import Share
-from m3w.trainer.ranks import Ranks
+from m3w.trainer.data.mixture import Share
+from m3w.trainer.distributed.gradients import clip as clip_gradients
+from m3w.trainer.distributed.gradients import fill_missing, synchronised, touch
+from m3w.trainer.distributed.precision import autocast
+from m3w.trainer.distributed.ranks import Ranks
+from m3w.trainer.metrics.loss import loss_sum
+from m3w.trainer.metrics.progress import UpdateReport
+from m3w.trainer.recipe import OptimizerRecipe
 
 
 class NonFiniteError(ArithmeticError):
@@ -26,38 +28,6 @@ class NonFiniteError(ArithmeticError):
         super().__init__(message)
         self.ranks = ranks
         """Those whose loss it is; all of them if every loss is finite."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateReport:
-    """What one update did, over all ranks."""
-
-    losses: dict[str, float]
-    """Nats per token, by source."""
-    gradient_norm: float
-    """Before clipping."""
-    gradient_norms: dict[str, float]
-    """The same of each part of the model that is trained."""
-    loss_tokens: int
-    tokens: int
-    """Without padding."""
-    places: int
-    """With padding: what the model computed."""
-    pairs: int
-    """Of places, row by row: the squares of the rows' lengths."""
-    samples: int
-    images: int
-    """Or videos."""
-    frames: int
-    stop: bool
-    """Some rank was asked to stop."""
-    skipped: Counter[str] = field(default_factory=Counter)
-    """Of this rank."""
-
-    @property
-    def loss(self) -> float:
-        """Nats per token, of the first source."""
-        return next(iter(self.losses.values()))
 
 
 def update(
@@ -161,3 +131,40 @@ def _own_counts(batches: Sequence[Batch], stop: bool) -> list[float]:
         sum(batch.pixel_values.shape[0] * batch.pixel_values.shape[1] for batch in batches),
         stop,
     ]
+
+
+def make_optimizer(model: nn.Module, recipe: OptimizerRecipe) -> torch.optim.AdamW:
+    """AdamW over the trained parameters; no weight decay on the resampler's.
+
+    Raises ValueError if nothing is trained.
+    """
+    trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    if not trained:
+        raise ValueError("no parameter of the model is trained, so there is nothing to do; unfreeze a part of it")
+    groups = [
+        {"params": [p for name, p in trained if not in_resampler(name)], "weight_decay": recipe.weight_decay},
+        {"params": [p for name, p in trained if in_resampler(name)], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=recipe.learning_rate,
+        betas=(recipe.beta1, recipe.beta2),
+        fused=torch.cuda.is_available(),
+    )
+
+
+def in_resampler(name: str) -> bool:
+    """Whether the parameter called `name` is the Perceiver Resampler's."""
+    return "resampler" in name.split(".")
+
+
+def learning_rate(step: int, steps: int, recipe: OptimizerRecipe) -> float:
+    """The rate of update number `step`, from 0, of `steps`: warm-up, constant, cool-down if there is one."""
+    warm = (step + 1) / max(1, recipe.warmup_steps)
+    cool = (steps - step) / max(1, recipe.cooldown_steps)
+    return recipe.learning_rate * min(1.0, warm, cool)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate

@@ -10,9 +10,9 @@ import threading
 import traceback
 from collections.abc import Callable
 
-from m3w.trainer.alarm import alarm
-from m3w.trainer.checkpoint import CheckpointError
-from m3w.trainer.ranks import join_ranks
+from m3w.trainer.checkpoint.checkpoints import CheckpointError
+from m3w.trainer.distributed.alarm import alarm
+from m3w.trainer.distributed.ranks import join_ranks
 from m3w.trainer.recipe import Recipe, RecipeError, load_recipe
 from m3w.trainer.training import train
 from m3w.trainer.update import NonFiniteError
@@ -50,7 +50,7 @@ def _plain(error: ValueError) -> str:
 
 def _log_to_stdout(first: bool) -> None:
     """Progress as plain lines, from the first rank alone."""
-    log = logging.getLogger("trainer")
+    log = logging.getLogger("m3w.trainer")
     log.setLevel(logging.INFO if first else logging.ERROR)
     if not log.handlers:
         handler = logging.StreamHandler(sys.stdout)

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from m3w.model import Flamingo, FlamingoProcessor
-from m3w.trainer.build import special_tokens
 from m3w.trainer.data.windows import SpecialTokens
 from m3w.trainer.evaluate.example import EvaluationError
-from m3w.trainer.tokenizer import Tokenize
+from m3w.trainer.setup.build import special_tokens
+from m3w.trainer.setup.tokenizer import Tokenize
 
 SAMPLED = 1 << 20
 """Bytes at either end of a file of weights that its fingerprint reads, beside its length."""

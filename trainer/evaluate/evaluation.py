@@ -18,6 +18,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from m3w.trainer.distributed.ranks import Ranks
 from m3w.trainer.evaluate.asking import Asker, Question
 from m3w.trainer.evaluate.checkpoint import open_checkpoint
 from m3w.trainer.evaluate.example import EvaluationError, Example
@@ -34,7 +35,6 @@ from m3w.trainer.evaluate.supports import Supports, draw, same_picture
 from m3w.trainer.evaluate.task import Task
 from m3w.trainer.evaluate.tasks.reading import located
 from m3w.trainer.evaluate.tasks.table import table_columns
-from m3w.trainer.ranks import Ranks
 
 log = logging.getLogger(__name__)
 

@@ -17,6 +17,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from m3w.trainer.checkpoint.export import export_model
+from m3w.trainer.distributed.ranks import Ranks
 from m3w.trainer.evaluate.checkpoint import Asked, fingerprint, open_checkpoint
 from m3w.trainer.evaluate.example import EvaluationError, Example
 from m3w.trainer.evaluate.media import UnreadableMediaError
@@ -25,8 +27,6 @@ from m3w.trainer.evaluate.prompt import answer_ids, answered, write_prompt
 from m3w.trainer.evaluate.recipe import EvaluationRecipe, FinetuneRecipe
 from m3w.trainer.evaluate.rows import Row, batch_of
 from m3w.trainer.evaluate.task import Task
-from m3w.trainer.export import export_model
-from m3w.trainer.ranks import Ranks
 
 log = logging.getLogger(__name__)
 IGNORED = -100

@@ -22,13 +22,13 @@ from m3w.trainer.recipe.model import (
     PretrainingRecipe,
     TokenizerSource,
 )
-from m3w.trainer.recipe.parallel import ParallelRecipe
 from m3w.trainer.recipe.recipe import Recipe
 from m3w.trainer.recipe.section import RecipeError
 from m3w.trainer.recipe.training import (
     CheckpointRecipe,
     LogRecipe,
     OptimizerRecipe,
+    ParallelRecipe,
     TrainingRecipe,
     ValidationRecipe,
     WandbRecipe,

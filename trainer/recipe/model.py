@@ -63,7 +63,7 @@ class Architecture(Section):
 
 
 class PretrainingRecipe(Section):
-    """What a vision encoder from scratch learns before the first step: see trainer/pretraining.py."""
+    """What a vision encoder from scratch learns before the first step: see trainer/setup/vision_pretraining.py."""
 
     epochs: int = Field(ge=1)
     """Times each picture of the dataset is seen."""
@@ -72,7 +72,7 @@ class PretrainingRecipe(Section):
 
 
 class LanguagePretrainingRecipe(Section):
-    """What a language model from scratch learns before the first step: see trainer/language_pretraining.py."""
+    """What a language model from scratch learns before the first step: see trainer/setup/language_pretraining.py."""
 
     steps: int = Field(ge=1)
     batch_size: int = Field(default=32, ge=1)

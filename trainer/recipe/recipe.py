@@ -9,9 +9,15 @@ from pydantic import Field, model_validator
 
 from m3w.trainer.recipe.data import DataRecipe, InterleavedRecipe, PairsRecipe, VideosRecipe
 from m3w.trainer.recipe.model import ModelRecipe
-from m3w.trainer.recipe.parallel import ParallelRecipe
 from m3w.trainer.recipe.section import Section
-from m3w.trainer.recipe.training import CheckpointRecipe, LogRecipe, OptimizerRecipe, TrainingRecipe, ValidationRecipe
+from m3w.trainer.recipe.training import (
+    CheckpointRecipe,
+    LogRecipe,
+    OptimizerRecipe,
+    ParallelRecipe,
+    TrainingRecipe,
+    ValidationRecipe,
+)
 
 Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 

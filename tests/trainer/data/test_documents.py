@@ -13,10 +13,10 @@ from m3w.schemas.cutting import sequences_of
 from m3w.schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
 from m3w.schemas.manifest import DocumentShard, Manifest, Split
 from m3w.schemas.table import to_table
+from m3w.trainer.data.batch_slots import LaneDataset, SampleForm, rank_lanes
 from m3w.trainer.data.documents import DocumentReader
 from m3w.trainer.data.images import PixelFormat
-from m3w.trainer.data.lanes import LaneDataset, SampleForm, rank_lanes
-from m3w.trainer.data.loading import load_steps
+from m3w.trainer.data.mixture import load_steps
 from m3w.trainer.data.order import SampleAddress, SampleOrder
 from m3w.trainer.data.sequences import SequenceReader, UnreadableSampleError, addresses
 from m3w.trainer.data.windows import SpecialTokens

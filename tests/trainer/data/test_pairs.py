@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import webdataset
 
+from m3w.trainer.data.batch_slots import LaneDataset, SampleForm
 from m3w.trainer.data.images import PixelFormat
-from m3w.trainer.data.lanes import LaneDataset, SampleForm
 from m3w.trainer.data.order import SampleAddress, SampleOrder
 from m3w.trainer.data.pairs import PairReader
 from m3w.trainer.data.sequences import UnreadableSampleError
@@ -54,7 +54,7 @@ def test_a_pair_is_an_image_and_then_its_text(pairs, make_png):
 def test_what_lacks_an_image_or_a_text_is_no_pair_and_is_said(tmp_path, make_png, caplog):
     samples = [{"png": make_png(), "txt": "both"}, {"txt": "no image"}, {"png": make_png()}, {"json": {"caption": "x"}}]
     write_pairs(tmp_path / "a.tar", samples)
-    with caplog.at_level(logging.INFO, "trainer"):
+    with caplog.at_level(logging.INFO, "m3w.trainer"):
         assert reader(tmp_path).shard_sizes == (1,)
     assert "3 without an image or a text left out" in caplog.text
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import webdataset
 
+from m3w.trainer.data.batch_slots import LaneDataset, SampleForm
 from m3w.trainer.data.images import PixelFormat
-from m3w.trainer.data.lanes import LaneDataset, SampleForm
 from m3w.trainer.data.order import SampleAddress, SampleOrder
 from m3w.trainer.data.pairs import VIDEO_SUFFIXES, PairReader
 from m3w.trainer.data.video import UndecodableVideoError, VideoForm, decode_video
