@@ -22,10 +22,10 @@ from pathlib import Path
 import torch
 
 from benchmarks.command import options_parser, print_figures, require_data
-from benchmarks.loader import TOKENS, WORDS, sample_form, sequences, write_tar
+from benchmarks.loader import TOKENS, WORDS, sample_format, sequences, write_tar
 from m3w.model import FlamingoProcessor
 from m3w.trainer.cost.flops import count_costs, peak_flops
-from m3w.trainer.data.batch_slots import LaneDataset
+from m3w.trainer.data.batch_slots import BatchSlotDataset
 from m3w.trainer.data.collate import Batch
 from m3w.trainer.data.mixture import load_steps
 from m3w.trainer.data.order import SampleOrder
@@ -54,8 +54,8 @@ def micro_batches(folder: Path, side: int, rows: int, count: int, workers: int) 
     processor = FlamingoProcessor(train_tokenizer([WORDS] * 9, 300), image_size=side)
     reader = SequenceReader(str(folder), "train")
     order = SampleOrder(reader.shard_sizes, seed=0)
-    form = sample_form(processor, images=IMAGES)
-    lanes = LaneDataset(reader, order, form, batch_size=rows, lanes=range(rows), micro_batch_size=rows)
+    form = sample_format(processor, images=IMAGES)
+    lanes = BatchSlotDataset(reader, order, form, batch_size=rows, batch_slots=range(rows), micro_batch_size=rows)
     return load_steps(lanes, first_step=0, last_step=count, workers=workers)
 
 

@@ -27,8 +27,8 @@ def previous_image(is_image_BL: Tensor) -> Tensor:
 
 
 def next_image(is_image_BL: Tensor) -> Tensor:
-    """phi_BL: the first image behind the token, where there is one, else 0 (the paper's p_next, appendix A.3.2)."""
-    phi = previous_image(is_image_BL) + 1
+    """phi_BL: the first image at or after the token; 0 after the last (the paper's p_next, appendix A.3.2)."""
+    phi = previous_image(is_image_BL) + is_image_BL.logical_not()
     return phi.masked_fill(phi > is_image_BL.sum(dim=1, keepdim=True), 0)
 
 

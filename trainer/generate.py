@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from m3w.model import Flamingo, FlamingoProcessor
-from m3w.trainer.data.batch_slots import LaneDataset
+from m3w.trainer.data.batch_slots import BatchSlotDataset
 from m3w.trainer.data.images import decode_image, to_pixels
 from m3w.trainer.data.order import SampleOrder
 from m3w.trainer.data.sequences import SequenceReader
@@ -22,7 +22,7 @@ from m3w.trainer.evaluate.prompt import Chunk, Prompt
 from m3w.trainer.evaluate.rows import Row
 from m3w.trainer.metrics.loss import HeldOutLoss, held_out_loss, rank_batches
 from m3w.trainer.recipe import DataRecipe
-from m3w.trainer.setup.build import pixel_format, sample_form, special_tokens
+from m3w.trainer.setup.build import make_sample_format, pixel_format, special_tokens
 from m3w.trainer.setup.tokenizer import Tokenize
 
 
@@ -76,12 +76,12 @@ def look_test(
     model, processor = load_checkpoint(checkpoint)
     recipe = (data or DataRecipe(dataset=dataset)).model_copy(update={"flip": False, "colour": False})
     reader = SequenceReader(dataset, "validation")
-    lanes = LaneDataset(
+    lanes = BatchSlotDataset(
         reader,
         SampleOrder(reader.shard_sizes, seed=0),
-        sample_form(processor, recipe),
+        make_sample_format(processor, recipe),
         batch_size=batch_size,
-        lanes=range(batch_size),
+        batch_slots=range(batch_size),
         micro_batch_size=batch_size,
     )
     alone = Ranks(0, 1, torch.device("cpu"))

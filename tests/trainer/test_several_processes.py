@@ -122,18 +122,19 @@ def test_a_loss_that_is_not_finite_on_one_process_ends_both_and_names_its_sample
 
 PLANTED = """
 import os, sys
-from m3w.trainer.data import lanes
-from m3w.trainer import training, checkpoint_store
+from m3w.trainer import training
+from m3w.trainer.checkpoint import store
+from m3w.trainer.data import batch_slots
 if os.environ.get("RANK") == "1":
     if sys.argv[1] == "worker":
         def broken(self, position, skipped): raise ValueError("planted in a loader's worker")
-        lanes.LaneDataset._usable_sample = broken
+        batch_slots.BatchSlotDataset._usable_sample = broken
     elif sys.argv[1] == "forward":
         def broken(*given, **named): raise RuntimeError("planted in the forward pass")
         training.update = broken
     else:
         def broken(*given): raise OSError("planted in the checkpoint")
-        checkpoint_store.LocalStore.write = broken
+        store.LocalStore.write = broken
 sys.argv = ["worker", *sys.argv[2:]]
 from m3w.trainer.worker import main
 sys.exit(main())

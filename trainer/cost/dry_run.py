@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from m3w.trainer.cost.flops import MEMORY_GIB, PEAK_FLOPS, count_costs, peak_flops, vision_flops
 from m3w.trainer.cost.memory import Memory, Room, estimate, rooms
-from m3w.trainer.data.batch_slots import rank_lanes
+from m3w.trainer.data.batch_slots import rank_batch_slots
 from m3w.trainer.distributed.parallelize import shard_size
 from m3w.trainer.recipe import Recipe, RecipeError
 from m3w.trainer.setup.meta_model import image_size_of, meta_model
@@ -47,7 +47,7 @@ def dry_run(recipe: Recipe, *, gpus: int, gpu: str, mfu: float) -> DryRun:
     """Raises RecipeError for a GPU or a backbone that is not known, ValueError where the GPUs do not fit the recipe."""
     if peak_flops(gpu) is None:
         raise RecipeError(f"the speed of a GPU called {gpu!r} is not known; take one of {', '.join(PEAK_FLOPS)}")
-    rank_lanes(recipe.training.batch_size, 0, gpus)
+    rank_batch_slots(recipe.training.batch_size, 0, gpus)
     bf16 = recipe.training.precision != "fp32"
     model = meta_model(recipe.model, bf16=bf16)
     size = image_size_of(recipe.model)

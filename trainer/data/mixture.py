@@ -1,8 +1,8 @@
-"""What is trained on at each step: one dataset or several, each with its own lanes, window and weight.
+"""The data of each step: micro-batches of one dataset or several, each with its own batch slots, windows and weight.
 
 Flamingo (arXiv 2204.14198, section 2.4 and appendix B.1.2): the gradients of all datasets are added up, each times its
-weight, before every update (overall score 70.7); taking turns is the alternative that the paper found worse (62.9). The
-loss of each is the mean over its own tokens of all ranks and micro-batches.
+weight, before every update (overall score 70.7); to take turns is the alternative that the paper found worse (62.9).
+The loss of a dataset is the mean over its own tokens of all ranks and micro-batches.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import torch
 from torch.utils.data import DataLoader
 
-from m3w.trainer.data.batch_slots import LaneDataset
+from m3w.trainer.data.batch_slots import BatchSlotDataset
 from m3w.trainer.data.collate import Batch
 
 INTERLEAVED = "interleaved"
-"""The name of the dataset that `data` of the recipe names."""
+"""The name of the dataset under `data` of the recipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class Source:
 
     name: str
     weight: float
-    """Lambda of the paper."""
-    lanes: LaneDataset
+    """Lambda in the paper."""
+    dataset: BatchSlotDataset
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one source gives to one update."""
+    """What one source contributes to one update."""
 
     name: str
     weight: float
@@ -45,21 +45,21 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """The sources, and how they come together."""
+    """The sources, and how steps draw from them."""
 
     sources: Sequence[Source]
     take_turns: bool = False
-    """One source a step, round robin, and not all of them at each."""
+    """Each step uses one source, round robin, and not all of them."""
 
     def steps(self, first: int, last: int, workers: int) -> Iterator[list[Share]]:
         """The shares of each step from `first` up to `last`; `workers` loader processes for each source.
 
-        What a source gives depends on (its seed, the number of its own steps before) alone, so a resume needs no state.
+        The batches of a source depend on its seed and on the number of its steps before alone: a resume needs no state.
         """
         turns = len(self.sources) if self.take_turns else 1
         loaders = [
             load_steps(
-                source.lanes,
+                source.dataset,
                 first_step=_steps_before(first, number, turns),
                 last_step=_steps_before(last, number, turns),
                 workers=workers,
@@ -76,21 +76,21 @@ class Mixture:
 
 
 def _steps_before(step: int, source: int, turns: int) -> int:
-    """Steps that a source has had before step `step`: every one, or where turns are taken one in `turns`."""
+    """Steps of source number `source` before step `step`: all of them or, if sources take turns, one in `turns`."""
     return step if turns == 1 else (step - source + turns - 1) // turns
 
 
 NO_STEP: list[Batch] = []
-"""What stands behind the last one."""
+"""Marks the end of the steps."""
 
 
 def _outlive_sigterm(worker: int) -> None:
-    """SIGTERM goes to the whole process group; the rank saves a checkpoint first, then ends its workers."""
+    """Ignores SIGTERM, which the whole process group gets: the rank first saves a checkpoint, then ends its workers."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def load_steps(dataset: LaneDataset, *, first_step: int, last_step: int, workers: int) -> Iterator[list[Batch]]:
-    """The micro-batches of each step from `first_step` up to `last_step`, read ahead by `workers` processes."""
+def load_steps(dataset: BatchSlotDataset, *, first_step: int, last_step: int, workers: int) -> Iterator[list[Batch]]:
+    """The micro-batches of each step from `first_step` up to `last_step`, prefetched by `workers` processes."""
     count = dataset.micro_batches
     loader = DataLoader(
         dataset,
@@ -100,7 +100,7 @@ def load_steps(dataset: LaneDataset, *, first_step: int, last_step: int, workers
         worker_init_fn=_outlive_sigterm if workers else None,
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=4 if workers else None,
-        # A generator of its own: the loader would draw from the global one, and dropout after a resume would differ.
+        # Its own generator: the loader would draw from the global one, and dropout after a resume would differ.
         generator=torch.Generator(),
     )
     batches = iter(loader)
@@ -109,9 +109,9 @@ def load_steps(dataset: LaneDataset, *, first_step: int, last_step: int, workers
 
 
 def _one_ahead(steps: Iterator[list[Batch]]) -> Iterator[list[Batch]]:
-    """`steps`, each taken from the workers during the one before it: to receive one takes some milliseconds."""
+    """`steps`, each received from the workers during the step before it: receiving takes some milliseconds."""
     with ThreadPoolExecutor(1, "receive") as receiver:
         ahead = deque([receiver.submit(next, steps, NO_STEP)])
         while ahead[0].result():
             ahead.append(receiver.submit(next, steps, NO_STEP))
-            yield ahead.popleft().result()  # no variable here would hold the step for longer than its user does
+            yield ahead.popleft().result()  # not kept in a variable: that would keep the step's memory alive

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from m3w.trainer.data.batch_slots import LaneDataset
+from m3w.trainer.data.batch_slots import BatchSlotDataset
 from m3w.trainer.data.collate import Batch
 from m3w.trainer.data.windows import IGNORED
 from m3w.trainer.distributed.precision import autocast
@@ -68,7 +68,7 @@ def shuffle_images(batch: Batch) -> Batch:
     return replace(batch, pixel_values=batch.pixel_values.roll(len(batch.pixel_values) // 2, dims=0))
 
 
-def rank_batches(dataset: LaneDataset, batches: int, ranks: Ranks) -> Iterable[tuple[Batch, bool]]:
+def rank_batches(dataset: BatchSlotDataset, batches: int, ranks: Ranks) -> Iterable[tuple[Batch, bool]]:
     """This rank's share of the first `batches` batches of a dataset of one micro-batch a step.
 
     All ranks have as many, since those of a sharded model run it together; one too many is a rank's last and does not

@@ -1,4 +1,4 @@
-"""The recipe's model and processor, by name or from scratch; nothing here needs a network."""
+"""The recipe's model and processor: backbones by name or folder, or from scratch."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelFor
 from m3w.model import Flamingo, FlamingoProcessor
 from m3w.model.checkpoint import load_vision_encoder
 from m3w.trainer.checkpoint.output import Output
-from m3w.trainer.data.batch_slots import SampleForm
+from m3w.trainer.data.batch_slots import SampleFormat
 from m3w.trainer.data.images import PixelFormat
 from m3w.trainer.data.sequences import SampleReader
 from m3w.trainer.data.windows import SpecialTokens
 from m3w.trainer.recipe import Backbone, DataRecipe, ModelRecipe, TokenizerSource
 from m3w.trainer.setup.language_pretraining import pretrain_language_model, token_rows
 from m3w.trainer.setup.tokenizer import Tokenize, dataset_texts, train_tokenizer
-from m3w.trainer.setup.vision_pretraining import named_pictures, pretrain_vision_encoder
+from m3w.trainer.setup.vision_pretraining import labelled_pictures, pretrain_vision_encoder
 
 log = logging.getLogger(__name__)
 
 PAPER_IMAGE_SIZE = 320
-"""Pixels (arXiv 2204.14198, appendix A.3.1), for encoders that take any size."""
+"""Pixels (arXiv 2204.14198, appendix A.3.1), for encoders that accept any size."""
 
 HALVES = (0.5, 0.5, 0.5)
 
 
 def make_processor(recipe: ModelRecipe, reader: SampleReader, output: Output) -> FlamingoProcessor:
-    """The training's processor; the first rank makes it, once, from the dataset's text if the recipe says so."""
+    """The training's processor, kept in `processor`. The first rank makes it once, with a new tokenizer if asked to."""
     folder = output.folder / "processor"
     if output.ranks.first and not folder.exists():
         partial = folder.with_name(f".partial-{folder.name}")
@@ -42,7 +42,7 @@ def make_processor(recipe: ModelRecipe, reader: SampleReader, output: Output) ->
 
 
 def _new_processor(recipe: ModelRecipe, reader: SampleReader) -> FlamingoProcessor:
-    """With the mean and deviation that a trained vision encoder has learnt to expect; else one half of each."""
+    """With the image mean and deviation of a pretrained vision encoder; 0.5 for one from scratch."""
     encoder = recipe.vision_encoder
     tokenizer = _tokenizer(recipe.tokenizer, reader)
     if encoder.pretrained is None:
@@ -63,10 +63,13 @@ def _tokenizer(source: TokenizerSource, reader: SampleReader) -> Any:
 
 
 def make_vision_encoder(
-    recipe: ModelRecipe, reader: SampleReader, form: SampleForm, vocabulary: int, output: Output
+    recipe: ModelRecipe, reader: SampleReader, sample_format: SampleFormat, vocabulary: int, output: Output
 ) -> PreTrainedModel | str:
-    """The recipe's vision encoder, or the name of it. One to pretrain is pretrained by the first rank, once, and kept
-    in `vision_encoder`; one from scratch is drawn from torch's generator."""
+    """The recipe's vision encoder, or its name if it is a published one.
+
+    One from scratch is initialised from torch's generator. With `pretraining`, the first rank pretrains it once and
+    keeps it in `vision_encoder`.
+    """
     folder = output.folder / "vision_encoder"
     backbone, pretraining = recipe.vision_encoder, recipe.pretraining
     if backbone.pretrained is not None:
@@ -75,9 +78,9 @@ def make_vision_encoder(
     if pretraining is None:
         return encoder
     if output.ranks.first and not folder.exists():
-        pictures = named_pictures(reader, form, vocabulary)
+        pictures = labelled_pictures(reader, sample_format, vocabulary)
         for epoch, loss in enumerate(pretrain_vision_encoder(encoder, pictures, pretraining), 1):
-            log.info("pretraining of the vision encoder, epoch %d of %d: loss %.4g", epoch, pretraining.epochs, loss)
+            log.info("vision encoder pretraining, epoch %d of %d: loss %.4g", epoch, pretraining.epochs, loss)
         partial = folder.with_name(f".partial-{folder.name}")
         encoder.save_pretrained(partial)
         partial.rename(folder)
@@ -88,21 +91,23 @@ def make_vision_encoder(
 def pretrained_language_model(
     recipe: ModelRecipe,
     reader: SampleReader,
-    form: SampleForm,
+    sample_format: SampleFormat,
     processor: FlamingoProcessor,
     output: Output,
 ) -> PreTrainedModel | None:
-    """The recipe's language model from scratch, pretrained by the first rank, once, and kept in `language_model`; None
-    if the recipe has no `language_pretraining`."""
+    """The recipe's language model from scratch, pretrained; None if the recipe has no `language_pretraining`.
+
+    The first rank pretrains it once and keeps it in `language_model`.
+    """
     folder = output.folder / "language_model"
     pretraining = recipe.language_pretraining
     if pretraining is None:
         return None
     if output.ranks.first and not folder.exists():
         model = AutoModelForCausalLM.from_config(_language_config(recipe.language_model, processor))
-        rows = token_rows(reader, form, form.tokens)
+        rows = token_rows(reader, sample_format, sample_format.tokens)
         for step, loss in pretrain_language_model(model, rows, pretraining):
-            log.info("pretraining of the language model, step %d of %d: loss %.4g", step, pretraining.steps, loss)
+            log.info("language model pretraining, step %d of %d: loss %.4g", step, pretraining.steps, loss)
         partial = folder.with_name(f".partial-{folder.name}")
         model.save_pretrained(partial)
         partial.rename(folder)
@@ -116,9 +121,9 @@ def build_model(
     vision_encoder: PreTrainedModel | str,
     language_model: PreTrainedModel | None = None,
 ) -> Flamingo:
-    """The Flamingo of the recipe: its new parts, and a language model from scratch, drawn from torch's generator.
+    """The Flamingo of the recipe. New parts and a language model from scratch are initialised from torch's generator.
 
-    With a language model on the meta device the new parts are there too: trainer/setup/sharded_loading.py fills them.
+    With a language model on the meta device the new parts are on it, too; trainer/setup/sharded_loading.py fills them.
     """
     if isinstance(vision_encoder, str):
         vision_encoder, names = load_vision_encoder(vision_encoder), {"vision_encoder_name": vision_encoder}
@@ -146,7 +151,7 @@ def build_model(
 
 
 def _language_model(backbone: Backbone, processor: FlamingoProcessor) -> Any:
-    """The name of a trained one, or a new one whose vocabulary is the tokenizer's unless the recipe says otherwise."""
+    """The name of a published one, or a new one with the tokenizer's vocabulary unless the recipe says otherwise."""
     if backbone.pretrained is not None:
         return backbone.pretrained
     return AutoModelForCausalLM.from_config(_language_config(backbone, processor))
@@ -154,13 +159,13 @@ def _language_model(backbone: Backbone, processor: FlamingoProcessor) -> Any:
 
 def _language_config(backbone: Backbone, processor: FlamingoProcessor) -> Any:
     tokenizer = processor.tokenizer
-    known = {
+    from_tokenizer = {
         "vocab_size": len(tokenizer),
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
     }
-    return new_config({**known, **(backbone.config or {})})
+    return new_config({**from_tokenizer, **(backbone.config or {})})
 
 
 def new_config(fields: dict[str, Any]) -> Any:
@@ -170,16 +175,16 @@ def new_config(fields: dict[str, Any]) -> Any:
 
 
 def open_gates(model: Flamingo, alpha: float) -> None:
-    """Sets every gate's alpha."""
+    """Sets alpha of every gate."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith("_gate"):
                 parameter.fill_(alpha)
 
 
-def sample_form(processor: FlamingoProcessor, recipe: DataRecipe) -> SampleForm:
-    """How sequences become samples for the processor's model."""
-    return SampleForm(
+def make_sample_format(processor: FlamingoProcessor, recipe: DataRecipe) -> SampleFormat:
+    """How the sequences of the dataset become samples for the processor's model."""
+    return SampleFormat(
         tokenize=Tokenize(processor.tokenizer),
         special=special_tokens(processor),
         pixels=pixel_format(processor),
@@ -194,10 +199,13 @@ def sample_form(processor: FlamingoProcessor, recipe: DataRecipe) -> SampleForm:
 
 
 def special_tokens(processor: FlamingoProcessor) -> SpecialTokens:
-    """Ids of the tokens that mark where things stand."""
+    """The special token ids of the processor. Raises ValueError if its tokenizer has no end-of-text token."""
     tokenizer = processor.tokenizer
     if tokenizer.eos_token_id is None:
-        raise ValueError("the tokenizer has no end-of-text token, so documents could not end; give another tokenizer")
+        raise ValueError(
+            "the tokenizer has no end-of-text token, so the end of a document could not be marked; "
+            "use another tokenizer"
+        )
     return SpecialTokens(
         image=processor.image_token_id,
         end_of_chunk=processor.end_of_chunk_token_id,
@@ -207,6 +215,6 @@ def special_tokens(processor: FlamingoProcessor) -> SpecialTokens:
 
 
 def pixel_format(processor: FlamingoProcessor) -> PixelFormat:
-    """What pixels the processor's model takes."""
+    """The pixels that the processor's model takes."""
     (red, green, blue), (red_std, green_std, blue_std) = processor.image_mean, processor.image_std
     return PixelFormat(size=processor.image_size, mean=(red, green, blue), std=(red_std, green_std, blue_std))

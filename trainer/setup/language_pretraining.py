@@ -1,10 +1,10 @@
-"""A language model from scratch learns the dataset's language, before a Flamingo is built on it and freezes it.
+"""Pretraining of a language model from scratch on the dataset's texts, before a Flamingo is built on it and freezes it.
 
-The paper's was trained on text alone first (arXiv 2204.14198, section 2.2). Here it reads the dataset's texts without
-their images, one document behind the other, in rows of equal length: AdamW, the rate warmed up over a tenth of the
-steps and then falling to 0.
+The paper's language model was trained on text alone first (arXiv 2204.14198, section 2.2). Here it reads the dataset's
+texts without their images, documents concatenated, in rows of equal length: AdamW, a learning rate that warms up over a
+tenth of the steps and then decays to 0.
 
-All tokens are held in memory: this is for small datasets; a larger one deserves a model that is trained already.
+All tokens are held in memory, so this is for small datasets; for a larger one, start from a pretrained model.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from m3w.trainer.data.batch_slots import SampleForm
+from m3w.trainer.data.batch_slots import SampleFormat
 from m3w.trainer.data.sequences import SampleReader, UnreadableSampleError, addresses
 from m3w.trainer.data.windows import BETWEEN_TEXTS
 from m3w.trainer.recipe import LanguagePretrainingRecipe
 
 TOKENS_IN_MEMORY = 2**27
-"""Most tokens that are held; later documents are left out."""
+"""Limit on the tokens held in memory; later documents are not read."""
 
 REPORT_EVERY = 50
-"""Steps between two losses."""
+"""Steps between reported losses."""
 
 
 def pretrain_language_model(
     model: PreTrainedModel, rows: Tensor, recipe: LanguagePretrainingRecipe
 ) -> Iterator[tuple[int, float]]:
-    """Trains `model` in place on rows_PL of token ids; yields step and mean loss (nats per token) now and then."""
+    """Trains `model` in place on rows_PL of token ids; yields step and mean loss (nats per token)."""
     draw = torch.Generator().manual_seed(torch.initial_seed())
     optimizer = torch.optim.AdamW(model.parameters(), recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.1)
     warmup, total, since = max(1, recipe.steps // 10), 0.0, 0
@@ -51,10 +51,10 @@ def pretrain_language_model(
             total, since = 0.0, 0
 
 
-def token_rows(reader: SampleReader, form: SampleForm, length: int) -> Tensor:
-    """rows_PL of the dataset's texts, `length` tokens each, what is left at the end without a row.
+def token_rows(reader: SampleReader, sample_format: SampleFormat, length: int) -> Tensor:
+    """rows_PL of the dataset's texts, `length` tokens each; the remainder is dropped.
 
-    Raises ValueError if there is not one row.
+    Raises ValueError if there is not one full row.
     """
     ids: list[int] = []
     for address in addresses(reader):
@@ -62,13 +62,16 @@ def token_rows(reader: SampleReader, form: SampleForm, length: int) -> Tensor:
             texts = reader.read(address).texts
         except UnreadableSampleError:
             continue  # the loader counts them
-        ids += [*form.tokenize(BETWEEN_TEXTS.join(text for text in texts if text)), form.special.end_of_text]
+        ids += [
+            *sample_format.tokenize(BETWEEN_TEXTS.join(text for text in texts if text)),
+            sample_format.special.end_of_text,
+        ]
         if len(ids) >= TOKENS_IN_MEMORY:
             break
     rows = len(ids) // length
     if not rows:
         raise ValueError(
-            f"{reader.folder} has {len(ids)} tokens, not one row of {length} to pretrain a language model on; "
+            f"{reader.folder} has {len(ids)} tokens, less than one row of {length} to pretrain a language model on; "
             "build a larger dataset or leave `language_pretraining` out"
         )
     return torch.tensor(ids[: rows * length]).view(rows, length)

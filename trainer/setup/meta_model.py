@@ -1,4 +1,4 @@
-"""A recipe's model on the meta device: all of its shapes, none of its memory, nothing from a network."""
+"""A recipe's model on the meta device: all of its shapes, no memory, no network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,56 @@ from m3w.trainer.distributed.precision import set_types
 from m3w.trainer.recipe import Backbone, ModelRecipe, RecipeError
 from m3w.trainer.setup.build import PAPER_IMAGE_SIZE, new_config
 
-KNOWN: dict[str, dict[str, Any]] = {
+
+def meta_model(recipe: ModelRecipe, *, bf16: bool) -> Flamingo:
+    """The Flamingo of the recipe without weights, in the types that it is trained in.
+
+    Raises RecipeError for a backbone whose configuration is neither known nor on this machine.
+    """
+    language, vision = backbone_config(recipe.language_model), backbone_config(recipe.vision_encoder)
+    vision = getattr(vision, "vision_config", vision)
+    if (
+        recipe.tokenizer.vocabulary
+        and recipe.language_model.config
+        and "vocab_size" not in recipe.language_model.config
+    ):
+        language.vocab_size = recipe.tokenizer.vocabulary
+    architecture = {name: value for name, value in recipe.architecture.model_dump().items() if value is not None}
+    with torch.device("meta"):
+        model = Flamingo.from_backbones(
+            language_model=AutoModelForCausalLM.from_config(language),
+            vision_encoder=AutoModel.from_config(vision),
+            freeze_language_model=recipe.language_model.frozen,
+            freeze_vision_encoder=recipe.vision_encoder.frozen,
+            **architecture,
+        )
+    return set_types(model, bf16=bf16)
+
+
+def backbone_config(backbone: Backbone) -> Any:
+    """The transformers configuration of a backbone: the recipe's, a known one, or one on this machine."""
+    if backbone.config is not None:
+        return new_config(backbone.config)
+    name = str(backbone.pretrained)
+    if name in KNOWN_BACKBONES:
+        return new_config(KNOWN_BACKBONES[name])
+    try:
+        return AutoConfig.from_pretrained(name, local_files_only=not Path(name).exists())
+    except OSError as error:
+        raise RecipeError(
+            f"the shapes of {name!r} are not known and it is not on this machine, so nothing can be counted; "
+            "download it first, or give its configuration as `config` for the dry run"
+        ) from error
+
+
+def image_size_of(recipe: ModelRecipe) -> int:
+    """Side of the image in pixels: the recipe's, else the encoder's, else the paper's."""
+    config = backbone_config(recipe.vision_encoder)
+    own: int = getattr(getattr(config, "vision_config", config), "image_size", PAPER_IMAGE_SIZE)
+    return recipe.image_size or own
+
+
+KNOWN_BACKBONES: dict[str, dict[str, Any]] = {
     "EleutherAI/pythia-1.4b": {
         "model_type": "gpt_neox",
         "hidden_size": 2048,
@@ -50,51 +99,4 @@ KNOWN: dict[str, dict[str, Any]] = {
         "patch_size": 14,
     },
 }
-
-
-def meta_model(recipe: ModelRecipe, *, bf16: bool) -> Flamingo:
-    """The Flamingo of the recipe without weights, in the types it is trained in.
-
-    Raises RecipeError for a backbone whose shapes are neither here nor on this machine.
-    """
-    language, vision = backbone_config(recipe.language_model), backbone_config(recipe.vision_encoder)
-    vision = getattr(vision, "vision_config", vision)
-    if (
-        recipe.tokenizer.vocabulary
-        and recipe.language_model.config
-        and "vocab_size" not in recipe.language_model.config
-    ):
-        language.vocab_size = recipe.tokenizer.vocabulary
-    architecture = {name: value for name, value in recipe.architecture.model_dump().items() if value is not None}
-    with torch.device("meta"):
-        model = Flamingo.from_backbones(
-            language_model=AutoModelForCausalLM.from_config(language),
-            vision_encoder=AutoModel.from_config(vision),
-            freeze_language_model=recipe.language_model.frozen,
-            freeze_vision_encoder=recipe.vision_encoder.frozen,
-            **architecture,
-        )
-    return set_types(model, bf16=bf16)
-
-
-def backbone_config(backbone: Backbone) -> Any:
-    """The transformers configuration of a backbone: the recipe's, a known one, or one that lies on this machine."""
-    if backbone.config is not None:
-        return new_config(backbone.config)
-    name = str(backbone.pretrained)
-    if name in KNOWN:
-        return new_config(KNOWN[name])
-    try:
-        return AutoConfig.from_pretrained(name, local_files_only=not Path(name).exists())
-    except OSError as error:
-        raise RecipeError(
-            f"the shapes of {name!r} are not known here and it lies nowhere on this machine, so nothing is counted; "
-            "fetch it first, or give its configuration as `config` for the dry run"
-        ) from error
-
-
-def image_size_of(recipe: ModelRecipe) -> int:
-    """Pixels of a side: the recipe's, the encoder's, or the paper's."""
-    config = backbone_config(recipe.vision_encoder)
-    own: int = getattr(getattr(config, "vision_config", config), "image_size", PAPER_IMAGE_SIZE)
-    return recipe.image_size or own
+"""Shapes of the backbones that our recipes name, from their published config.json: a dry run needs no network."""

@@ -1,7 +1,8 @@
-"""A named language model that no process ever holds whole: made on the meta device, sharded, then read.
+"""Loading of a pretrained language model into a sharded Flamingo, without any process ever holding all of it.
 
-Every process reads, of every tensor in the safetensors files, the rows of its own shard. The new parts are drawn one
-after the other as `Flamingo` draws them, so that their values are those of a training that does not shard.
+The model is made on the meta device and sharded; then every process reads, of every tensor in the safetensors files,
+the rows of its own shard. The new parts are initialised in the order of `Flamingo`, so that their values are those of a
+training that does not shard.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ from m3w.trainer.distributed.ranks import Ranks
 log = logging.getLogger(__name__)
 
 Rows = Callable[[int, int], Tensor]
-"""Rows `first` up to `last` of a tensor."""
+"""Gives the rows from `first` up to `last` of a tensor."""
 
 
 def meta_language_model(name: str) -> PreTrainedModel:
-    """The language model called `name` without weights; its buffers (rotary frequencies) have their values."""
+    """The language model `name` without weights; only its buffers (rotary frequencies) have values."""
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(name))
     for part in model.modules():
@@ -43,31 +44,31 @@ def meta_language_model(name: str) -> PreTrainedModel:
         for key, buffer in own.items():
             part._buffers[key] = torch.zeros_like(buffer, device="cpu")
         if own:
-            model._init_weights(part)  # what transformers fills buffers by when it loads; parameters stay on meta
+            model._init_weights(part)  # as transformers fills buffers when it loads a model; parameters stay on meta
     return model
 
 
 def fill(model: Flamingo, name: str, ranks: Ranks) -> None:
-    """Gives a sharded Flamingo whose language model came from `meta_language_model(name)` all that it lacks.
+    """Fills a sharded Flamingo whose language model is `meta_language_model(name)` with values.
 
-    The new parts are drawn from torch's generator.
+    The new parts are initialised from torch's generator.
     """
     model._apply(lambda tensor: torch.empty_like(tensor, device=ranks.device) if tensor.is_meta else tensor)
     for buffers in (part._buffers for part in model.modules()):
         buffers.update({key: value.to(ranks.device) for key, value in buffers.items() if value is not None})
     with torch.no_grad():
-        _read(model, name, ranks)
-        _draw(model)
-        _mean_rows(model)
+        _load_language_model(model, name, ranks)
+        _initialise_new_parts(model)
+        _initialise_new_tokens(model)
 
 
-def _read(model: Flamingo, name: str, ranks: Ranks) -> None:
+def _load_language_model(model: Flamingo, name: str, ranks: Ranks) -> None:
     wanted = dict(_language_parameters(model))
     files = _rows_of_files(name, wanted, getattr(model.language_model, "base_model_prefix", ""))
     if files is None:
         log.warning(
-            "%s has no safetensors files whose names are those of its parameters, so the first process reads all of "
-            "it and sends it on, tensor by tensor: it needs the memory for that",
+            "%s has no safetensors files with the names of its parameters, so the first process loads all of it and "
+            "broadcasts it, tensor by tensor; it needs enough memory for that",
             name,
         )
         files = _rows_of_first_rank(name, wanted, ranks)
@@ -76,7 +77,7 @@ def _read(model: Flamingo, name: str, ranks: Ranks) -> None:
 
 
 def copy_rows(parameter: Tensor, rows: Rows) -> None:
-    """Fills this process's shard of `parameter` (or all of one that is not sharded)."""
+    """Fills this process's shard of `parameter` (all of it if it is not sharded)."""
     if not isinstance(parameter, DTensor):
         parameter.copy_(rows(0, len(parameter)))
         return
@@ -86,30 +87,31 @@ def copy_rows(parameter: Tensor, rows: Rows) -> None:
 
 
 def _language_parameters(model: Flamingo) -> Iterator[tuple[str, nn.Parameter]]:
-    """By the names they have in the language model alone, where no block is wrapped."""
+    """The parameters by their names in the plain language model, in which no block is wrapped."""
     blocks = decoder_blocks(model.language_model)
     prefix = next(name for name, part in model.language_model.named_modules() if part is blocks)
     for name, parameter in model.language_model.named_parameters():
         if ".cross_attention." not in name:
-            head, found, tail = name.partition(f"{prefix}.")
+            head, blocks_prefix, tail = name.partition(f"{prefix}.")
             number, _, rest = tail.partition(".")
-            yield (f"{head}{found}{number}.{rest.removeprefix('block.')}" if found else name), parameter
+            plain = f"{head}{blocks_prefix}{number}.{rest.removeprefix('block.')}" if blocks_prefix else name
+            yield plain, parameter
 
 
 def _rows_of_files(name: str, wanted: dict[str, nn.Parameter], prefix: str) -> dict[str, Rows] | None:
-    """None unless the files have every parameter."""
+    """The rows of each wanted parameter; None if the files lack one."""
     single = cached_file(name, SAFE_WEIGHTS_NAME, _raise_exceptions_for_missing_entries=False)
     index = cached_file(name, SAFE_WEIGHTS_INDEX_NAME, _raise_exceptions_for_missing_entries=False)
     if single is None and index is None:
         return None
     shards = [single] if single is not None else get_checkpoint_shard_files(name, index)[0]
-    found: dict[str, Rows] = {}
+    stored: dict[str, Rows] = {}
     for shard in shards:
         file: Any = safe_open(shard, framework="pt")
         keys = file.keys()
-        found |= {key: _file_rows(file, key) for key in keys}
+        stored |= {key: _file_rows(file, key) for key in keys}
     named = {
-        key: found.get(key) or found.get(key.removeprefix(f"{prefix}.")) or found.get(f"{prefix}.{key}")
+        key: stored.get(key) or stored.get(key.removeprefix(f"{prefix}.")) or stored.get(f"{prefix}.{key}")
         for key in wanted
     }
     return None if None in named.values() else {key: rows for key, rows in named.items() if rows is not None}
@@ -132,7 +134,7 @@ def _rows_of_first_rank(name: str, wanted: dict[str, nn.Parameter], ranks: Ranks
 
 
 class _OneByOne(dict[str, Rows]):
-    """Rows that are made when they are asked for, in the same order on every rank."""
+    """Rows that are computed on access. Every rank must access them in the same order."""
 
     def __init__(self, rows: Callable[[str], Rows], keys: dict[str, nn.Parameter]) -> None:
         super().__init__(dict.fromkeys(keys))  # type: ignore[arg-type]
@@ -142,8 +144,8 @@ class _OneByOne(dict[str, Rows]):
         return self._rows(key)
 
 
-def _draw(model: Flamingo) -> None:
-    """In the order of Flamingo's constructor; one part at a time is whole."""
+def _initialise_new_parts(model: Flamingo) -> None:
+    """Initialises the new parts in the order of Flamingo's constructor. One part at a time is held whole."""
     config = model.config
     drawn = PerceiverResampler(config), latent_projection(config)
     for part, new in zip((model.resampler, model.latent_projection), drawn, strict=True):
@@ -160,8 +162,8 @@ def _copy(part: nn.Module, new: nn.Module) -> None:
         copy_rows(parameter, lambda first, last, value=value: value[first:last])  # type: ignore[misc]
 
 
-def _mean_rows(model: Flamingo) -> None:
-    """New tokens start at the mean of the language model's."""
+def _initialise_new_tokens(model: Flamingo) -> None:
+    """New tokens start at the mean of the language model's rows."""
     inputs, outputs = model.get_input_embeddings().weight, model.get_output_embeddings().weight
     for parameter, matrix in ((model.new_tokens.embedding, inputs), (model.new_tokens.output_row, outputs)):
         total = matrix.detach().float().sum(dim=0)  # type: ignore[operator]

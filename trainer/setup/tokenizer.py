@@ -13,12 +13,12 @@ from m3w.trainer.data.sequences import SampleReader, UnreadableSampleError, addr
 
 END_OF_TEXT = "<|endoftext|>"
 
-SAMPLES = 20_000
-"""At most so many sequences are read to train a tokenizer: a vocabulary of thousands is settled long before."""
+MAX_SEQUENCES = 20_000
+"""Sequences read to train a tokenizer: a vocabulary of thousands converges long before."""
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A tokenizer of at most `vocabulary` tokens, among them every byte, so that no text is unknown to it."""
+    """A tokenizer of at most `vocabulary` tokens. All bytes are among them, so no text is unknown."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -32,9 +32,9 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_OF_TEXT, pad_token=END_OF_TEXT)
 
 
-def dataset_texts(reader: SampleReader, samples: int = SAMPLES) -> Iterator[str]:
-    """The text nodes of the first sequences of a dataset; unreadable ones are left to the loader to count."""
-    for _, address in zip(range(samples), addresses(reader), strict=False):
+def dataset_texts(reader: SampleReader, sequences: int = MAX_SEQUENCES) -> Iterator[str]:
+    """The text nodes of the first sequences of a dataset, without unreadable ones, which the loader counts."""
+    for _, address in zip(range(sequences), addresses(reader), strict=False):
         try:
             yield from (text for text in reader.read(address).texts if text)
         except UnreadableSampleError:
@@ -43,9 +43,9 @@ def dataset_texts(reader: SampleReader, samples: int = SAMPLES) -> Iterator[str]
 
 @dataclass(frozen=True, slots=True)
 class Tokenize:
-    """Text to token ids, nothing added; a class, so that it can be sent to a loader's process.
+    """Text to token ids without special tokens; a class, so that it can be pickled for loader processes.
 
-    A page whose text has the characters `<image>` in it has no image for them: they stay characters.
+    The characters `<image>` in a page's text stand for no image: they are tokenized as characters.
     """
 
     tokenizer: Any

@@ -1,11 +1,11 @@
-"""A vision encoder from scratch learns to name what it sees, before a Flamingo is built on it.
+"""Pretraining of a vision encoder from scratch on the dataset's pictures, before a Flamingo is built on it.
 
 The paper's encoder was trained on pairs of images and texts first (arXiv 2204.14198, appendix B.1.3). Here each image
 of the dataset predicts which tokens occur in the text beside it, as in Joulin et al. (arXiv 1511.02251): mean of the
-features, one linear layer, a logistic loss for each token of the vocabulary. On the sample crawl, eight epochs (30 s of
+features, one linear layer, a logistic loss for each token of the vocabulary. On the demo crawl, eight epochs (30 s of
 one core) turn a Flamingo that names 1 colour in 10 after 280 steps into one that names 9 in 10.
 
-All pictures are held in memory: this is for small datasets; a larger one deserves an encoder that is trained already.
+All pictures are held in memory, so this is for small datasets; for a larger one, start from a pretrained encoder.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from m3w.schemas.sequence import Sequence
-from m3w.trainer.data.batch_slots import SampleForm
+from m3w.trainer.data.batch_slots import SampleFormat
 from m3w.trainer.data.images import UndecodableImageError, decode_image, to_pixels
 from m3w.trainer.data.sequences import SampleReader, UnreadableSampleError, addresses
 from m3w.trainer.recipe import PretrainingRecipe
 
 PIXEL_BYTES = 2**30
-"""Most memory that the pictures may take; later ones are left out."""
+"""Limit on the memory of the pictures; later ones are not read."""
 
 SHIFT = 0.1
-"""Pictures are moved by up to this share of their side, both ways, anew each time they are seen."""
+"""Pictures are shifted by up to this fraction of their side in each direction, by a new draw for each batch."""
 
 
 @dataclass(frozen=True, slots=True)
-class NamedPictures:
-    """Pictures and the tokens beside them. Shapes: P pictures, V tokens."""
+class LabelledPictures:
+    """Pictures, labelled with the tokens beside them. Shapes: P pictures, V tokens of the vocabulary."""
 
     pixels: Tensor
     """float32 [P, 3, H, W]."""
@@ -42,11 +42,11 @@ class NamedPictures:
 
 
 def pretrain_vision_encoder(
-    encoder: PreTrainedModel, pictures: NamedPictures, recipe: PretrainingRecipe
+    encoder: PreTrainedModel, pictures: LabelledPictures, recipe: PretrainingRecipe
 ) -> Iterator[float]:
-    """Trains `encoder` in place; yields the loss of each epoch (nats a picture, summed over the vocabulary).
+    """Trains `encoder` in place; yields the loss of each epoch (nats per picture, summed over the vocabulary).
 
-    AdamW, the rate falling to 0 over the last 40 % of the steps.
+    AdamW; the learning rate decays to 0 over the last 40 % of the steps.
     """
     draw = torch.Generator().manual_seed(torch.initial_seed())
     head = _head(encoder, pictures)
@@ -58,7 +58,7 @@ def pretrain_vision_encoder(
         total = 0.0
         for chosen in torch.split(torch.randperm(count, generator=draw), recipe.batch_size):
             optimizer.param_groups[0]["lr"] = recipe.learning_rate * min(1.0, (steps - step) / (0.4 * steps))
-            logits = head(pooled(encoder, moved(pictures.pixels[chosen], draw)))
+            logits = head(pooled(encoder, shifted(pictures.pixels[chosen], draw)))
             loss = F.binary_cross_entropy_with_logits(logits, pictures.tokens[chosen], reduction="sum")
             (loss / len(chosen)).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -67,8 +67,8 @@ def pretrain_vision_encoder(
         yield total / count
 
 
-def _head(encoder: PreTrainedModel, pictures: NamedPictures) -> nn.Linear:
-    """Starts at how often each token occurs, so that nothing but the pictures is left to learn."""
+def _head(encoder: PreTrainedModel, pictures: LabelledPictures) -> nn.Linear:
+    """A linear layer whose bias is the frequency of each token, so that only what pictures say is left to learn."""
     with torch.no_grad():
         width = pooled(encoder.eval(), pictures.pixels[:1]).shape[1]
         head = nn.Linear(width, pictures.tokens.shape[1])
@@ -78,49 +78,49 @@ def _head(encoder: PreTrainedModel, pictures: NamedPictures) -> nn.Linear:
 
 
 def pooled(encoder: PreTrainedModel, pixels: Tensor) -> Tensor:
-    """[P, W]: the mean of the features, of a map or a list of patches."""
+    """[P, W]: the mean of the features, from a feature map or from patches."""
     features: Tensor = encoder(pixel_values=pixels).last_hidden_state
     return features.flatten(2).mean(2) if features.ndim == 4 else features.mean(1)
 
 
-def moved(pixels: Tensor, draw: torch.Generator) -> Tensor:
-    """The pictures, half of them mirrored, all moved by one distance drawn for the batch; what leaves comes back."""
+def shifted(pixels: Tensor, draw: torch.Generator) -> Tensor:
+    """The pictures, half of them mirrored, all shifted by one distance drawn for the batch, with wraparound."""
     mirrored = torch.rand(len(pixels), 1, 1, 1, generator=draw) < 0.5
     most = round(SHIFT * pixels.shape[-1])
     down, right = (int(distance) for distance in torch.randint(-most, most + 1, (2,), generator=draw))
     return torch.where(mirrored, pixels.flip(3), pixels).roll((down, right), dims=(2, 3))
 
 
-def named_pictures(reader: SampleReader, form: SampleForm, vocabulary: int) -> NamedPictures:
-    """The pictures of a dataset that have a text beside them, the first that fit into memory.
+def labelled_pictures(reader: SampleReader, sample_format: SampleFormat, vocabulary: int) -> LabelledPictures:
+    """The pictures of a dataset that have a text beside them, up to the memory limit.
 
     Raises ValueError if there are none.
     """
-    most = PIXEL_BYTES // (12 * form.pixels.size**2)
-    found: list[tuple[Tensor, str]] = []
+    most = PIXEL_BYTES // (12 * sample_format.pixels.size**2)
+    pairs: list[tuple[Tensor, str]] = []
     for address in addresses(reader):
         try:
-            found += _beside(reader.read(address), form)
+            pairs += _pairs(reader.read(address), sample_format)
         except (UnreadableSampleError, UndecodableImageError):
             continue  # the loader counts them
-        if len(found) >= most:
+        if len(pairs) >= most:
             break
-    if not found:
+    if not pairs:
         raise ValueError(
             f"{reader.folder} has no picture with a text beside it to pretrain on; leave `pretraining` out"
         )
-    tokens = torch.zeros(len(found), vocabulary)
-    for row, (_, text) in enumerate(found):
-        tokens[row, form.tokenize(text)] = 1
-    return NamedPictures(torch.stack([pixels for pixels, _ in found]), tokens)
+    tokens = torch.zeros(len(pairs), vocabulary)
+    for row, (_, text) in enumerate(pairs):
+        tokens[row, sample_format.tokenize(text)] = 1
+    return LabelledPictures(torch.stack([pixels for pixels, _ in pairs]), tokens)
 
 
-def _beside(sequence: Sequence, form: SampleForm) -> list[tuple[Tensor, str]]:
-    """Each picture with the text after it or, if an image or nothing follows, before it."""
+def _pairs(sequence: Sequence, sample_format: SampleFormat) -> list[tuple[Tensor, str]]:
+    """Each picture with the text after it or, if no text follows, the one before it."""
     pairs = []
     padded = [None, *sequence.texts, None]
     for content, position in zip(sequence.image_bytes, sequence.image_positions, strict=True):
         text = padded[position + 2] or padded[position]
         if text:
-            pairs.append((to_pixels(decode_image(content, form.pixels.size), form.pixels), text))
+            pairs.append((to_pixels(decode_image(content, sample_format.pixels.size), sample_format.pixels), text))
     return pairs

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from m3w.schemas.sequence import INDEX_SCHEMA
-from m3w.trainer.data.batch_slots import LaneDataset, SampleForm, rank_lanes
+from m3w.trainer.data.batch_slots import BatchSlotDataset, SampleFormat, rank_batch_slots
 from m3w.trainer.data.images import PixelFormat
 from m3w.trainer.data.mixture import load_steps
 from m3w.trainer.data.order import SampleOrder
@@ -17,7 +17,7 @@ def letters(text: str) -> list[int]:
     return [ord(letter) for letter in text]
 
 
-FORM = SampleForm(
+FORMAT = SampleFormat(
     tokenize=letters,
     special=SpecialTokens(image=1, end_of_chunk=2, end_of_text=3),
     pixels=PixelFormat(size=16, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
@@ -30,19 +30,19 @@ FORM = SampleForm(
 CPU = torch.device("cpu")
 
 
-def lanes(folder, *, batch_size=8, rank=0, ranks=1, micro_batch_size=3) -> LaneDataset:
+def lanes(folder, *, batch_size=8, rank=0, ranks=1, micro_batch_size=3) -> BatchSlotDataset:
     reader = SequenceReader(str(folder), "train")
-    return LaneDataset(
+    return BatchSlotDataset(
         reader,
         SampleOrder(reader.shard_sizes, seed=4),
-        FORM,
+        FORMAT,
         batch_size=batch_size,
-        lanes=rank_lanes(batch_size, rank, ranks),
+        batch_slots=rank_batch_slots(batch_size, rank, ranks),
         micro_batch_size=micro_batch_size,
     )
 
 
-def step_keys(dataset: LaneDataset, first: int, last: int, workers: int = 0) -> list[list[str]]:
+def step_keys(dataset: BatchSlotDataset, first: int, last: int, workers: int = 0) -> list[list[str]]:
     steps = load_steps(dataset, first_step=first, last_step=last, workers=workers)
     return [[key for batch in step for key in batch.keys] for step in steps]
 
@@ -74,7 +74,7 @@ def test_the_number_of_loader_workers_changes_nothing(shapes_dataset):
 
 def test_ranks_that_do_not_divide_the_batch_are_an_error_that_says_what_to_do():
     with pytest.raises(ValueError, match=r"multiple of 3"):
-        rank_lanes(8, 0, 3)
+        rank_batch_slots(8, 0, 3)
 
 
 def test_a_batch_has_the_shapes_of_the_models_call(shapes_dataset):
@@ -130,12 +130,12 @@ def test_a_sample_without_json_is_replaced_and_counted(tmp_path, make_dataset, m
 def test_packed_rows_hold_the_samples_of_the_order_on_any_number_of_ranks(shapes_dataset):
     def keys(rank: int, ranks: int) -> list[list[str]]:
         reader = SequenceReader(str(shapes_dataset), "train")
-        found = LaneDataset(
+        found = BatchSlotDataset(
             reader,
             SampleOrder(reader.shard_sizes, seed=4),
-            FORM,
+            FORMAT,
             batch_size=4,
-            lanes=rank_lanes(4, rank, ranks),
+            batch_slots=rank_batch_slots(4, rank, ranks),
             micro_batch_size=2,
             packing=Packing(documents=3, tokens=64),
         )

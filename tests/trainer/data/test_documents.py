@@ -13,7 +13,7 @@ from m3w.schemas.cutting import sequences_of
 from m3w.schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
 from m3w.schemas.manifest import DocumentShard, Manifest, Split
 from m3w.schemas.table import to_table
-from m3w.trainer.data.batch_slots import LaneDataset, SampleForm, rank_lanes
+from m3w.trainer.data.batch_slots import BatchSlotDataset, SampleFormat, rank_batch_slots
 from m3w.trainer.data.documents import DocumentReader
 from m3w.trainer.data.images import PixelFormat
 from m3w.trainer.data.mixture import load_steps
@@ -21,7 +21,7 @@ from m3w.trainer.data.order import SampleAddress, SampleOrder
 from m3w.trainer.data.sequences import SequenceReader, UnreadableSampleError, addresses
 from m3w.trainer.data.windows import SpecialTokens
 
-FORM = SampleForm(
+FORMAT = SampleFormat(
     tokenize=lambda text: [ord(letter) for letter in text],
     special=SpecialTokens(image=1, end_of_chunk=2, end_of_text=3),
     pixels=PixelFormat(size=16, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
@@ -123,19 +123,19 @@ def test_a_document_that_cannot_be_cut_is_unreadable_alone(both, monkeypatch):
     assert reader.read(SampleAddress(0, 0)).sequence == 0
 
 
-def lanes(folder: Path, rank: int = 0, ranks: int = 1) -> LaneDataset:
+def lanes(folder: Path, rank: int = 0, ranks: int = 1) -> BatchSlotDataset:
     reader = documents_of(folder, groups_in_memory=2)
-    return LaneDataset(
+    return BatchSlotDataset(
         reader,
         SampleOrder(reader.shard_sizes, seed=4, shards_per_block=2),
-        FORM,
+        FORMAT,
         batch_size=8,
-        lanes=rank_lanes(8, rank, ranks),
+        batch_slots=rank_batch_slots(8, rank, ranks),
         micro_batch_size=8,
     )
 
 
-def step_keys(dataset: LaneDataset, first: int, last: int, workers: int = 0) -> list[list[str]]:
+def step_keys(dataset: BatchSlotDataset, first: int, last: int, workers: int = 0) -> list[list[str]]:
     steps = load_steps(dataset, first_step=first, last_step=last, workers=workers)
     return [[key for batch in step for key in batch.keys] for step in steps]
 

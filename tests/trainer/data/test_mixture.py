@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from m3w.trainer.data.batch_slots import LaneDataset, SampleForm
+from m3w.trainer.data.batch_slots import BatchSlotDataset, SampleFormat
 from m3w.trainer.data.images import PixelFormat
 from m3w.trainer.data.mixture import Mixture, Source
 from m3w.trainer.data.order import SampleOrder
 from m3w.trainer.data.sequences import SequenceReader
 from m3w.trainer.data.windows import SpecialTokens
 
-FORM = SampleForm(
+FORMAT = SampleFormat(
     tokenize=lambda text: [ord(letter) for letter in text],
     special=SpecialTokens(image=1, end_of_chunk=2, end_of_text=3),
     pixels=PixelFormat(size=16, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
@@ -26,7 +26,7 @@ def mixture(folder, *, take_turns: bool, sources: int = 3) -> Mixture:
     for number in range(sources):
         size = number + 1
         order = SampleOrder(reader.shard_sizes, seed=number)
-        lanes = LaneDataset(reader, order, FORM, batch_size=size, lanes=range(size), micro_batch_size=2)
+        lanes = BatchSlotDataset(reader, order, FORMAT, batch_size=size, batch_slots=range(size), micro_batch_size=2)
         found.append(Source(f"source-{number}", 1.0, lanes))
     return Mixture(found, take_turns=take_turns)
 
