@@ -46,7 +46,8 @@ def step_seconds(recipe: Recipe, rows: int, gpu: str, mfu: float) -> float:
         sys.exit(f"the speed of a GPU called {gpu!r} is not known; trainer/cost/flops.py has those that are")
     costs = count_costs(meta_model(recipe.model, bf16=True), image_size_of(recipe.model))
     images = rows * IMAGES
-    return costs.of(places=rows * TOKENS, pairs=rows * TOKENS**2, images=images, frames=images) / (peak * mfu)
+    flops = costs.of(padded_tokens=rows * TOKENS, squared_lengths=rows * TOKENS**2, images=images, frames=images)
+    return flops / (peak * mfu)
 
 
 def micro_batches(folder: Path, side: int, rows: int, count: int, workers: int) -> Iterator[list[Batch]]:

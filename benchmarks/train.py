@@ -235,7 +235,10 @@ def report(times: dict[str, list[float]], shapes: Shapes, device: torch.device) 
         costs = count_costs(flamingo(shapes, torch.device("meta")), shapes.image_size)
     images = sum(1 + row % 3 for row in range(shapes.rows))
     flops = costs.of(
-        places=shapes.rows * shapes.tokens, pairs=shapes.rows * shapes.tokens**2, images=images, frames=images
+        padded_tokens=shapes.rows * shapes.tokens,
+        squared_lengths=shapes.rows * shapes.tokens**2,
+        images=images,
+        frames=images,
     )
     peak = device_peak(device)
     print(f"\n{'':36} {'samples/s':>10} {'TFLOP/s':>9} {'MFU':>7}")

@@ -1,4 +1,4 @@
-"""What an exported model says of a picture, and whether it looks."""
+"""Use of an exported model: a caption, a conversation about pictures, and the look test."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from m3w.trainer.setup.tokenizer import Tokenize
 
 
 def load_checkpoint(folder: str | Path) -> tuple[Flamingo, FlamingoProcessor]:
-    """Model, in evaluation mode, and processor of an exported training (its `model` folder)."""
+    """The model, in evaluation mode, and the processor of an exported training (its `model` folder)."""
     return Flamingo.from_pretrained(folder).eval(), FlamingoProcessor.from_pretrained(folder)
 
 
 def caption(checkpoint: str | Path, image: bytes, prompt: str = "", *, max_new_tokens: int = 32) -> str:
-    """What the model in the folder `checkpoint` says, greedily, of the picture in `image`, after `prompt`.
+    """The continuation of `prompt` after the picture `image` by the model in `checkpoint`, decoded greedily.
 
-    Raises UndecodableImageError if `image` is no picture.
+    Raises UndecodableImageError if `image` is not a picture.
     """
     return caption_image(*load_checkpoint(checkpoint), image, prompt, max_new_tokens=max_new_tokens)
 
@@ -43,10 +43,10 @@ def caption(checkpoint: str | Path, image: bytes, prompt: str = "", *, max_new_t
 def caption_image(
     model: Flamingo, processor: FlamingoProcessor, image: bytes, prompt: str = "", *, max_new_tokens: int = 32
 ) -> str:
-    """As `caption`, of a model in memory.
+    """Like `caption`, with a model in memory.
 
-    The picture stands where training puts one: `<|endofchunk|><image>`, then the text; the answer ends
-    at the next `<|endofchunk|>` or at the end of the text.
+    The prompt has the form of the training data: `<|endofchunk|><image>`, then the text. The answer ends at the next
+    `<|endofchunk|>` or at the end of the text.
     """
     special, pixels = special_tokens(processor), pixel_format(processor)
     beginning = [] if special.beginning_of_text is None else [special.beginning_of_text]
@@ -71,12 +71,12 @@ def look_test(
 ) -> HeldOutLoss:
     """Loss of the exported model on the dataset's validation windows, with the right and with shuffled images.
 
-    `data` says how windows are drawn (its own dataset and augmentation are not looked at).
+    `data` says how windows are drawn; its dataset and augmentation are ignored.
     """
     model, processor = load_checkpoint(checkpoint)
     recipe = (data or DataRecipe(dataset=dataset)).model_copy(update={"flip": False, "colour": False})
     reader = SequenceReader(dataset, "validation")
-    lanes = BatchSlotDataset(
+    windows = BatchSlotDataset(
         reader,
         SampleOrder(reader.shard_sizes, seed=0),
         make_sample_format(processor, recipe),
@@ -85,26 +85,27 @@ def look_test(
         micro_batch_size=batch_size,
     )
     alone = Ranks(0, 1, torch.device("cpu"))
-    return held_out_loss(model, rank_batches(lanes, batches, alone), alone, precision="fp32")
+    return held_out_loss(model, rank_batches(windows, batches, alone), alone, precision="fp32")
 
 
 FRAMES = 8
-"""Of a video."""
+"""Frames read of a video."""
 
 
 @dataclass
 class Conversation:
-    """What has been shown and said. Pictures stand where training on pages puts them: `<|endofchunk|><image>`, text."""
+    """A prompt that grows by pictures, questions and answers. As in training on pages, each picture is
+    `<|endofchunk|><image>` with the text after it."""
 
     asked: Asked
     beams: int = 1
     tokens: int = 32
-    """The most of an answer."""
+    """Most tokens of an answer."""
     chunks: list[Chunk] = field(default_factory=list)
 
     @classmethod
     def with_checkpoint(cls, folder: Path, *, beams: int = 1, tokens: int = 32) -> Conversation:
-        """Of the exported model in `folder`. Raises EvaluationError if it cannot be loaded."""
+        """A conversation with the exported model in `folder`. Raises EvaluationError if it cannot be loaded."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return cls(open_checkpoint(folder, device), beams, tokens)
 
@@ -112,13 +113,13 @@ class Conversation:
         self.pictures = Pictures(self.asked.processor, FRAMES)
 
     def show(self, path: str, text: str = "") -> None:
-        """Put a picture or video in, and a text on it. Raises UnreadableMediaError, and then nothing is put in."""
+        """Add a picture or video and the text after it. Raises UnreadableMediaError, and then adds nothing."""
         media = Media(path=path)
         self.pictures.pixels(media)
         self.chunks.append(Chunk(media, text))
 
     def ask(self, text: str) -> str:
-        """What the model says behind all before and `text`; both stay for the next turn."""
+        """The model's answer to the conversation so far and `text`, both of which are kept for the next turn."""
         chunk = self.chunks.pop() if self.chunks else Chunk(None, "")
         before = f"{chunk.text} {text}".strip() if text else chunk.text
         chunks = (*self.chunks, Chunk(chunk.media, before))
@@ -138,5 +139,5 @@ class Conversation:
         return said
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Start a new conversation."""
         self.chunks.clear()

@@ -1,10 +1,10 @@
-"""A training from its recipe to the exported model: build, resume, update after update, save.
+"""A training from its recipe to the exported model: prepare, resume, update, validate, save.
 
 OUTPUT/recipe.yaml       as resolved
-OUTPUT/processor/        tokenizer and image settings, made once and kept for every resume
+OUTPUT/processor/        tokenizer and image settings, made once and kept for resumes
 OUTPUT/checkpoints/      see trainer/checkpoint/checkpoints.py
 OUTPUT/metrics.jsonl     see trainer/metrics/journal.py
-OUTPUT/model/            in the end: what `model.Flamingo.from_pretrained` reads
+OUTPUT/model/            at the end: the model for `m3w.Flamingo.from_pretrained`
 """
 
 from __future__ import annotations
@@ -35,11 +35,10 @@ log = logging.getLogger(__name__)
 
 
 def train(recipe: Recipe, ranks: Ranks, asked: threading.Event | None = None) -> bool:
-    """Trains to the last step, from the newest checkpoint if there is one; False if asked to stop before.
+    """Trains to the last step, from the newest checkpoint if there is one; returns False if stopped before.
 
-    SIGTERM asks; so does `asked` where it is given.
-
-    Raises ValueError for what the user can put right, NonFiniteError if the loss runs away.
+    SIGTERM stops the training after the update in progress; so does `asked`, if given, once it is set. Raises
+    ValueError for what the user can correct, NonFiniteError if the loss diverges.
     """
     training, processor = prepare(recipe, ranks)
     output = training.output
@@ -51,13 +50,13 @@ def train(recipe: Recipe, ranks: Ranks, asked: threading.Event | None = None) ->
     if finished:
         export_model(inner(training.model), processor, output.folder / "model", ranks)
     if ranks.first:
-        output.carry("recipe.yaml", "metrics.jsonl", "tensorboard", "model")
+        output.upload("recipe.yaml", "metrics.jsonl", "tensorboard", "model")
     ranks.wait()
     return finished
 
 
 def _run(training: Training, journal: Journal | None, asked: threading.Event) -> bool:
-    """Updates from `training.step` to the last; False if some rank was asked to stop on the way."""
+    """Runs the updates from `training.step` to the last; False if some rank was asked to stop before."""
     recipe, ranks = training.recipe, training.ranks
     progress = Progress(training.costs, device_peak(ranks.device))
     steps = training.mixture.steps(training.step, recipe.training.steps, recipe.data.workers)
@@ -81,7 +80,7 @@ def _run(training: Training, journal: Journal | None, asked: threading.Event) ->
         if last or report.stop or training.step % recipe.checkpoints.every == 0:
             training.checkpoints.save(training.step, inner(training.model), training.optimizer)
             if journal is not None:
-                training.output.carry("metrics.jsonl", "tensorboard")
+                training.output.upload("metrics.jsonl", "tensorboard")
             progress.restart()
         training.checkpoints.check()
         if report.stop and not last:
@@ -115,13 +114,13 @@ def _update(training: Training, shares: list[Share], asked: threading.Event) -> 
 
 
 def _dump(training: Training, shares: list[Share], names: dict[int, str]) -> None:
-    """Keys of this rank's samples by source and micro-batch, if it is one of those in question."""
+    """Writes the keys of this rank's samples by source and micro-batch, if `names` has this rank."""
     if training.ranks.rank in names:
         path = training.output.folder / names[training.ranks.rank]
         keys = {share.name: [batch.keys for batch in share.batches] for share in shares}
         path.write_text(json.dumps(keys, indent=1), encoding="utf-8")
-        training.output.carry(path.name)
-    training.ranks.wait()  # the first to raise ends the others (trainer/distributed/alarm.py), written or not
+        training.output.upload(path.name)
+    training.ranks.wait()  # all have written: the first rank to raise ends the others (trainer/distributed/alarm.py)
 
 
 def _validate(training: Training) -> dict[str, float]:
@@ -140,7 +139,7 @@ def _describe(values: dict[str, float]) -> str:
 
 @contextmanager
 def _journal(training: Training) -> Iterator[Journal | None]:
-    """The first rank's journal; the others have none."""
+    """The journal on the first rank; None on the others."""
     if not training.ranks.first:
         yield None
         return
@@ -150,7 +149,7 @@ def _journal(training: Training) -> Iterator[Journal | None]:
 
 @contextmanager
 def _stop_signal(asked: threading.Event) -> Iterator[threading.Event]:
-    """`asked`, which SIGTERM sets, as a spot machine sends it before it goes."""
+    """`asked`, which SIGTERM sets: schedulers and spot machines send it before they end a process."""
 
     def ask(number: int, frame: FrameType | None) -> None:
         asked.set()

@@ -19,16 +19,16 @@ from m3w.trainer.update import NonFiniteError
 
 FAILED, WRONG_INPUT = 1, 2
 STOPPED = 143
-"""Exit status of a training that SIGTERM ended: 128 + 15, what shells and schedulers take for it."""
+"""Exit status of a training that SIGTERM ended: 128 + 15, as shells and schedulers expect."""
 
 
 def work(recipe: Recipe, asked: threading.Event | None = None, note: Callable[[int], object] | None = None) -> int:
-    """This process's part of the training; returns its exit status (see `m3w.trainer.launch.train`).
+    """Runs this process's part of the training; returns its exit status (see `m3w.trainer.launch.train`).
 
-    `asked` ends the training after the update in progress once it is set, as SIGTERM does. `note` is given the
-    status of an error on one of several processes before it ends the others.
+    Once `asked` is set, the training stops after the update in progress, as at SIGTERM. `note` is called with the
+    status of an error on one of several processes before the others are ended.
     """
-    # The loader's workers are forked; tokenizers would warn of its threads at each of them.
+    # The loader's workers are forked; tokenizers would warn about its threads in each of them.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with join_ranks() as ranks, alarm(ranks, note) as others:
         _log_to_stdout(ranks.first)
@@ -43,13 +43,13 @@ def work(recipe: Recipe, asked: threading.Event | None = None, note: Callable[[i
 
 
 def _plain(error: ValueError) -> str:
-    """The message; of an error in a loader's worker, which carries its traceback in words, its last line."""
+    """The message. For an error in a loader's worker, whose message is a traceback, its last line."""
     text = str(error).strip()
     return text.splitlines()[-1].partition(": ")[2] if "DataLoader worker" in text else text
 
 
 def _log_to_stdout(first: bool) -> None:
-    """Progress as plain lines, from the first rank alone."""
+    """Logs progress as plain lines, on the first rank only."""
     log = logging.getLogger("m3w.trainer")
     log.setLevel(logging.INFO if first else logging.ERROR)
     if not log.handlers:

@@ -1,8 +1,7 @@
-"""Checkpoints: sharded, written while the training goes on, published in one step, so that a reader finds a whole one
-or none (trainer/checkpoint/store.py says how).
+"""Checkpoints: sharded, written in the background, published atomically (trainer/checkpoint/store.py).
 
-Only trained parameters, buffers and their optimizer state are kept, by the names of parameters: frozen ones come from
-where they came from, and neither the number of processes nor how they share the model is in the checkpoint.
+Only trained parameters, buffers and their optimizer state are kept, by the names of parameters. Frozen parameters are
+loaded from their own source. A checkpoint does not depend on the number of processes or on how they share the model.
 """
 
 from __future__ import annotations
@@ -28,30 +27,30 @@ _OPTIONS = StateDictOptions(ignore_frozen_params=True, strict=False)
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that could not be written; a training that went on would be one that cannot be resumed."""
+    """A checkpoint that could not be written. The training ends, since it could not be resumed."""
 
 
 class Checkpoints:
-    """The checkpoints in `folder` (local, or an fsspec URL) of the training that `identity` names."""
+    """The checkpoints of a training in `folder` (local, or an fsspec URL). `identity` is what a resume must match."""
 
     def __init__(self, folder: str, recipe: CheckpointRecipe, identity: dict[str, Any], ranks: Ranks) -> None:
         self.store = open_store(folder)
         self.recipe, self.identity, self.ranks = recipe, identity, ranks
-        # Of its own: the ranks agree on what each writes while the training's own messages are under way.
+        # A separate group: the ranks coordinate their writes while the training communicates on its own group.
         self._group = dist.new_group(backend="gloo") if ranks.count > 1 else None
         if self._group is None:
-            warnings.filterwarnings("ignore", message=".*in a single process")  # what a small training is
+            warnings.filterwarnings("ignore", message=".*in a single process")  # which is fine for a small training
         self._publisher = ThreadPoolExecutor(1, "checkpoint")
         self._pending: tuple[int, Future[None]] | None = None
 
     def newest(self) -> int | None:
-        """The highest step that has a complete checkpoint."""
+        """The highest step with a complete checkpoint; None if there is none."""
         return max(self.store.steps(), default=None)
 
     def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Takes a copy of the state after `step` updates and returns; it is written and published in the background.
+        """Copies the state after `step` updates and returns; it is written and published in the background.
 
-        At most one is under way: an earlier one is waited for. Raises CheckpointError if that one failed.
+        Waits for the checkpoint before, if it is still being written. Raises CheckpointError if that one failed.
         """
         self.finish()
         try:
@@ -70,12 +69,12 @@ class Checkpoints:
         self._pending = step, self._publisher.submit(self._publish, step, written)
 
     def check(self) -> None:
-        """Raises CheckpointError if the checkpoint under way has failed; does not wait for it."""
+        """Raises CheckpointError if the checkpoint being written has failed; does not wait for it."""
         if self._pending is not None and self._pending[1].done():
             self.finish()
 
     def finish(self) -> None:
-        """Returns once the checkpoint under way, if there is one, is published. Raises CheckpointError if it failed."""
+        """Waits until the checkpoint being written, if any, is published. Raises CheckpointError if it failed."""
         if self._pending is None:
             return
         (step, published), self._pending = self._pending, None
@@ -87,13 +86,13 @@ class Checkpoints:
     def _error(self, step: int, error: BaseException) -> CheckpointError:
         return CheckpointError(
             f"the checkpoint of step {step} could not be written to {self.store.path(step)}: {_cause(error)}; "
-            "make room or set another `output`, then start again: it goes on from the newest complete one"
+            "make room or set another `output`, then start again to resume from the newest complete one"
         )
 
     def resume(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-        """Loads the newest checkpoint, if any, into the two; returns the updates done, 0 without a checkpoint.
+        """Loads the newest checkpoint, if any, into model and optimizer; returns its step, or 0.
 
-        Raises ValueError if the checkpoint belongs to something else than this training, or cannot be read.
+        Raises ValueError if the checkpoint belongs to another training, or cannot be read.
         """
         step = self.newest()
         if step is None:
@@ -105,7 +104,7 @@ class Checkpoints:
         except CheckpointException as error:
             raise ValueError(
                 f"{self.store.path(step)} does not fit this model or is damaged: {_cause(error)}; "
-                "remove it to go on from the one before, or set another `output`"
+                "remove it to resume from the one before, or set another `output`"
             ) from error
         set_state_dict(
             model,
@@ -118,7 +117,7 @@ class Checkpoints:
         return step
 
     def _publish(self, step: int, written: Future[Any]) -> None:
-        written.result()  # on the first rank once all have written
+        written.result()  # returns on the first rank once all have written
         if self.ranks.first:
             self.store.publish(step, json.dumps({"step": step, **self.identity}, indent=1).encode())
             self._remove_old()
@@ -128,7 +127,7 @@ class Checkpoints:
             if saved.get(name) != ours:
                 raise ValueError(
                     f"{self.store.path(step)} was written with {name} = {saved.get(name)!r}, this training has "
-                    f"{ours!r}: going on from it would train something else; set the old value, or another `output`"
+                    f"{ours!r}, so a resume would train something else; set the old value, or another `output`"
                 )
 
     def _remove_old(self) -> None:
@@ -138,13 +137,13 @@ class Checkpoints:
 
 
 def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Both by parameter names."""
+    """The state of both by parameter names."""
     model_state, optimizer_state = get_state_dict(model, optimizer, options=_OPTIONS)
     return {"model": model_state, "optimizer": optimizer_state}
 
 
 def _cause(error: BaseException) -> str:
-    """The first rank's trouble, in one line."""
+    """The error, that of the lowest rank if several failed, in one line."""
     if isinstance(error, CheckpointException) and error.failures:
         rank, (inner, _) = min(error.failures.items())
         return f"{type(inner).__name__} on rank {rank}: {' '.join(str(inner).split())}"
@@ -165,7 +164,7 @@ def _rng_state() -> bytes:
 
 
 def _load_rng(saved: bytes | None) -> None:
-    """A rank that the stopped run did not have keeps the state that the recipe's seed gave it."""
+    """Restores the generators. A rank that the stopped run did not have keeps the state from the recipe's seed."""
     if saved is not None:
         state = torch.load(io.BytesIO(saved), weights_only=True)
         torch.set_rng_state(state["cpu"])

@@ -1,4 +1,4 @@
-"""The finished model as a folder that `from_pretrained` reads."""
+"""Export of the trained model to a folder that `from_pretrained` reads."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from m3w.trainer.distributed.ranks import Ranks
 
 
 def export_model(model: Flamingo, processor: Any, folder: Path, ranks: Ranks) -> None:
-    """Writes model and processor to `folder`, replacing what is there; a reader sees the old or the new.
+    """Writes model and processor to `folder`, replacing it at the end.
 
-    Every rank must call; the first writes. Of a sharded model it gathers the tensors on the CPU: only those that were
-    trained, if frozen backbones have names by which `from_pretrained` finds them.
+    Every rank must call it; the first one writes. The tensors of a sharded model are gathered on the CPU: only the
+    trained ones, if the frozen backbones have names by which `from_pretrained` finds them.
     """
     trained_only, state = False, None
     if is_sharded(model):
@@ -48,7 +48,8 @@ def _write(model: Flamingo, processor: Any, folder: Path, state: Any, *, trained
 
 
 def _load_as_float32(config: Path) -> None:
-    """transformers writes the type of the first parameter, which may be a frozen one in bf16, and loads all in it."""
+    """transformers stores the type of the first parameter, which may be frozen and bf16, and loads all parameters in
+    it."""
     fields = json.loads(config.read_text(encoding="utf-8"))
     fields["dtype"] = "float32"
     config.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")

@@ -1,7 +1,6 @@
-"""The folder of a training: on this machine's file systems, or at an fsspec URL with a copy here.
+"""The output folder of a training: on this machine's file systems, or at an fsspec URL with a local copy.
 
-Small files (tokenizer, metrics, TensorBoard) are written to the copy and carried over; checkpoints go to the URL as
-they are written.
+Small files (tokenizer, metrics, TensorBoard) are written to the copy and uploaded; checkpoints are written to the URL.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ import fsspec
 from m3w.trainer.checkpoint.store import is_remote
 from m3w.trainer.distributed.ranks import Ranks
 
-CARRIED = ("recipe.yaml", "processor", "vision_encoder", "language_model", "indexes", "metrics.jsonl")
+SHARED = ("recipe.yaml", "processor", "vision_encoder", "language_model", "indexes", "metrics.jsonl")
 """What a resume on another machine needs besides the checkpoints."""
 
 
 class Output:
-    """`folder` is where to write, whatever `path` is."""
+    """The output at `path`. `folder` is the local folder to write to."""
 
     def __init__(self, path: str, ranks: Ranks) -> None:
         self.path, self.ranks = path.rstrip("/"), ranks
@@ -44,17 +43,17 @@ class Output:
         return f"{self.path}/checkpoints"
 
     def share(self) -> None:
-        """What the first rank has made is there for every rank, on every machine; all of them must call."""
+        """Makes what the first rank has written available on every machine. All ranks must call it."""
         if self._files is not None:
             if self.ranks.first:
-                self.carry(*CARRIED)
+                self.upload(*SHARED)
             self.ranks.wait()
             if self.ranks.first_here and not self.ranks.first:
                 self._fetch()
         self.ranks.wait()
 
-    def carry(self, *names: str) -> None:
-        """Copies files and folders to where they belong."""
+    def upload(self, *names: str) -> None:
+        """Copies files and folders of `folder` to the URL, if the output is at one."""
         for name in names:
             here = self.folder / name
             if self._files is not None and here.exists():
@@ -63,7 +62,7 @@ class Output:
                 self._files.put(f"{here}/" if here.is_dir() else str(here), there, recursive=here.is_dir())
 
     def _fetch(self) -> None:
-        for name in CARRIED:
+        for name in SHARED:
             there = f"{self.path}/{name}"
             if self._files.exists(there):
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)

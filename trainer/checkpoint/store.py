@@ -1,10 +1,10 @@
-"""Where checkpoints lie: a folder of this machine's file systems, or of an object store.
+"""Stores of checkpoints: a folder on a file system, or in an object store.
 
     FOLDER/step-00000100/    model and optimizer, sharded (torch.distributed.checkpoint); rng-00000.pt per rank;
-                             training.json: the step, and what it belongs to
+                             training.json: the step and the identity of the training
 
-A checkpoint is there once its training.json is. On a file system the folder is written under a hidden name, synced and
-renamed; an object store has no rename of folders, so there training.json is written last, and removed first.
+A checkpoint exists once its training.json does. On a file system the folder is written under a hidden name, synced and
+renamed; an object store cannot rename folders, so there training.json is written last, and removed first.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ _NAME = re.compile(r"step-(\d{8})")
 
 
 class CheckpointStore(Protocol):
-    """A folder of checkpoints by their steps."""
+    """Checkpoints by their steps."""
 
     def steps(self) -> list[int]:
-        """Of the complete ones, ascending."""
+        """The steps of the complete checkpoints, ascending."""
 
     def clear(self, step: int) -> None:
-        """Makes room for a checkpoint of `step`: what a killed writer left goes."""
+        """Prepares for a checkpoint of `step`: removes what a killed writer left."""
 
     def writer(self, step: int) -> StorageWriter: ...
 
     def reader(self, step: int) -> StorageReader: ...
 
     def write(self, step: int, name: str, content: bytes) -> None:
-        """A file of a checkpoint that is not published."""
+        """Writes a file of a checkpoint that is not published yet."""
 
     def read(self, step: int, name: str) -> bytes | None:
-        """A file of a complete checkpoint; None if it has none of that name."""
+        """Reads a file of a complete checkpoint; None if there is no such file."""
 
     def publish(self, step: int, record: bytes) -> None:
-        """In one step: before it nobody finds the checkpoint, after it it is whole."""
+        """Publishes the checkpoint atomically: no reader finds an incomplete one."""
 
     def remove(self, step: int) -> None:
-        """In one step, too."""
+        """Removes the checkpoint, atomically for readers."""
 
     def path(self, step: int) -> str: ...
 
@@ -58,12 +58,12 @@ def open_store(folder: str) -> CheckpointStore:
 
 
 def is_remote(path: str) -> bool:
-    """Whether `path` is a URL of something that is not this machine's file systems."""
+    """Whether `path` is a URL of another store than this machine's file systems."""
     return "://" in path and not path.startswith("file://")
 
 
 class LocalStore:
-    """On a file system where a rename is atomic."""
+    """Checkpoints on a file system with atomic renames."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -98,7 +98,7 @@ class LocalStore:
         _sync(self.folder)
 
     def remove(self, step: int) -> None:
-        # Hidden first: a reader must not find a checkpoint that is half removed.
+        # Renamed first: a reader must not find a checkpoint that is half removed.
         path = Path(self.path(step))
         shutil.rmtree(path.rename(path.with_name(f".partial-old-{path.name}")))
 
@@ -110,7 +110,7 @@ class LocalStore:
 
 
 class RemoteStore:
-    """On anything that fsspec opens and where one file appears at once: `s3://`, `gs://`, `hf://`, `memory://`."""
+    """Checkpoints in a store of fsspec where each file appears atomically: `s3://`, `gs://`, `hf://`, `memory://`."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder.rstrip("/")
@@ -118,7 +118,7 @@ class RemoteStore:
 
     def steps(self) -> list[int]:
         self._files.invalidate_cache()
-        try:  # neither `glob` nor `exists`, to which a store that fails to answer is an empty one
+        try:  # neither `glob` nor `exists`: they take a store that fails to answer for an empty one
             folders = self._files.ls(self.folder, detail=False)
         except FileNotFoundError:
             return []
@@ -126,7 +126,7 @@ class RemoteStore:
         return sorted(step for name in names if name and self.read(step := int(name[1]), RECORD) is not None)
 
     def clear(self, step: int) -> None:
-        """The record first, so that what is written over is no checkpoint while it is."""
+        """Removes the record first, so that a checkpoint being overwritten does not count as one."""
         complete = set(self.steps())
         if step in complete:
             self._files.rm(f"{self.path(step)}/{RECORD}")

@@ -1,11 +1,11 @@
-"""`m3w train RECIPE --dry-run`: what a training would need and cost, before anything is fetched or started."""
+"""`m3w train RECIPE --dry-run`: memory, FLOPs and GPU hours of a training, without downloading or starting anything."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from m3w.trainer.cost.flops import MEMORY_GIB, PEAK_FLOPS, count_costs, peak_flops, vision_flops
-from m3w.trainer.cost.memory import Memory, Room, estimate, rooms
+from m3w.trainer.cost.memory import Memory, ParameterCount, count_parameters, estimate
 from m3w.trainer.data.batch_slots import rank_batch_slots
 from m3w.trainer.distributed.parallelize import shard_size
 from m3w.trainer.recipe import Recipe, RecipeError
@@ -16,17 +16,18 @@ GIB = 2**30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun:
-    """What is said of a recipe."""
+    """The costs of a recipe."""
 
-    rooms: dict[str, Room]
+    parameters: dict[str, ParameterCount]
+    """By module group."""
     strategies: dict[str, Memory]
-    """Memory of one GPU by strategy; the recipe's own first."""
-    tokens: int
-    """Places of one update: padding counts."""
+    """Memory of one GPU by strategy, the recipe's own first."""
+    padded_tokens: int
+    """Tokens of one update, padding included."""
     images: int
-    """The most of one update."""
+    """Most images of one update."""
     flops: float
-    """Of one update."""
+    """FLOPs of one update."""
     steps: int
     gpus: int
     gpu: str
@@ -34,17 +35,20 @@ class DryRun:
 
     @property
     def gpu_hours(self) -> float:
-        """All updates at the stated MFU."""
+        """GPU hours of all updates at the given MFU."""
         return self.steps * self.flops / ((peak_flops(self.gpu) or 0.0) * self.mfu) / 3600
 
     @property
     def seconds(self) -> float:
-        """Of one update on all GPUs."""
+        """Seconds of one update on all GPUs."""
         return self.gpu_hours * 3600 / self.steps / self.gpus
 
 
 def dry_run(recipe: Recipe, *, gpus: int, gpu: str, mfu: float) -> DryRun:
-    """Raises RecipeError for a GPU or a backbone that is not known, ValueError where the GPUs do not fit the recipe."""
+    """The costs of `recipe` on `gpus` GPUs of the type `gpu` at a model FLOPs utilisation of `mfu`.
+
+    Raises RecipeError for an unknown GPU or backbone, ValueError if `gpus` does not divide the batch.
+    """
     if peak_flops(gpu) is None:
         raise RecipeError(f"the speed of a GPU called {gpu!r} is not known; take one of {', '.join(PEAK_FLOPS)}")
     rank_batch_slots(recipe.training.batch_size, 0, gpus)
@@ -73,9 +77,9 @@ def dry_run(recipe: Recipe, *, gpus: int, gpu: str, mfu: float) -> DryRun:
     }
     amounts = _amounts(recipe)
     return DryRun(
-        rooms=rooms(model),
+        parameters=count_parameters(model),
         strategies=strategies,
-        tokens=amounts["places"],
+        padded_tokens=amounts["padded_tokens"],
         images=amounts["images"],
         flops=count_costs(model, size).of(**amounts),
         steps=recipe.training.steps,
@@ -86,37 +90,40 @@ def dry_run(recipe: Recipe, *, gpus: int, gpu: str, mfu: float) -> DryRun:
 
 
 def _amounts(recipe: Recipe) -> dict[str, int]:
-    """Of one update, with as many images as windows can have."""
+    """Arguments of `Costs.of` for one update with as many images as windows can have."""
     windows = [(recipe.training.batch_size, recipe.data.tokens, recipe.data.images)]
     windows += [(pairs.batch_size, pairs.tokens, 1) for pairs in recipe.pairs.values()]
     images = sum(rows * most for rows, _, most in windows)
     return {
-        "places": sum(rows * tokens for rows, tokens, _ in windows),
-        "pairs": sum(rows * tokens**2 for rows, tokens, _ in windows),
+        "padded_tokens": sum(rows * tokens for rows, tokens, _ in windows),
+        "squared_lengths": sum(rows * tokens**2 for rows, tokens, _ in windows),
         "images": images,
         "frames": images,
     }
 
 
-def describe(found: DryRun) -> list[str]:
-    """Lines for a person."""
+def describe(costs: DryRun) -> list[str]:
+    """The lines that `m3w train --dry-run` prints."""
     lines = [f"{'parameters':24} {'trained':>14} {'frozen':>16}"]
-    lines += [f"  {name:22} {room.trained:14,} {room.frozen:16,}" for name, room in found.rooms.items()]
-    trained, frozen = (sum(getattr(room, kind) for room in found.rooms.values()) for kind in ("trained", "frozen"))
+    lines += [f"  {name:22} {count.trained:14,} {count.frozen:16,}" for name, count in costs.parameters.items()]
+    trained, frozen = (
+        sum(getattr(count, kind) for count in costs.parameters.values()) for kind in ("trained", "frozen")
+    )
     lines += [f"  {'all':22} {trained:14,} {frozen:16,}", ""]
     names = ("weights", "gradients", "optimizer", "gathered", "activations", "total")
     lines.append(f"{'GiB a GPU':24} " + " ".join(f"{name:>11}" for name in names))
-    for strategy, memory in found.strategies.items():
+    for strategy, memory in costs.strategies.items():
         lines.append(f"  {strategy:22} " + " ".join(f"{getattr(memory, name) / GIB:11.2f}" for name in names))
-    capacity = _capacity(found.gpu)
-    own = next(iter(found.strategies.values())).total / GIB
+    capacity = _capacity(costs.gpu)
+    own = next(iter(costs.strategies.values())).total / GIB
     fits = "fits" if capacity and own * 1.2 < capacity else "does not fit, with a fifth to spare,"
     lines += [
-        f"  the recipe's strategy {fits} in {capacity} GiB of a {found.gpu}" if capacity else "",
+        f"  the recipe's strategy {fits} in {capacity} GiB of a {costs.gpu}" if capacity else "",
         "",
-        f"an update: {found.tokens:,} tokens (with padding), up to {found.images:,} images, {found.flops:.3g} FLOPs",
-        f"{found.steps:,} updates at {found.mfu:.0%} MFU on {found.gpus} x {found.gpu}: {found.seconds:.2f} s each, "
-        f"{found.gpu_hours:,.0f} GPU hours, {found.gpu_hours / found.gpus / 24:,.1f} days",
+        f"an update: {costs.padded_tokens:,} tokens (with padding), up to {costs.images:,} images, "
+        f"{costs.flops:.3g} FLOPs",
+        f"{costs.steps:,} updates at {costs.mfu:.0%} MFU on {costs.gpus} x {costs.gpu}: {costs.seconds:.2f} s each, "
+        f"{costs.gpu_hours:,.0f} GPU hours, {costs.gpu_hours / costs.gpus / 24:,.1f} days",
     ]
     return lines
 

@@ -1,8 +1,8 @@
 """Memory of one GPU in a training, from a model on the meta device.
 
 Weights, gradients and optimizer state are exact sums over parameters. Activations are what autograd saves in one
-micro-batch, found by running the model's blocks on the meta device; an allocator's rounding, kernels' workspaces and
-what the vision encoder needs while it runs come on top: allow a fifth.
+micro-batch, measured by running the model's blocks on the meta device. Rounding by the allocator, workspaces of kernels
+and the vision encoder's working memory come on top: allow a fifth.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from m3w.model import Flamingo
 from m3w.model.cross_attention import Sight, Visible
 from m3w.model.phi import tile_index
-from m3w.trainer.distributed.gradients import room_of
+from m3w.trainer.distributed.gradients import module_group
 from m3w.trainer.distributed.parallelize import language_parts
 
 ADAM_BYTES = 8
-"""Of a trained parameter: two float32 moments."""
+"""Bytes per trained parameter: two float32 moments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Memory:
     gradients: int
     optimizer: int
     gathered: int
-    """Of sharded weights: what is whole while a block runs, with the next one under way."""
+    """Sharded weights that are gathered while a block runs, and those of the next one."""
     activations: int
 
     @property
@@ -41,29 +41,29 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """Parameters of one part of the model."""
+class ParameterCount:
+    """Parameters of a part of the model."""
 
     trained: int
     frozen: int
 
 
-def rooms(model: Flamingo) -> dict[str, Room]:
-    """By part; tied matrices count once."""
+def count_parameters(model: Flamingo) -> dict[str, ParameterCount]:
+    """Parameters by module group; tied matrices count once."""
     counts: dict[str, list[int]] = {}
     for name, parameter in model.named_parameters():
-        counts.setdefault(room_of(name), [0, 0])[0 if parameter.requires_grad else 1] += parameter.numel()
-    return {room: Room(*count) for room, count in counts.items()}
+        counts.setdefault(module_group(name), [0, 0])[0 if parameter.requires_grad else 1] += parameter.numel()
+    return {group: ParameterCount(*count) for group, count in counts.items()}
 
 
 def estimate(
     model: Flamingo, *, shards: int, bf16: bool, micro_batch: int, tokens: int, images: int, features: int,
     checkpointing: bool, whole_gradients: bool,
 ) -> Memory:  # fmt: skip
-    """Of a process that shares one copy of the model with `shards` - 1 others (1: it has all of it).
+    """The memory of a process that shares one copy of the model with `shards` - 1 others (1: it holds all of it).
 
     A micro-batch has `micro_batch` rows of `tokens` tokens with `images` images each, of `features` features.
-    `whole_gradients`: those of several micro-batches are added up before they are sent.
+    `whole_gradients`: gradients of several micro-batches are accumulated before they are reduced.
     """
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     held = sum(p.numel() * p.element_size() for p in model.parameters())
@@ -71,7 +71,7 @@ def estimate(
     if shards > 1:
         gathered = _gathered(model, 2 if bf16 else 4)
     elif bf16:
-        gathered = 2 * trained  # autocast's copies of the trained weights, kept until the backward pass has ended
+        gathered = 2 * trained  # autocast's copies of the trained weights, kept until the backward pass ends
     gradients = 4 * trained // shards + (4 * trained if shards > 1 and whole_gradients else 0)
     return Memory(
         weights=held // shards,
@@ -86,7 +86,7 @@ def estimate(
 
 
 def _gathered(model: Flamingo, element: int) -> int:
-    """The root's group, which stays, and the two largest of the others: one in use, one on its way."""
+    """The root's group, which stays gathered, and the two largest of the others: one in use, one being gathered."""
     parts: list[nn.Module] = [*language_parts(model), model.resampler]
     sizes = [sum(p.numel() for p in part.parameters()) * element for part in parts]
     inside = {id(p) for part in (*parts, model.vision_encoder) for p in part.parameters()}
@@ -97,11 +97,11 @@ def _gathered(model: Flamingo, element: int) -> int:
 def activations(
     model: Flamingo, *, bf16: bool, rows: int, tokens: int, images: int, features: int, checkpointing: bool
 ) -> int:
-    """Bytes that autograd saves in the forward pass of one micro-batch, parameters left out."""
+    """Bytes that autograd saves in the forward pass of one micro-batch, without parameters."""
     kept = dict(model.named_parameters())
     half = torch.bfloat16 if bf16 else torch.float32
     types = {name: parameter.dtype for name, parameter in kept.items()}
-    model.to(half)  # on the meta device autocast does nothing
+    model.to(half)  # autocast has no effect on the meta device
     try:
         saved, inputs = _run(model, half, rows, tokens, images, features)
     finally:
@@ -119,7 +119,7 @@ def activations(
 def _run(
     model: Flamingo, dtype: torch.dtype, rows: int, tokens: int, images: int, features: int
 ) -> tuple[dict[int, int], int]:
-    """Bytes saved by part of the model (its id; 0: outside of them), and bytes of the inputs of the language parts."""
+    """Bytes saved by language part (by its id; 0: outside of them), and bytes of the inputs of all language parts."""
     config = model.config
     pixels = torch.zeros(rows * images, 1, features, config.vision_width, device="meta", dtype=dtype)
     embedded = torch.zeros(rows, tokens, config.text_config.hidden_size, device="meta", dtype=dtype, requires_grad=True)
@@ -131,7 +131,7 @@ def _run(
         positions = torch.arange(tokens, device="meta").expand(rows, tokens)
         mask = torch.ones(
             rows, 1, tokens, tokens, dtype=torch.bool, device="meta"
-        )  # of four dimensions: taken as it is
+        )  # of four dimensions: used without change
         model.language_model(
             inputs_embeds=embedded,
             attention_mask=mask,
@@ -146,10 +146,10 @@ def _run(
 
 @contextmanager
 def _saved_bytes(model: Flamingo) -> Iterator[dict[int, int]]:
-    """Fills the dict with the bytes that autograd saves while a part runs; a tensor that is saved twice counts once."""
+    """Fills the dict with the bytes that autograd saves while a part runs. A tensor that is saved twice counts once."""
     saved: dict[int, int] = {0: 0}
     current, seen = [0], {id(p) for p in model.parameters()}
-    alive: list[Tensor] = []  # or its id could be another's
+    alive: list[Tensor] = []  # else its id could be reused
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()

@@ -1,8 +1,8 @@
-"""One process of a training fails: all end, within seconds, and the first to fail says why.
+"""Fail fast: if one process of a training fails, all end within seconds, and the first to fail says why.
 
 A process that waits for another's gradients waits in C++, where no signal handler and no exception reaches it, and
-launchers wait half a minute and longer before they kill it. So each has a thread that looks at a key of the store by
-which the processes have found each other.
+launchers wait half a minute or longer before they kill it. So each process has a thread that polls a key of the store
+through which the processes have found each other.
 """
 
 from __future__ import annotations
@@ -19,21 +19,20 @@ from torch.distributed.distributed_c10d import PrefixStore, _get_default_store
 
 from m3w.trainer.distributed.ranks import Ranks
 
-LOOKS_EVERY = 0.5
-"""Seconds."""
-TO_LEAVE = 2.0
-"""Seconds that a process has to end by itself, and that one that has failed stays for the others to hear of it."""
+POLL_SECONDS = 0.5
+GRACE_SECONDS = 2.0
+"""Time that a process has to end by itself, and that a failed one stays alive so that the others notice."""
 
 
 def _say(message: str) -> None:
-    sys.stderr.write(f"{message}\n")  # Ray Train's own `print` writes it twice
+    sys.stderr.write(f"{message}\n")  # Ray Train's `print` writes it twice
     sys.stderr.flush()
 
 
 class Alarm:
-    """Of one process. Without others it only prints.
+    """Tells the other processes that this one has failed, and ends this one if another has. Alone, it only prints.
 
-    `note` hears of the status before any other process does and can end by it.
+    `note` is called with the status before the other processes learn of it.
     """
 
     def __init__(self, ranks: Ranks, note: Callable[[int], object] | None = None) -> None:
@@ -44,7 +43,8 @@ class Alarm:
             threading.Thread(target=self._watch, name="alarm", daemon=True).start()
 
     def ring(self, status: int, message: str) -> int:
-        """Ends the other processes with `status`, and says why if no other has; returns the status."""
+        """Ends the other processes with `status` and prints `message`, unless one has failed before; returns the
+        status."""
         if self._store is None:
             _say(message)
             return status
@@ -56,10 +56,10 @@ class Alarm:
                 self._store.set("status", json.dumps([status, self._rank]))
             else:
                 status = self._status()
-        except RuntimeError:  # the process that held the store has gone before
+        except RuntimeError:  # the process that held the store is gone
             _say(message)
         self.stop()
-        time.sleep(TO_LEAVE)
+        time.sleep(GRACE_SECONDS)
         return status
 
     def stop(self) -> None:
@@ -67,13 +67,13 @@ class Alarm:
 
     def _watch(self) -> None:
         assert self._store is not None
-        while not self._over.wait(LOOKS_EVERY):
+        while not self._over.wait(POLL_SECONDS):
             try:
                 status = self._status() if self._store.check(["status"]) else 0
             except RuntimeError:  # the store is gone, and with it the first process
                 status = 1
-            if status and not self._over.wait(TO_LEAVE):
-                os._exit(status)  # the main thread may never come back
+            if status and not self._over.wait(GRACE_SECONDS):
+                os._exit(status)  # the main thread may never return
 
     def _status(self) -> int:
         assert self._store is not None
@@ -82,7 +82,7 @@ class Alarm:
 
 @contextmanager
 def alarm(ranks: Ranks, note: Callable[[int], object] | None = None) -> Iterator[Alarm]:
-    """The alarm of this process, for as long as the processes belong together."""
+    """The alarm of this process while it works with the others."""
     watching = Alarm(ranks, note)
     try:
         yield watching

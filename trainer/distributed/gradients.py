@@ -1,4 +1,4 @@
-"""Gradients of all processes: when they are sent, that none is missing, how long they are."""
+"""Gradients of all processes: when they are reduced, that none is missing, their norms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 
 def synchronised(model: nn.Module, *, last: bool, every: bool = False) -> AbstractContextManager[None]:
-    """Gradients are sent with the last micro-batch (or with every one); before, they are added up where they are."""
+    """Gradients are reduced at the last micro-batch (or at `every` one) and accumulated locally before."""
     if isinstance(model, DistributedDataParallel) and not (last or every):
         return model.no_sync()
     if isinstance(model, FSDPModule):
@@ -24,10 +24,10 @@ def synchronised(model: nn.Module, *, last: bool, every: bool = False) -> Abstra
 
 
 def touch(model: nn.Module) -> Tensor | float:
-    """Zero, under DDP by way of every trained parameter: so each has a gradient on every process.
+    """Zero; under DDP it depends on every trained parameter, so that each has a gradient on every process.
 
-    A batch without an image would leave the resampler's out, and DDP would wait for them for ever. A process alone and
-    FSDP wait for none: see `fill_missing`.
+    A batch without an image gives the resampler none, and DDP would wait for it for ever. A single process and FSDP do
+    not wait: see `fill_missing`.
     """
     if not isinstance(model, DistributedDataParallel):
         return 0.0
@@ -35,37 +35,37 @@ def touch(model: nn.Module) -> Tensor | float:
 
 
 def fill_missing(model: nn.Module) -> None:
-    """Zeros for trained parameters that got no gradient, which under FSDP are the same ones on every process.
+    """Gives trained parameters without a gradient zeros. Under FSDP they are the same ones on every process.
 
-    AdamW would pass them over, in one process where it doesn't in two.
+    AdamW would skip them in one process but not in two.
     """
     for parameter in model.parameters():
         if parameter.requires_grad and parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
 
 
-def room_of(name: str) -> str:
-    """The part of a Flamingo that the parameter called `name` is of: `resampler`, `cross_attention`, ..."""
+def module_group(name: str) -> str:
+    """The part of a Flamingo that the parameter `name` belongs to: `resampler`, `cross_attention`, ..."""
     name = name.removeprefix("module.")
     return "cross_attention" if ".cross_attention." in name else name.partition(".")[0]
 
 
 def clip(model: nn.Module, largest: float) -> dict[str, float]:
-    """Scales all gradients so that their global norm is at most `largest`; returns the norms before, by room.
+    """Scales all gradients so that their global norm is at most `largest`; returns the norms before, by module group.
 
-    The norm of a sharded gradient is that of the whole of it. The global norm is the root of the squares' sum.
+    The norm of a sharded gradient is that of all its shards. The global norm is the root of the sum of squares.
     """
-    rooms: dict[str, list[nn.Parameter]] = {}
+    groups: dict[str, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
-            rooms.setdefault(room_of(name), []).append(parameter)
-    norms = {room: _norm(parameters) for room, parameters in rooms.items()}
+            groups.setdefault(module_group(name), []).append(parameter)
+    norms = {group: _norm(parameters) for group, parameters in groups.items()}
     total = torch.stack(list(norms.values())).square().sum().sqrt()
-    clip_grads_with_norm_([p for parameters in rooms.values() for p in parameters], largest, total)
-    return {room: float(norm) for room, norm in norms.items()}
+    clip_grads_with_norm_([p for parameters in groups.values() for p in parameters], largest, total)
+    return {group: float(norm) for group, norm in norms.items()}
 
 
 def _norm(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """float32 scalar, the same on every process."""
+    """float32 scalar, equal on all processes."""
     norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
     return norm.full_tensor() if isinstance(norm, DTensor) else norm

@@ -1,4 +1,4 @@
-"""The types that a training computes in: float32 master weights, bf16 activations where a GPU has them."""
+"""The types that a training computes in: float32 master weights, bf16 activations on GPUs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def in_bf16(device: torch.device, precision: str) -> bool:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
-    """bf16 activations where `in_bf16` says so."""
+    """bf16 activations if `in_bf16` says so; also used in validation and evaluation."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=in_bf16(device, precision))
 
 
 def set_types(model: Flamingo, *, bf16: bool) -> Flamingo:
-    """Trained parameters to float32; frozen ones to what they are computed with, in place (appendix B.1.2)."""
+    """Trained parameters to float32, frozen ones to the type of the activations, in place (appendix B.1.2)."""
     frozen = torch.bfloat16 if bf16 else torch.float32
     for parameter in model.parameters():
         parameter.data = parameter.data.to(torch.float32 if parameter.requires_grad else frozen)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from m3w.trainer.distributed.precision import autocast
 from m3w.trainer.evaluate.answering import answer
 from m3w.trainer.evaluate.checkpoint import Asked
 from m3w.trainer.evaluate.example import Example, Media
@@ -48,7 +48,7 @@ class Asker:
         """A line for the file of predictions for each question; one whose picture cannot be read says why."""
         readable = [question for question in questions if self.pictures.is_readable(question.media)]
         prompts = {question.example.key: self._prompts(question, shots, supports) for question in readable}
-        with self._precision():
+        with autocast(self.asked.model.device, self.recipe.precision):
             said = self._rank(readable, prompts) if self.task.form == "close" else self._answer(readable, prompts)
         return [self._record(question, prompts, said) for question in questions]
 
@@ -136,11 +136,6 @@ class Asker:
         return [
             [*answer_ids(text, answered(self.task, choice), self.asked.tokenize), *end] for choice in example.choices
         ]
-
-    def _precision(self) -> Any:
-        device = self.asked.model.device
-        low = self.recipe.precision == "bf16" or (self.recipe.precision == "auto" and device.type == "cuda")
-        return torch.autocast(device.type, torch.bfloat16) if low else nullcontext()
 
 
 def _best(example: Example, sums: Tensor, count: int) -> Record:

@@ -1,4 +1,4 @@
-"""What a training says of itself: `metrics.jsonl`, one line a step logged, and the same to TensorBoard."""
+"""The journal of a training: `metrics.jsonl`, one line for each logged step, TensorBoard, Weights & Biases."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ METRICS_FILE = "metrics.jsonl"
 
 
 def open_journal(folder: Path, recipe: Recipe, *, first_step: int) -> Journal:
-    """The journal of the recipe's training, with what it logs to."""
+    """The journal of the recipe's training."""
     run = _wandb_run(folder, recipe) if recipe.log.wandb else None
     return Journal(folder, first_step=first_step, tensorboard=recipe.log.tensorboard, run=run)
 
 
 def _wandb_run(folder: Path, recipe: Recipe) -> Any:
-    """One run for a training, however often it is gone on with."""
+    """The Weights & Biases run of the training; a resume continues it."""
     assert recipe.log.wandb is not None
     try:
         import wandb
     except ImportError as error:
         raise RecipeError(
-            "log.wandb asks for Weights & Biases, which is not installed, so nothing could be logged to it; "
+            "log.wandb is set but Weights & Biases is not installed, so nothing could be logged to it; "
             "pip install 'm3w[wandb]', or leave log.wandb out"
         ) from error
     wanted, identity = recipe.log.wandb, hashlib.sha256(recipe.output.encode()).hexdigest()[:16]
@@ -45,14 +45,14 @@ def _wandb_run(folder: Path, recipe: Recipe) -> Any:
 class Journal:
     """The metrics of the training in `folder`.
 
-    A resume at `first_step` takes back the lines of later steps, which the stopped run wrote after its last
-    checkpoint: so the file holds every step once, as if the run had never stopped.
+    A resume at `first_step` removes the lines of later steps, which the stopped run wrote after its last checkpoint, so
+    that the file holds every step once.
     """
 
     def __init__(self, folder: Path, *, first_step: int, tensorboard: bool, run: Any = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / METRICS_FILE
-        _take_back(path, first_step)
+        _truncate(path, first_step)
         self._file = path.open("a", encoding="utf-8")
         self._board: Any = None
         self._run = run
@@ -62,7 +62,7 @@ class Journal:
             self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first_step)
 
     def write(self, step: int, values: Mapping[str, float | int]) -> None:
-        """Adds a line with `step` and `values`; a value that is no number (NaN) becomes null."""
+        """Adds a line with `step` and `values`; a value that is not finite becomes null."""
         line = {"step": step, **{name: value if math.isfinite(value) else None for name, value in values.items()}}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
@@ -86,7 +86,7 @@ class Journal:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a training's metrics, oldest first. A last line cut short by a crash is left out."""
+    """The metrics of a training, one dict a line, oldest first, without a last line cut short by a crash."""
     path = folder / METRICS_FILE
     if not path.exists():
         return []
@@ -94,8 +94,8 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1]]
 
 
-def _take_back(path: Path, first_step: int) -> None:
-    """Leaves the lines of steps up to `first_step`; step n's line is written after update n, counted from 1."""
+def _truncate(path: Path, first_step: int) -> None:
+    """Keeps the lines of steps up to `first_step`. Step n's line is written after update n, counted from 1."""
     kept = [line for line in read_metrics(path.parent) if line["step"] <= first_step]
     if path.exists():
         fresh = path.with_suffix(".partial")

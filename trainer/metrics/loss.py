@@ -1,4 +1,4 @@
-"""What a model knows of pages it was not trained on, and whether it looks at their pictures."""
+"""The loss of a batch, and the held-out loss with the right and with shuffled images."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from m3w.model.loss import next_token_loss
 from m3w.trainer.data.batch_slots import BatchSlotDataset
 from m3w.trainer.data.collate import Batch
-from m3w.trainer.data.windows import IGNORED
 from m3w.trainer.distributed.precision import autocast
 from m3w.trainer.distributed.ranks import Ranks
 
@@ -19,25 +18,22 @@ from m3w.trainer.distributed.ranks import Ranks
 def loss_sum(model: nn.Module, batch: Batch) -> Tensor:
     """float32 scalar: the cross-entropy (nats) of the batch, summed over its tokens with a loss.
 
-    A sum and not the mean that the model offers: micro-batches differ in how many tokens they have, and a
-    mean of means would weigh the tokens of a short page more.
+    A sum and not a mean: micro-batches differ in their number of tokens, and a mean of means would give the tokens of
+    short pages more weight.
     """
-    logits = model(**batch.inputs()).logits
-    # The labels are shifted, not the logits, which would be copied.
-    labels = F.pad(batch.labels[:, 1:], (0, 1), value=IGNORED)
-    return F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="sum")
+    return next_token_loss(batch.labels, model(**batch.inputs()).logits, items=1)
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOutLoss:
-    """Nats per token of the same windows, with the right images and with those of other samples."""
+    """Nats per token of the same windows, with their own images and with those of other samples."""
 
     right: float
     shuffled: float
 
     @property
     def look(self) -> float:
-        """The look test: what the right images are worth, in nats per token; 0 if the model doesn't look."""
+        """The look test: the gain of the right images in nats per token; 0 if the model ignores images."""
         return self.shuffled - self.right
 
 
@@ -45,7 +41,7 @@ class HeldOutLoss:
 def held_out_loss(
     model: nn.Module, batches: Iterable[tuple[Batch, bool]], ranks: Ranks, *, precision: str
 ) -> HeldOutLoss:
-    """The losses of all ranks' batches together. Each rank gives as many as the others, and whether each counts."""
+    """The losses over the batches of all ranks. Each rank has equally many, each with whether it counts."""
     training = model.training
     model.eval()
     right = shuffled = tokens = 0.0
@@ -61,18 +57,18 @@ def held_out_loss(
 
 
 def shuffle_images(batch: Batch) -> Batch:
-    """The batch with every image moved half the batch's images on: each sample has as many as it had, of others.
+    """The batch with its images rotated by half their number: each sample gets as many images of other samples.
 
-    A sample with more than half of the images keeps some of its own; that makes the look test smaller.
+    A sample with more than half of the images keeps some of its own, which lowers the look test.
     """
     return replace(batch, pixel_values=batch.pixel_values.roll(len(batch.pixel_values) // 2, dims=0))
 
 
 def rank_batches(dataset: BatchSlotDataset, batches: int, ranks: Ranks) -> Iterable[tuple[Batch, bool]]:
-    """This rank's share of the first `batches` batches of a dataset of one micro-batch a step.
+    """This rank's share of the first `batches` batches of a dataset with one micro-batch a step.
 
-    All ranks have as many, since those of a sharded model run it together; one too many is a rank's last and does not
-    count.
+    All ranks get equally many, since the ranks of a sharded model run it together. An excess one is the last of its
+    rank and does not count.
     """
     assert dataset.micro_batches == 1
     for first in range(0, batches, ranks.count):

@@ -42,14 +42,16 @@ def test_the_count_is_that_of_a_real_update(frozen):
     pixels = torch.randn(ROWS, 1, 3, SIDE, SIDE)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:  # fused attention is not counted
         model(ids, pixel_values=pixels, labels=ids).loss.backward()
-    counted = count_costs(model, SIDE).of(places=ROWS * TOKENS, pairs=ROWS * TOKENS**2, images=ROWS, frames=ROWS)
+    counted = count_costs(model, SIDE).of(
+        padded_tokens=ROWS * TOKENS, squared_lengths=ROWS * TOKENS**2, images=ROWS, frames=ROWS
+    )
     assert counted == pytest.approx(counter.get_total_flops(), rel=0.01)
 
 
 def test_a_frozen_language_model_costs_two_thirds_of_its_matrices():
     frozen, trained = (count_costs(flamingo(kind), SIDE) for kind in (True, False))
     matrices = 3 * (4 * 32 * 32 + 3 * 32 * 48) + 32 * 99
-    assert trained.place - frozen.place == 2 * matrices
+    assert trained.token - frozen.token == 2 * matrices
 
 
 @pytest.mark.parametrize(
