@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from m3w.model import Flamingo
-from m3w.model.cross_attention import Sight, Visible
+from m3w.model.cross_attention import AttentionMap, VisionContext
 from m3w.model.phi import tile_index
 from m3w.trainer.distributed.gradients import module_group
 from m3w.trainer.distributed.parallelize import language_parts
@@ -127,7 +127,7 @@ def _run(
     model.train()
     with _saved_bytes(model) as saved:
         latents = model.latent_projection(model.resampler(pixels))
-        sight = Sight(latents, Visible(tile_index(numbers, rows * images), None, numbers), None)
+        vision_context = VisionContext(latents, AttentionMap(tile_index(numbers, rows * images), None, numbers), None)
         positions = torch.arange(tokens, device="meta").expand(rows, tokens)
         mask = torch.ones(
             rows, 1, tokens, tokens, dtype=torch.bool, device="meta"
@@ -136,7 +136,7 @@ def _run(
             inputs_embeds=embedded,
             attention_mask=mask,
             position_ids=positions,
-            cross_attention=sight,
+            cross_attention=vision_context,
             use_cache=False,
             logits_to_keep=1,
         )
