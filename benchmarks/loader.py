@@ -125,8 +125,8 @@ def ours(folder: Path, form: SampleFormat, samples: int) -> Iterator[Batch]:
     """The training's own loader in one process, up to the pixels that the model is called with."""
     reader = SequenceReader(str(folder), "train")
     order = SampleOrder(reader.shard_sizes, seed=0)
-    lanes = BatchSlotDataset(reader, order, form, batch_size=BATCH, batch_slots=range(BATCH), micro_batch_size=BATCH)
-    for (batch,) in load_steps(lanes, first_step=0, last_step=samples // BATCH, workers=0):
+    dataset = BatchSlotDataset(reader, order, form, batch_size=BATCH, batch_slots=range(BATCH), micro_batch_size=BATCH)
+    for (batch,) in load_steps(dataset, first_step=0, last_step=samples // BATCH, workers=0):
         inputs = batch.inputs()
         assert inputs["input_ids"] is not None and inputs["pixel_values"] is not None
         yield inputs["input_ids"], inputs["pixel_values"][:, 0]

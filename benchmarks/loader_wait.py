@@ -56,8 +56,8 @@ def micro_batches(folder: Path, side: int, rows: int, count: int, workers: int) 
     reader = SequenceReader(str(folder), "train")
     order = SampleOrder(reader.shard_sizes, seed=0)
     form = sample_format(processor, images=IMAGES)
-    lanes = BatchSlotDataset(reader, order, form, batch_size=rows, batch_slots=range(rows), micro_batch_size=rows)
-    return load_steps(lanes, first_step=0, last_step=count, workers=workers)
+    dataset = BatchSlotDataset(reader, order, form, batch_size=rows, batch_slots=range(rows), micro_batch_size=rows)
+    return load_steps(dataset, first_step=0, last_step=count, workers=workers)
 
 
 def waiting_share(steps: Iterator[list[Batch]], step_s: float) -> float:

@@ -135,5 +135,5 @@ def test_a_cache_without_room_for_images_is_refused() -> None:
     model = flamingo("llama")
     with pytest.raises(ValueError, match="DynamicCache, which cannot store images"):
         model(PROMPT, None, pictures(3), COUNTS, past_key_values=DynamicCache())
-    with pytest.raises(ValueError, match="'static', which has no place for images"):
+    with pytest.raises(ValueError, match="'static', which cannot store images"):
         generate(model, PROMPT, pictures(3), COUNTS, cache_implementation="static")

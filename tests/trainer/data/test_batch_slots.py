@@ -30,7 +30,7 @@ FORMAT = SampleFormat(
 CPU = torch.device("cpu")
 
 
-def lanes(folder, *, batch_size=8, rank=0, ranks=1, micro_batch_size=3) -> BatchSlotDataset:
+def slot_dataset(folder, *, batch_size=8, rank=0, ranks=1, micro_batch_size=3) -> BatchSlotDataset:
     reader = SequenceReader(str(folder), "train")
     return BatchSlotDataset(
         reader,
@@ -48,23 +48,25 @@ def step_keys(dataset: BatchSlotDataset, first: int, last: int, workers: int = 0
 
 
 def test_the_samples_of_a_step_are_the_same_on_any_number_of_ranks(shapes_dataset):
-    whole = step_keys(lanes(shapes_dataset), 0, 6)
+    whole = step_keys(slot_dataset(shapes_dataset), 0, 6)
     for ranks in (2, 4, 8):
-        parts = [step_keys(lanes(shapes_dataset, rank=rank, ranks=ranks), 0, 6) for rank in range(ranks)]
+        parts = [step_keys(slot_dataset(shapes_dataset, rank=rank, ranks=ranks), 0, 6) for rank in range(ranks)]
         assert [[key for part in parts for key in part[step]] for step in range(6)] == whole
 
 
 def test_a_stop_at_each_of_100_steps_and_a_resume_on_other_ranks_change_nothing(shapes_dataset):
-    whole = step_keys(lanes(shapes_dataset), 0, 102)
+    whole = step_keys(slot_dataset(shapes_dataset), 0, 102)
     for stop in range(100):
         ranks = (1, 2, 4, 8)[stop % 4]
-        parts = [step_keys(lanes(shapes_dataset, rank=rank, ranks=ranks), stop, stop + 2) for rank in range(ranks)]
+        parts = [
+            step_keys(slot_dataset(shapes_dataset, rank=rank, ranks=ranks), stop, stop + 2) for rank in range(ranks)
+        ]
         assert [[key for part in parts for key in part[step]] for step in range(2)] == whole[stop : stop + 2]
 
 
 def test_the_number_of_loader_workers_changes_nothing(shapes_dataset):
-    alone = list(load_steps(lanes(shapes_dataset), first_step=1, last_step=4, workers=0))
-    helped = list(load_steps(lanes(shapes_dataset), first_step=1, last_step=4, workers=2))
+    alone = list(load_steps(slot_dataset(shapes_dataset), first_step=1, last_step=4, workers=0))
+    helped = list(load_steps(slot_dataset(shapes_dataset), first_step=1, last_step=4, workers=2))
     for ours, theirs in zip(alone, helped, strict=True):
         for one, other in zip(ours, theirs, strict=True):
             assert one.keys == other.keys
@@ -78,7 +80,7 @@ def test_ranks_that_do_not_divide_the_batch_are_an_error_that_says_what_to_do():
 
 
 def test_a_batch_has_the_shapes_of_the_models_call(shapes_dataset):
-    batch = lanes(shapes_dataset, micro_batch_size=8)[0].to(CPU)
+    batch = slot_dataset(shapes_dataset, micro_batch_size=8)[0].to(CPU)
     images = int(batch.image_counts.sum())
     assert batch.input_ids.shape == batch.labels.shape == batch.phi.shape == batch.attention_mask.shape == (8, 40)
     assert batch.pixel_values.shape == (images, 1, 3, 16, 16)
@@ -95,7 +97,7 @@ def test_image_i_of_the_batch_is_the_picture_of_the_ith_tag(tmp_path, make_datas
     colours = {"r": "red", "b": "blue", "g": "green"}
     orders = ["rbg", "gb", "brg", "g", "rr"]
     samples = [[node for letter in text for node in (make_png(colours[letter]), letter)] for text in orders]
-    dataset = lanes(make_dataset(tmp_path, {"train": [samples]}), batch_size=5, micro_batch_size=5)
+    dataset = slot_dataset(make_dataset(tmp_path, {"train": [samples]}), batch_size=5, micro_batch_size=5)
     batch = dataset[0]
     tags = [(row, place) for row in range(5) for place in (batch.input_ids[row] == 1).nonzero().flatten().tolist()]
     letters_after = [chr(batch.input_ids[row, place + 1]) for row, place in tags]
@@ -108,7 +110,7 @@ def test_image_i_of_the_batch_is_the_picture_of_the_ith_tag(tmp_path, make_datas
 def test_a_sample_with_a_broken_image_is_replaced_and_counted(tmp_path, make_dataset, make_png):
     broken = make_png()[:60]
     samples = [["good", make_png()], ["bad", broken], ["fine", make_png()]]
-    dataset = lanes(make_dataset(tmp_path, {"train": [samples]}), batch_size=3, micro_batch_size=3)
+    dataset = slot_dataset(make_dataset(tmp_path, {"train": [samples]}), batch_size=3, micro_batch_size=3)
     batches = [dataset[item] for item in range(4)]
     assert all(batch.input_ids.shape == (3, 40) for batch in batches)
     assert all("train00000001-0000" not in batch.keys for batch in batches)
@@ -121,7 +123,7 @@ def test_a_sample_without_json_is_replaced_and_counted(tmp_path, make_dataset, m
     rows = pq.read_table(index).to_pylist()
     rows[1]["members"] = [member for member in rows[1]["members"] if member["suffix"] != "json"]
     pq.write_table(pa.Table.from_pylist(rows, schema=INDEX_SCHEMA), index)
-    batches = [lanes(folder, batch_size=3, micro_batch_size=3)[item] for item in range(4)]
+    batches = [slot_dataset(folder, batch_size=3, micro_batch_size=3)[item] for item in range(4)]
     assert all(batch.input_ids.shape == (3, 40) for batch in batches)
     assert all("train00000001-0000" not in batch.keys for batch in batches)
     assert all(batch.skipped["unreadable_sample"] >= 1 for batch in batches)
@@ -145,7 +147,7 @@ def test_packed_rows_hold_the_samples_of_the_order_on_any_number_of_ranks(shapes
     parts = [keys(rank, 2) for rank in range(2)]
     assert [[key for part in parts for key in part[step]] for step in range(3)] == whole
     assert [key for step in whole for key in step] == [
-        key for step in step_keys(lanes(shapes_dataset, batch_size=12), 0, 3) for key in step
+        key for step in step_keys(slot_dataset(shapes_dataset, batch_size=12), 0, 3) for key in step
     ]
 
 
@@ -157,19 +159,19 @@ def test_documents_share_a_row_and_short_ones_leave_room_to_long_ones():
 
 def test_a_broken_image_outside_the_window_costs_nothing(tmp_path, make_dataset, make_png):
     samples = [["x" * 200, make_png()[:60]]]
-    dataset = lanes(make_dataset(tmp_path, {"train": [samples]}), batch_size=1, micro_batch_size=1)
+    dataset = slot_dataset(make_dataset(tmp_path, {"train": [samples]}), batch_size=1, micro_batch_size=1)
     shown = [dataset[item] for item in range(30)]
     assert any(batch.skipped.total() == 0 for batch in shown)
     assert all(batch.pixel_values.shape[0] == 0 for batch in shown)
 
 
 def test_a_dataset_of_broken_samples_is_an_error_not_an_endless_search(tmp_path, make_dataset, make_png):
-    dataset = lanes(make_dataset(tmp_path, {"train": [[[make_png()[:60], "x"]]]}), batch_size=1)
+    dataset = slot_dataset(make_dataset(tmp_path, {"train": [[[make_png()[:60], "x"]]]}), batch_size=1)
     with pytest.raises(ValueError, match="dataset is broken"):
         dataset[0]
 
 
 def test_a_batch_without_an_image_has_pixels_of_shape_nothing(tmp_path, make_dataset):
-    batch = lanes(make_dataset(tmp_path, {"train": [[["no image here"]]]}), batch_size=1)[0].to(CPU)
+    batch = slot_dataset(make_dataset(tmp_path, {"train": [[["no image here"]]]}), batch_size=1)[0].to(CPU)
     assert batch.pixel_values.shape == (0, 1, 3, 16, 16)
     assert batch.loss_tokens == len("no image here") + 2 - 1

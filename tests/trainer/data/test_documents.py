@@ -123,7 +123,7 @@ def test_a_document_that_cannot_be_cut_is_unreadable_alone(both, monkeypatch):
     assert reader.read(SampleAddress(0, 0)).sequence == 0
 
 
-def lanes(folder: Path, rank: int = 0, ranks: int = 1) -> BatchSlotDataset:
+def slot_dataset(folder: Path, rank: int = 0, ranks: int = 1) -> BatchSlotDataset:
     reader = documents_of(folder, groups_in_memory=2)
     return BatchSlotDataset(
         reader,
@@ -141,8 +141,8 @@ def step_keys(dataset: BatchSlotDataset, first: int, last: int, workers: int = 0
 
 
 def test_a_stop_at_each_of_100_steps_and_a_resume_on_other_ranks_change_nothing(both):
-    whole = step_keys(lanes(both), 0, 101)
-    ranks = {count: [lanes(both, rank, count) for rank in range(count)] for count in (1, 2, 4, 8)}
+    whole = step_keys(slot_dataset(both), 0, 101)
+    ranks = {count: [slot_dataset(both, rank, count) for rank in range(count)] for count in (1, 2, 4, 8)}
     for stop in range(100):
         parts = [step_keys(part, stop, stop + 1) for part in ranks[(1, 2, 4, 8)[stop % 4]]]
         assert [key for part in parts for key in part[0]] == whole[stop]
@@ -150,4 +150,4 @@ def test_a_stop_at_each_of_100_steps_and_a_resume_on_other_ranks_change_nothing(
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_number_of_loader_workers_changes_nothing(both, workers):
-    assert step_keys(lanes(both), 2, 7, workers) == step_keys(lanes(both), 2, 7)
+    assert step_keys(slot_dataset(both), 2, 7, workers) == step_keys(slot_dataset(both), 2, 7)

@@ -26,8 +26,8 @@ def mixture(folder, *, take_turns: bool, sources: int = 3) -> Mixture:
     for number in range(sources):
         size = number + 1
         order = SampleOrder(reader.shard_sizes, seed=number)
-        lanes = BatchSlotDataset(reader, order, FORMAT, batch_size=size, batch_slots=range(size), micro_batch_size=2)
-        found.append(Source(f"source-{number}", 1.0, lanes))
+        dataset = BatchSlotDataset(reader, order, FORMAT, batch_size=size, batch_slots=range(size), micro_batch_size=2)
+        found.append(Source(f"source-{number}", 1.0, dataset))
     return Mixture(found, take_turns=take_turns)
 
 

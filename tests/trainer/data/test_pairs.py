@@ -137,8 +137,8 @@ def test_half_of_the_texts_get_a_leading_space(pairs):
 def test_pairs_are_read_in_lanes_like_sequences(pairs):
     found = reader(pairs)
     order = SampleOrder(found.shard_sizes, seed=1)
-    lanes = BatchSlotDataset(found, order, FORMAT, batch_size=5, batch_slots=range(5), micro_batch_size=2)
-    keys = [key for item in range(lanes.micro_batches) for key in lanes[item].keys]
+    dataset = BatchSlotDataset(found, order, FORMAT, batch_size=5, batch_slots=range(5), micro_batch_size=2)
+    keys = [key for item in range(dataset.micro_batches) for key in dataset[item].keys]
     assert sorted(keys) == ["a0000-0000", "a0001-0000", "a0002-0000", "b0000-0000", "b0001-0000"]
 
 

@@ -92,7 +92,7 @@ SAMPLES = SampleFormat(
 )
 
 
-def lanes(reader: PairReader, form: SampleFormat = SAMPLES, batch_size: int = 3) -> BatchSlotDataset:
+def slot_dataset(reader: PairReader, form: SampleFormat = SAMPLES, batch_size: int = 3) -> BatchSlotDataset:
     order = SampleOrder(reader.shard_sizes, seed=1)
     return BatchSlotDataset(
         reader, order, form, batch_size=batch_size, batch_slots=range(batch_size), micro_batch_size=8
@@ -100,7 +100,7 @@ def lanes(reader: PairReader, form: SampleFormat = SAMPLES, batch_size: int = 3)
 
 
 def test_a_batch_of_videos_has_their_frames(tmp_path):
-    batch = lanes(write_videos(tmp_path, [clip(3), clip(5), clip(1)]))[0]
+    batch = slot_dataset(write_videos(tmp_path, [clip(3), clip(5), clip(1)]))[0]
     inputs = batch.inputs()
     assert inputs["pixel_values"].shape == (3, 4, 3, 32, 32)
     assert inputs["image_counts"].tolist() == [1, 1, 1]
@@ -109,7 +109,7 @@ def test_a_batch_of_videos_has_their_frames(tmp_path):
 
 def test_a_damaged_video_is_replaced_and_counted(tmp_path):
     whole = clip(3)
-    found = lanes(write_videos(tmp_path, [whole, whole[: len(whole) // 2], whole]))
+    found = slot_dataset(write_videos(tmp_path, [whole, whole[: len(whole) // 2], whole]))
     batches = [found[item] for item in range(3)]
     assert all(batch.pixel_values.shape[:2] == (3, 4) for batch in batches)
     assert all("00001-0000" not in batch.keys for batch in batches)
