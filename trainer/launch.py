@@ -131,29 +131,29 @@ def _ray_worker(config: dict[str, Any]) -> None:
 
     if ray.get(config["status"].ended.remote()):
         return
-    asked, over = threading.Event(), threading.Event()
-    threading.Thread(target=_ask, args=(config["status"], asked, over), daemon=True).start()
+    stop_requested, over = threading.Event(), threading.Event()
+    threading.Thread(target=_watch_for_stop, args=(config["status"], stop_requested, over), daemon=True).start()
 
-    def note(ended: int) -> None:
+    def record(ended: int) -> None:
         # At once: Ray restarts all when one of the workers ends, and the others may end before this one returns.
         if ended != FAILED:
             ray.get(config["status"].end.remote(ended))
 
     try:
-        ended = work(Recipe.model_validate(config["recipe"]), asked, note)
+        ended = work(Recipe.model_validate(config["recipe"]), stop_requested, record)
     finally:
         over.set()
     if ended == FAILED:
         raise RuntimeError("the training failed; see its message above")
-    note(ended)
+    record(ended)
 
 
-def _ask(status: Any, asked: threading.Event, over: threading.Event) -> None:
+def _watch_for_stop(status: Any, stop_requested: threading.Event, over: threading.Event) -> None:
     import ray
 
     while not over.wait(1.0):
         if ray.get(status.stops.remote()):
-            asked.set()
+            stop_requested.set()
             return
 
 

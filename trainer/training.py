@@ -34,10 +34,10 @@ from m3w.trainer.update import NonFiniteError, learning_rate, set_learning_rate,
 log = logging.getLogger(__name__)
 
 
-def train(recipe: Recipe, ranks: Ranks, asked: threading.Event | None = None) -> bool:
+def train(recipe: Recipe, ranks: Ranks, stop_requested: threading.Event | None = None) -> bool:
     """Trains to the last step, from the newest checkpoint if there is one; returns False if stopped before.
 
-    SIGTERM stops the training after the update in progress; so does `asked`, if given, once it is set. Raises
+    SIGTERM stops the training after the update in progress; so does `stop_requested`, if given, once it is set. Raises
     ValueError for what the user can correct, NonFiniteError if the loss diverges.
     """
     training, processor = prepare(recipe, ranks)
@@ -45,8 +45,8 @@ def train(recipe: Recipe, ranks: Ranks, asked: threading.Event | None = None) ->
     if ranks.first:
         resolved = yaml.safe_dump(recipe.model_dump(), sort_keys=False)
         (output.folder / "recipe.yaml").write_text(resolved, encoding="utf-8")
-    with _journal(training) as journal, _stop_signal(asked or threading.Event()) as asked:
-        finished = _run(training, journal, asked)
+    with _journal(training) as journal, _stop_signal(stop_requested or threading.Event()) as stop_requested:
+        finished = _run(training, journal, stop_requested)
     if finished:
         export_model(inner(training.model), processor, output.folder / "model", ranks)
     if ranks.first:
@@ -55,7 +55,7 @@ def train(recipe: Recipe, ranks: Ranks, asked: threading.Event | None = None) ->
     return finished
 
 
-def _run(training: Training, journal: Journal | None, asked: threading.Event) -> bool:
+def _run(training: Training, journal: Journal | None, stop_requested: threading.Event) -> bool:
     """Runs the updates from `training.step` to the last; False if some rank was asked to stop before."""
     recipe, ranks = training.recipe, training.ranks
     progress = Progress(training.costs, device_peak(ranks.device))
@@ -64,7 +64,7 @@ def _run(training: Training, journal: Journal | None, asked: threading.Event) ->
     for shares in progress.waiting(steps):
         rate = learning_rate(training.step, recipe.training.steps, recipe.optimizer)
         set_learning_rate(training.optimizer, rate)
-        report = _update(training, shares, asked)
+        report = _update(training, shares, stop_requested)
         training.step += 1
         progress.add(report)
         last = training.step == recipe.training.steps
@@ -89,7 +89,7 @@ def _run(training: Training, journal: Journal | None, asked: threading.Event) ->
     return training.step >= recipe.training.steps
 
 
-def _update(training: Training, shares: list[Share], asked: threading.Event) -> UpdateReport:
+def _update(training: Training, shares: list[Share], stop_requested: threading.Event) -> UpdateReport:
     recipe = training.recipe
     try:
         return update(
@@ -99,7 +99,7 @@ def _update(training: Training, shares: list[Share], asked: threading.Event) -> 
             training.ranks,
             precision=recipe.training.precision,
             clip=recipe.optimizer.clip,
-            stop=asked.is_set(),
+            stop=stop_requested.is_set(),
             reduce_every_micro_batch=recipe.parallel.reduce_every_micro_batch,
         )
     except NonFiniteError as error:
@@ -148,17 +148,17 @@ def _journal(training: Training) -> Iterator[Journal | None]:
 
 
 @contextmanager
-def _stop_signal(asked: threading.Event) -> Iterator[threading.Event]:
-    """`asked`, which SIGTERM sets: schedulers and spot machines send it before they end a process."""
+def _stop_signal(stop_requested: threading.Event) -> Iterator[threading.Event]:
+    """`stop_requested`, which SIGTERM sets: schedulers and spot machines send it before they end a process."""
 
     def ask(number: int, frame: FrameType | None) -> None:
-        asked.set()
+        stop_requested.set()
 
     if threading.current_thread() is not threading.main_thread():
-        yield asked  # Python sets signal handlers in the main thread only
+        yield stop_requested  # Python sets signal handlers in the main thread only
         return
     before = signal.signal(signal.SIGTERM, ask)
     try:
-        yield asked
+        yield stop_requested
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -22,24 +22,28 @@ STOPPED = 143
 """Exit status of a training that SIGTERM ended: 128 + 15, as shells and schedulers expect."""
 
 
-def work(recipe: Recipe, asked: threading.Event | None = None, note: Callable[[int], object] | None = None) -> int:
+def work(
+    recipe: Recipe,
+    stop_requested: threading.Event | None = None,
+    on_failure: Callable[[int], object] | None = None,
+) -> int:
     """Runs this process's part of the training; returns its exit status (see `m3w.trainer.launch.train`).
 
-    Once `asked` is set, the training stops after the update in progress, as at SIGTERM. `note` is called with the
-    status of an error on one of several processes before the others are ended.
+    Once `stop_requested` is set, the training stops after the update in progress, as at SIGTERM. `on_failure` is called
+    with the status of an error on one of several processes before the others are ended.
     """
     # The loader's workers are forked; tokenizers would warn about its threads in each of them.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    with join_ranks() as ranks, alarm(ranks, note) as others:
+    with join_ranks() as ranks, alarm(ranks, on_failure) as watching:
         _log_to_stdout(ranks.first)
         try:
-            return 0 if train(recipe, ranks, asked) else STOPPED
+            return 0 if train(recipe, ranks, stop_requested) else STOPPED
         except ValueError as error:
-            return others.ring(WRONG_INPUT, _plain(error))
+            return watching.ring(WRONG_INPUT, _plain(error))
         except (NonFiniteError, CheckpointError) as error:
-            return others.ring(FAILED, str(error))
+            return watching.ring(FAILED, str(error))
         except Exception:
-            return others.ring(FAILED, f"rank {ranks.rank} of {ranks.count}:\n{traceback.format_exc()}")
+            return watching.ring(FAILED, f"rank {ranks.rank} of {ranks.count}:\n{traceback.format_exc()}")
 
 
 def _plain(error: ValueError) -> str:

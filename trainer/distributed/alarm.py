@@ -32,11 +32,11 @@ def _say(message: str) -> None:
 class Alarm:
     """Tells the other processes that this one has failed, and ends this one if another has. Alone, it only prints.
 
-    `note` is called with the status before the other processes learn of it.
+    `on_failure` is called with the status before the other processes learn of it.
     """
 
-    def __init__(self, ranks: Ranks, note: Callable[[int], object] | None = None) -> None:
-        self._rank, self._over, self._note = ranks.rank, threading.Event(), note
+    def __init__(self, ranks: Ranks, on_failure: Callable[[int], object] | None = None) -> None:
+        self._rank, self._over, self._on_failure = ranks.rank, threading.Event(), on_failure
         self._store = None
         if ranks.count > 1:
             self._store = PrefixStore("m3w-alarm", _get_default_store())
@@ -51,8 +51,8 @@ class Alarm:
         try:
             if self._store.add("rung", 1) == 1:
                 _say(message)
-                if self._note is not None:
-                    self._note(status)
+                if self._on_failure is not None:
+                    self._on_failure(status)
                 self._store.set("status", json.dumps([status, self._rank]))
             else:
                 status = self._status()
@@ -81,9 +81,9 @@ class Alarm:
 
 
 @contextmanager
-def alarm(ranks: Ranks, note: Callable[[int], object] | None = None) -> Iterator[Alarm]:
+def alarm(ranks: Ranks, on_failure: Callable[[int], object] | None = None) -> Iterator[Alarm]:
     """The alarm of this process while it works with the others."""
-    watching = Alarm(ranks, note)
+    watching = Alarm(ranks, on_failure)
     try:
         yield watching
     finally:
