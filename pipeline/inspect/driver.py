@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from m3w.pipeline.engine.build_progress import Standing
-from m3w.pipeline.engine.process_name import is_dead
+from m3w.pipeline.engine.build_progress import BuildProgress
 from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.run_lock import HOLDING, ClaimFile, claims
+from m3w.pipeline.engine.run_lock import HOLDING, LockEntry, is_dead, lock_entries
 
 SILENT_BEATS = 3
 """Heartbeats that a driver may miss, by a store that is slow to take them, before we doubt it."""
@@ -25,12 +24,12 @@ class DriverStatus(BaseModel):
     """Since its last heartbeat, by this machine's clock."""
     gone: bool
     """It ended without a word, or has missed several heartbeats."""
-    standing: Standing
+    progress: BuildProgress
 
 
 def driver_status(run: Run, now: datetime | None = None) -> DriverStatus | None:
     """The driver that holds the run, or the last one that did and never said that it ended; None for none."""
-    holding = [claim for claim in claims(run).values() if claim.state == HOLDING]
+    holding = [claim for claim in lock_entries(run).values() if claim.state == HOLDING]
     if not holding:
         return None
     claim = max(holding, key=lambda claim: claim.beat_at)
@@ -41,12 +40,12 @@ def driver_status(run: Run, now: datetime | None = None) -> DriverStatus | None:
         began_at=claim.began_at,
         silent_s=silent_s,
         gone=is_dead(claim.host, claim.pid, claim.process) or silent_s > SILENT_BEATS * claim.every_s,
-        standing=_standing(claim),
+        progress=_progress(claim),
     )
 
 
-def _standing(claim: ClaimFile) -> Standing:
+def _progress(claim: LockEntry) -> BuildProgress:
     try:
-        return Standing.model_validate(claim.progress)
+        return BuildProgress.model_validate(claim.progress)
     except ValidationError:  # of another version's build
-        return Standing()
+        return BuildProgress()

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from m3w.pipeline.engine.build_progress import StageStanding, duration
+from m3w.pipeline.engine.build_progress import StageProgress, duration
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.inspect.driver import DriverStatus, driver_status
 from m3w.pipeline.inspect.wording import plain
@@ -24,7 +24,7 @@ SLOW_S = 60.0
 
 def shown(driver: DriverStatus) -> Group:
     """Who is at work, the stages it has done in short, and the one it is at."""
-    stages = driver.standing.stages
+    stages = driver.progress.stages
     lines: list[Text | Table] = [_who(driver)]
     if stages:
         lines += [Text(), _stages(stages, gone=driver.gone), Text()]
@@ -44,7 +44,7 @@ def _who(driver: DriverStatus) -> Text:
     return Text(f"at work for {at_work}: {process}, last sign of life {silent} ago", style="green")
 
 
-def _stages(stages: list[StageStanding], *, gone: bool) -> Table:
+def _stages(stages: list[StageProgress], *, gone: bool) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     columns: tuple[JustifyMethod, ...] = ("left", "left", "right", "left")
     for justify in columns:
@@ -59,15 +59,15 @@ def _stages(stages: list[StageStanding], *, gone: bool) -> Table:
     return table
 
 
-def _joined(texts: list[str], stage: StageStanding) -> Text:
+def _joined(texts: list[str], stage: StageProgress) -> Text:
     return Text(" · ".join(texts), style="red" if stage.failed else "")
 
 
-def _at_work(stage: StageStanding) -> list[Text | Table]:
+def _at_work(stage: StageProgress) -> list[Text | Table]:
     """Speeds, and which parts take long."""
     lines: list[Text | Table] = []
-    if stage.speeds:
-        lines.append(Text(f"{stage.stage}: {' · '.join(stage.speeds)}"))
+    if stage.rates:
+        lines.append(Text(f"{stage.stage}: {' · '.join(stage.rates)}"))
     parts = "part" if stage.at_work == 1 else "parts"
     lines.append(Text(f"{stage.at_work:,} {parts} at work or waiting for a machine", style="dim"))
     slow = [part for part in stage.longest if part.seconds > SLOW_S]
@@ -90,7 +90,7 @@ def watch(run: Run, console: Console, every_s: float = 2.0, sleep: Callable[[flo
 
 def line(driver: DriverStatus) -> str:
     """The stage at work, as one line."""
-    if not driver.standing.stages:
+    if not driver.progress.stages:
         return "beginning"
-    stage = driver.standing.stages[-1]
-    return f"{stage.stage}: {', '.join([*stage.counts, *stage.speeds])}"
+    stage = driver.progress.stages[-1]
+    return f"{stage.stage}: {', '.join([*stage.counts, *stage.rates])}"

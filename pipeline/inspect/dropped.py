@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 from m3w.pipeline.engine.drops import Drop, image_drop
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.inspect.folder import DatasetFolder
+from m3w.pipeline.tables import COPIES, KEPT
 from m3w.schemas.document import OK, VIDEO
 
 PER_REASON = 3
 PARTS = 64
 """Of a stage whose samples are looked through, and of shards whose images are."""
-COPIES = "duplicates/parts"
 CHARACTERS = 20_000
 REFERENCE_COLUMNS = ("document_id", "url", "language", "images")
 COPY_COLUMNS = ["document_id", "url", "language", "texts"]
@@ -47,12 +47,12 @@ def _sampled(run: Run) -> Iterator[Drop]:
 
 
 def _copies(run: Run, count: int) -> Iterator[Drop]:
-    for name in run.names(COPIES)[:PARTS]:
+    for name in run.names(COPIES.folder)[:PARTS]:
         rows: dict[str, list[int]] = {}
         for row in _rows(run, name):
             rows.setdefault(row["reason"], []).append(row["row"])
         chosen = {place: reason for reason, places in rows.items() for place in sorted(places)[:count]}
-        kept = f"documents/kept/{PurePath(name).stem}.parquet"
+        kept = KEPT.path(PurePath(name).stem)
         for place, row in _rows_at(run, kept, set(chosen)):
             text = "\n\n".join(text for text in row.pop("texts") if text)[:CHARACTERS]
             yield Drop(kind="document", reason=chosen[place], text=text, **row)

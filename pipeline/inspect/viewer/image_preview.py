@@ -1,6 +1,6 @@
 """Threshold preview of rules on images: what a range on a signal of fetched images would take.
 
-In a run from `images/links`, all images that were fetched, dropped ones among them; in a dataset without its run from
+In a run from `images/results`, all images that were fetched, dropped ones among them; in a dataset without its run from
 the sizes of the images in it.
 """
 
@@ -26,7 +26,7 @@ class ImagePreview:
 
     def __init__(self, tables: Tables):
         self._tables = tables
-        self._links = tables.of_run("images/links")
+        self._links = tables.of_run("images/results")
 
     def signals(self) -> list[str]:
         return list(IMAGE_SIGNALS if self._links else OF_SIZES)
@@ -65,17 +65,18 @@ class ImagePreview:
         return (
             f'(SELECT url, any_value(signals."{signal}") AS value, '
             "any_value(width) AS width, any_value(height) AS height, "
-            f'any_value(place.path) AS path, any_value(place."offset") AS "offset", any_value(place.size) AS size '
-            f"FROM {self._links} WHERE status = 'ok' GROUP BY 1)"
+            f'any_value(location.path) AS path, any_value(location."offset") AS "offset", any_value(location.size) '
+            f"AS size FROM {self._links} WHERE status = 'ok' GROUP BY 1)"
         )
 
     def image(self, url: str) -> bytes | None:
         """The bytes of a fetched image of the run by its address."""
         if self._links is None or self._tables.run is None:
             return None
-        found = self._tables.rows(f"SELECT place FROM {self._links} WHERE url = ? AND status = 'ok' LIMIT 1", [url])
-        if not found or found[0]["place"] is None:
+        found = self._tables.rows(f"SELECT location FROM {self._links} WHERE url = ? AND status = 'ok' LIMIT 1", [url])
+        if not found or found[0]["location"] is None:
             return None
-        with StoreReader(self._tables.run) as store:
-            content: bytes = store.read(found[0]["place"])
+        run = self._tables.run
+        with StoreReader(lambda path: run.fs.open(run.full(path), "rb")) as store:
+            content: bytes = store.read(found[0]["location"])
             return content

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from m3w.pipeline.inspect.causes import cause_of
 from rich.console import Console
 
 from m3w.pipeline.inspect import print_comparison, statistics
-from m3w.pipeline.inspect.causes import cause_of
 from m3w.pipeline.inspect.comparison import comparison, names_of
 from tests.pipeline.inspect.conftest import DOCUMENTS
 
