@@ -26,9 +26,9 @@ from m3w.pipeline.engine.stage import Part, Stage
 from m3w.pipeline.engine.tar import TarWriter
 from m3w.pipeline.exchange import hf, mmc4, nemo, obelics
 from m3w.pipeline.exchange.card import export_card
-from m3w.pipeline.inspect.folder import open_dataset
 from m3w.pipeline.recipe import Recipe
 from m3w.recipes.errors import InputError
+from m3w.schemas.dataset import open_dataset
 from m3w.schemas.document import ROW_GROUP_BYTES
 
 STAGE = "export"
@@ -62,28 +62,27 @@ def export(
 ) -> dict[str, int]:
     """Write the dataset (or that of the run) at `dataset` to the folder `out`; what was counted.
 
-    Raises `InputError` for an unknown form, no dataset, or a folder that holds something else; `StageFailed` where a
-    shard could not be exported.
+    Raises `InputError` for an unknown form, or a folder that holds something else; `DatasetError` if there is no
+    dataset; `StageFailed` where a shard could not be exported.
     """
     if form not in FORMS:
         raise InputError(f"{form} is not a format to export to, so nothing was written; give one of {', '.join(FORMS)}")
-    folder = open_dataset(dataset)
+    source = open_dataset(dataset)
     run = Run.create(out)
-    recipe = Recipe.model_validate({"crawl": {"paths": [folder.path]}})
+    recipe = Recipe.model_validate({"crawl": {"paths": [source.path]}})
     stage = Stage(name=STAGE, fingerprint=hashlib.sha256(f"{VERSION} {form}".encode()).hexdigest(), process=process)
     parts = [
         Part(
             name=PurePosixPath(shard.path).stem,
             inputs=[f"{shard.path} of sha256 {shard.sha256}"],
-            work={"form": form, "dataset": folder.path, "path": shard.path},
+            work={"form": form, "dataset": source.path, "path": shard.path},
         )
-        for split in folder.manifest.splits.values()
-        for shard in split.documents
+        for shard in source.document_shards
     ]
     progress = progress or Progress()
     with claimed(run, recipe.execution.driver_timeout_s, progress.standing, progress.note) as claim:
         counters = sum_counters(Executor(run, recipe, progress, address, claim.check).work_off(stage, parts))
-        run.write_if_changed("README.md", export_card(form, counters, sorted(folder.manifest.splits)))
+        run.write_if_changed("README.md", export_card(form, counters, sorted(source.manifest.splits)))
         run.remove("tmp")
     return counters
 

@@ -1,38 +1,76 @@
 """A dataset's statistics from its manifest, its Parquet columns and the sequences' indexes; no image bytes are read.
 
-Cost: one pass over texts, signals and a few short columns (about 2 KB a document) and over `members` of each tar's
-index. pyarrow's kernels do the work on batches; docs/decisions/statistics.md says why no engine stands beside them.
+Cost: one pass over texts, signals and a few short columns (about 2 KB per document) and over `members` of each tar's
+index. pyarrow's kernels do the work on batches; docs/decisions/statistics.md compares them with other engines.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
-from m3w.pipeline.inspect.distributions import FEW
-from m3w.pipeline.inspect.figures import SplitTotals, Statistics
-from m3w.pipeline.inspect.folder import DatasetFolder, open_dataset
-from m3w.pipeline.inspect.funnel import faults, funnel
-from m3w.pipeline.inspect.gather import DOCUMENT_COLUMNS, INDEX_COLUMNS, Documents, Sequences
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from m3w.pipeline.filters.signals.definitions import DOCUMENT, LANGUAGE_SCORE, Signal
+from m3w.pipeline.inspect.accumulators import (
+    BYTES,
+    CHARACTERS,
+    FEW,
+    MANY,
+    PIXELS,
+    RATIOS,
+    SHARES,
+    TENTHS,
+    Distinct,
+    Numbers,
+    Values,
+)
+from m3w.pipeline.inspect.figures import Repetition, SplitTotals, Statistics
+from m3w.pipeline.inspect.funnel import faults, funnel, share
 from m3w.pipeline.inspect.tokens import DOCUMENTS, TokenCount
-from m3w.schemas.manifest import Manifest, Split
+from m3w.schemas.dataset import open_dataset
+from m3w.schemas.document import OK
+from m3w.schemas.manifest import Split
+
+DOCUMENT_COLUMNS = (
+    "url",
+    "crawled_at",
+    "language",
+    "language_score",
+    "opt_out",
+    "signals",
+    "texts",
+    *(f"images.list.element.{name}" for name in ("mime", "width", "height", "status", "sha256")),
+)
+INDEX_COLUMNS = ("members.list.element.suffix", "members.list.element.size")
+Named = Iterator[tuple[str, Numbers]]
 
 
 def statistics(dataset: str, *, tokenizer: str | None = None, tokenized: int = DOCUMENTS) -> Statistics:
-    """The figures of the dataset at `dataset`, or of that in the run there, on any fsspec path.
+    """The statistics of the dataset at `dataset`, or of the one in the run there, on any fsspec path.
 
-    With `tokenizer`, a folder or file of the library tokenizers, the tokens of about `tokenized` documents, too; 0: of
-    all. Raises `InputError` for a folder that is neither and for shards that are missing or damaged, `ManifestError`
-    for a `dataset.json` that this version cannot read.
+    `tokenizer`, a folder or file of the library tokenizers, adds the tokens of about `tokenized` documents (0: of all).
+    Raises `DatasetError` if there is no dataset, or a shard is missing or damaged; `InputError` for a wrong tokenizer.
     """
-    folder = open_dataset(dataset)
-    manifest = folder.manifest
-    tokens = None if tokenizer is None else TokenCount(tokenizer, _documents(manifest), tokenized)
+    opened = open_dataset(dataset)
+    manifest = opened.manifest
+    tokens = None if tokenizer is None else TokenCount(tokenizer, opened.documents, tokenized)
     documents, sequences = Documents(tokens), Sequences()
-    _read(folder, documents, sequences)
+    for shard in opened.document_shards:
+        for batch in opened.columns(shard.path, DOCUMENT_COLUMNS):
+            documents.add(batch)
+    for tar in opened.sequence_shards:
+        for batch in opened.columns(tar.index, INDEX_COLUMNS):
+            sequences.add(batch)
     numbers = {name: each.close() for name, each in chain(documents.numbers(), sequences.numbers())}
     numbers["documents_per_host"] = documents.hosts.per_value("Documents per host", "documents", FEW)
     return Statistics(
-        dataset=folder.path,
+        dataset=opened.path,
         m3w_version=manifest.m3w_version,
         recipe_sha256=manifest.recipe_sha256,
         splits={name: _totals(split) for name, split in manifest.splits.items()},
@@ -40,24 +78,10 @@ def statistics(dataset: str, *, tokenizer: str | None = None, tokenized: int = D
         faults=faults(manifest.counts),
         distributions=numbers,
         frequencies={name: each.close() for name, each in chain(documents.values(), sequences.values())},
-        signals={name: each.close() for name, each in documents.signals()},
-        repetition=documents.repetition(),
+        signals={name: each.close() for name, each in documents.signals.items()},
+        repetition=documents.images.repetition(),
         tokens=None if tokens is None else tokens.close(),
     )
-
-
-def _read(folder: DatasetFolder, documents: Documents, sequences: Sequences) -> None:
-    for split in folder.manifest.splits.values():
-        for shard in split.documents:
-            for batch in folder.columns(shard.path, DOCUMENT_COLUMNS):
-                documents.add(batch)
-        for tar in split.sequences:
-            for batch in folder.columns(tar.index, INDEX_COLUMNS):
-                sequences.add(batch)
-
-
-def _documents(manifest: Manifest) -> int:
-    return sum(shard.documents for split in manifest.splits.values() for shard in split.documents)
 
 
 def _totals(split: Split) -> SplitTotals:
@@ -70,4 +94,209 @@ def _totals(split: Split) -> SplitTotals:
         document_bytes=sum(shard.bytes for shard in split.documents),
         sequence_shards=len(split.sequences),
         sequence_bytes=sum(shard.bytes for shard in split.sequences),
+    )
+
+
+class Documents:
+    """What is counted in the documents' Parquet files."""
+
+    def __init__(self, tokens: TokenCount | None = None) -> None:
+        self._tokens = tokens
+        self.images = Images()
+        self.words = Numbers("Words per document", "words", MANY)
+        self.image_count = Numbers("Images per document", "images", FEW)
+        self.text_nodes = Numbers("Text nodes per document", "text nodes", FEW)
+        self.image_nodes = Numbers("Image nodes per document", "image nodes", FEW)
+        self.between = Numbers("Text between two images", "characters", CHARACTERS)
+        self.position = Numbers("Position of images in their document (0 first node, 1 last)", "", TENTHS, whole=False)
+        self.languages = Values("Languages", "documents")
+        self.hosts = Values("Hosts", "documents")
+        self.years = Values("Crawl years", "documents")
+        self.months = Values("Crawl months", "documents")
+        self.opt_out = Values("Opt-out marks on pages", "documents")
+        self.signals = {signal.name: _numbers_of(signal) for signal in (*DOCUMENT, LANGUAGE_SCORE)}
+
+    def numbers(self) -> Named:
+        yield "words_per_document", self.words
+        yield "images_per_document", self.image_count
+        yield "text_nodes_per_document", self.text_nodes
+        yield "image_nodes_per_document", self.image_nodes
+        yield "characters_between_images", self.between
+        yield "image_position", self.position
+        yield from self.images.numbers()
+
+    def values(self) -> Iterator[tuple[str, Values]]:
+        yield from self.images.values()
+        yield "languages", self.languages
+        yield "hosts", self.hosts
+        yield "crawl_years", self.years
+        yield "crawl_months", self.months
+        yield "opt_out", self.opt_out
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        signals = batch["signals"]
+        self.words.add(pc.struct_field(signals, "words"))
+        for name, numbers in self.signals.items():
+            numbers.add(batch[name] if name == LANGUAGE_SCORE.name else pc.struct_field(signals, name))
+        self.languages.add(batch["language"])
+        self.hosts.add(hosts(batch["url"]))
+        self.years.add(pc.year(batch["crawled_at"]))
+        self.months.add(pc.strftime(pc.floor_temporal(batch["crawled_at"], unit="month"), "%Y-%m"))
+        self.opt_out.add(pc.list_flatten(batch["opt_out"]))
+        layout = layout_of(batch["texts"], batch["images"])
+        self.text_nodes.add(layout.per_document(~layout.is_image))
+        self.image_nodes.add(layout.per_document(layout.is_image))
+        self.image_count.add(layout.per_document(layout.is_ok))
+        self.between.add(layout.characters_between())
+        self.position.add(layout.relative_positions())
+        self.images.add(pc.list_flatten(batch["images"]).filter(pa.array(layout.is_image)))
+        if self._tokens is not None:
+            self._tokens.add(batch["texts"], int(layout.characters.sum()))
+
+
+def _numbers_of(signal: Signal) -> Numbers:
+    if signal.unit == "share" or signal.unit.startswith("per "):
+        return Numbers(signal.formula, signal.unit, SHARES, whole=False)
+    whole = signal.unit in ("words", "characters", "sentences", "nodes", "signs", "times")
+    whole = whole and not signal.name.startswith("mean_")
+    return Numbers(signal.formula, signal.unit, MANY if signal.name in ("words", "characters") else FEW, whole=whole)
+
+
+def hosts(urls: pa.Array) -> pa.Array:
+    """The host of each URL, lower case; null where a URL names none."""
+    parts = pc.extract_regex(urls, r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(?P<host>\[[^\]]*\]|[^/?#:]+)")
+    return pc.utf8_lower(pc.struct_field(parts, "host"))
+
+
+class Images:
+    """What is counted in image references: their status and, of images with bytes, size and format."""
+
+    def __init__(self) -> None:
+        self.width = Numbers("Image width", "pixels", PIXELS)
+        self.height = Numbers("Image height", "pixels", PIXELS)
+        self.aspect_ratio = Numbers("Aspect ratio (longer by shorter side)", "", RATIOS, whole=False)
+        self.status = Values("Status of image references", "image references")
+        self.formats = Values("Image formats", "images")
+        self.shapes = Values("Image shapes", "images")
+        self._distinct = Distinct()
+
+    def numbers(self) -> Named:
+        yield "image_width", self.width
+        yield "image_height", self.height
+        yield "image_aspect_ratio", self.aspect_ratio
+
+    def values(self) -> Iterator[tuple[str, Values]]:
+        yield "image_status", self.status
+        yield "image_formats", self.formats
+        yield "image_shapes", self.shapes
+
+    def repetition(self) -> Repetition | None:
+        images, distinct = self._distinct.total, self._distinct.count
+        if not images:
+            return None
+        repeated = share(images - distinct, images)
+        return Repetition(images=images, distinct=distinct, exact=self._distinct.exact, share=repeated)
+
+    def add(self, references: pa.StructArray) -> None:
+        self.status.add(references.field("status"))
+        images = references.filter(pc.fill_null(pc.equal(references.field("status"), OK), False))
+        width, height = images.field("width"), images.field("height")
+        self.formats.add(images.field("mime"))
+        self.width.add(width)
+        self.height.add(height)
+        self.aspect_ratio.add(longer_by_shorter(width, height))
+        self.shapes.add(_shape(width, height))
+        self._distinct.add(images.field("sha256"))
+
+
+def longer_by_shorter(width: pa.Array, height: pa.Array) -> pa.Array:
+    """The aspect ratio as the rules define it: the longer side by the shorter, at least 1; null without a size."""
+    longer: Any = pc.cast(pc.max_element_wise(width, height, skip_nulls=False), pa.float64())
+    shorter: Any = pc.cast(pc.min_element_wise(width, height, skip_nulls=False), pa.float64())
+    return pc.divide(longer, shorter)
+
+
+def _shape(width: pa.Array, height: pa.Array) -> pa.Array:
+    wide, high = pc.greater(width, height), pc.less(width, height)
+    return pc.if_else(wide, "landscape", pc.if_else(high, "portrait", "square"))
+
+
+class Sequences:
+    """What is counted in the indexes beside the tars."""
+
+    def __init__(self) -> None:
+        self.images = Numbers("Images per sequence", "images", FEW)
+        self.bytes = Numbers("Image file size", "bytes", BYTES)
+        self.shares = Values("Sequences by their images", "sequences")
+
+    def numbers(self) -> Named:
+        yield "images_per_sequence", self.images
+        yield "image_bytes", self.bytes
+
+    def values(self) -> Iterator[tuple[str, Values]]:
+        yield "sequences_by_images", self.shares
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        lists = batch["members"]
+        members = pc.list_flatten(lists)
+        is_image = pc.not_equal(members.field("suffix"), "json")
+        counts = pc.subtract(pc.list_value_length(lists), 1)
+        self.images.add(counts)
+        self.shares.add(counts)
+        self.bytes.add(members.filter(is_image).field("size"))
+
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The nodes of a batch of documents, one document after the other."""
+
+    documents: int
+    document: Integers
+    """The row of each node's document in the batch."""
+    position: Integers
+    """The index of each node in its document."""
+    nodes: Integers
+    """How many nodes each document has."""
+    characters: Integers
+    """The length of each node's text; 0 for an image."""
+    is_image: NDArray[np.bool_]
+    """Image references, whatever their status."""
+    is_ok: NDArray[np.bool_]
+    """Images with bytes in the dataset."""
+
+    def per_document(self, chosen: NDArray[np.bool_]) -> pa.Array:
+        return pa.array(np.bincount(self.document[chosen], minlength=self.documents))
+
+    def relative_positions(self) -> pa.Array:
+        """For each image: nodes before it by all other nodes of the document; 0 where there are none."""
+        others = self.nodes[self.document] - 1
+        return pa.array((self.position / np.maximum(others, 1))[self.is_ok])
+
+    def characters_between(self) -> pa.Array:
+        """Characters of text from each image to the next image of the same document."""
+        before = np.concatenate([[0], np.cumsum(self.characters)])[:-1][self.is_ok]
+        document = self.document[self.is_ok]
+        same = document[1:] == document[:-1]
+        return pa.array((before[1:] - before[:-1])[same])
+
+
+def layout_of(texts: pa.ListArray, images: pa.ListArray) -> Layout:
+    """The layout of documents from their parallel lists."""
+    nodes = pc.list_value_length(texts).to_numpy().astype(np.int64)
+    document = np.repeat(np.arange(len(nodes)), nodes)
+    first = np.cumsum(nodes) - nodes
+    references = pc.list_flatten(images)
+    characters = pc.fill_null(pc.utf8_length(pc.list_flatten(texts)), 0)
+    is_ok = pc.fill_null(pc.equal(pc.struct_field(references, "status"), OK), False)
+    return Layout(
+        documents=len(nodes),
+        document=document,
+        position=np.arange(len(document)) - first[document],
+        nodes=nodes,
+        characters=characters.to_numpy().astype(np.int64),
+        is_image=pc.is_valid(references).to_numpy(zero_copy_only=False),
+        is_ok=is_ok.to_numpy(zero_copy_only=False),
     )

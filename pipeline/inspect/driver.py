@@ -1,4 +1,4 @@
-"""The build that is at work on a run, as it says itself in its claim; one listing and one small file read."""
+"""The build at work on a run, from its lock file: one listing and one small file read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.run_lock import HOLDING, ClaimFile, claims
 
 SILENT_BEATS = 3
-"""Heartbeats that a driver may miss, by a store that is slow to take them, before we doubt it."""
+"""Heartbeats that a driver may miss, because the store is slow, before it counts as gone."""
 
 
 class DriverStatus(BaseModel):
@@ -22,14 +22,14 @@ class DriverStatus(BaseModel):
     pid: int
     began_at: datetime
     silent_s: float
-    """Since its last heartbeat, by this machine's clock."""
+    """Seconds since its last heartbeat, by this machine's clock."""
     gone: bool
-    """It ended without a word, or has missed several heartbeats."""
-    standing: Standing
+    """It ended without releasing the run, or has missed several heartbeats."""
+    progress: Standing
 
 
 def driver_status(run: Run, now: datetime | None = None) -> DriverStatus | None:
-    """The driver that holds the run, or the last one that did and never said that it ended; None for none."""
+    """The driver that holds the run, or the last one that never released it; None if there is none."""
     holding = [claim for claim in claims(run).values() if claim.state == HOLDING]
     if not holding:
         return None
@@ -41,11 +41,11 @@ def driver_status(run: Run, now: datetime | None = None) -> DriverStatus | None:
         began_at=claim.began_at,
         silent_s=silent_s,
         gone=is_dead(claim.host, claim.pid, claim.process) or silent_s > SILENT_BEATS * claim.every_s,
-        standing=_standing(claim),
+        progress=_progress(claim),
     )
 
 
-def _standing(claim: ClaimFile) -> Standing:
+def _progress(claim: ClaimFile) -> Standing:
     try:
         return Standing.model_validate(claim.progress)
     except ValidationError:  # of another version's build

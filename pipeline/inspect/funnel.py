@@ -138,8 +138,14 @@ PLAN = (
 
 def funnel(counts: Counts) -> list[Step]:
     """The steps whose stages are in `counts`, pages first, each track from the crawl to the dataset."""
-    steps = [_step(plan, counts) for plan in (*PLAN, *_unplanned(counts)) if plan.stage in counts]
-    return sorted((step for step in steps if step.entered), key=lambda step: step.track == "images")
+    return [step for _, step in steps_by_unit(counts)]
+
+
+def steps_by_unit(counts: Counts) -> list[tuple[str, Step]]:
+    """As `funnel`, each step with the unit whose `UNIT_dropped.*` are its exits."""
+    plans = [plan for plan in (*PLAN, *_unplanned(counts)) if plan.stage in counts]
+    steps = [(plan.unit, _step(plan, counts)) for plan in plans]
+    return sorted(((unit, step) for unit, step in steps if step.entered), key=lambda pair: pair[1].track == "images")
 
 
 def faults(counts: Counts) -> dict[str, int]:

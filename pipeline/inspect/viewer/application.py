@@ -1,72 +1,75 @@
-"""The viewer's addresses: a page, its style and script, and JSON that the script asks for.
+"""The viewer's server and its URLs: a page, its styles and scripts, and the JSON that the scripts ask for.
 
-Every question that reads files runs in a thread of its own, so that a slow one keeps no other waiting.
+Every request that reads files runs in a thread of its own, so that a slow one does not delay others.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 
+from m3w.pipeline.engine.drops import Drop
 from m3w.pipeline.filters.rules import DOCUMENT_RULE_SIGNALS
-from m3w.pipeline.inspect.examples import draw
-from m3w.pipeline.inspect.folder import open_dataset
-from m3w.pipeline.inspect.static import read
-from m3w.pipeline.inspect.viewer.documents import Documents
-from m3w.pipeline.inspect.viewer.drops import drops
-from m3w.pipeline.inspect.viewer.filters import SORTS, Filters, number
-from m3w.pipeline.inspect.viewer.guard import Guard
-from m3w.pipeline.inspect.viewer.image_preview import ImagePreview
+from m3w.pipeline.inspect.examples import DropReason, drop_reasons
+from m3w.pipeline.inspect.presentation import ShownDrop, read_static, render, shown_drop, thumbnail
+from m3w.pipeline.inspect.viewer.documents import CutWindow, Documents, Sequences
+from m3w.pipeline.inspect.viewer.guard import Guard, token_for
 from m3w.pipeline.inspect.viewer.marks import KINDS, Marks
-from m3w.pipeline.inspect.viewer.preview import Preview
-from m3w.pipeline.inspect.viewer.sequences import Sequences
-from m3w.pipeline.inspect.viewer.tables import Tables
-from m3w.pipeline.inspect.viewer.windows import CutWindow
+from m3w.pipeline.inspect.viewer.tables import SORTS, Filters, Tables, parse_number
+from m3w.pipeline.inspect.viewer.thresholds import DocumentPreview, ImagePreview
 from m3w.pipeline.inspect.wording import short_name
 from m3w.recipes.errors import InputError
+from m3w.schemas.dataset import open_dataset
+from m3w.schemas.manifest import DatasetError
 
+PORT = 8008
 SIDE = 1024
 """Longest side of a picture on the page, in pixels."""
+DROPS_PER_REASON = 50
+NO_SAMPLE = (
+    "No sample of these was kept. drops.keep_per_reason in the recipe sets how many are; of index rows that are not "
+    "selected, none."
+)
 STATIC = {
     "/": ("viewer.html", "text/html"),
-    "/theme.css": ("theme.css", "text/css"),
-    "/viewer.css": ("viewer.css", "text/css"),
-    "/viewer.js": ("viewer.js", "text/javascript"),
-    "/dom.js": ("dom.js", "text/javascript"),
-    "/windows.js": ("windows.js", "text/javascript"),
-    "/panels.js": ("panels.js", "text/javascript"),
+    **{f"/{name}": (name, "text/css") for name in ("theme.css", "viewer.css")},
+    **{
+        f"/{name}": (name, "text/javascript") for name in ("theme.js", "viewer.js", "dom.js", "windows.js", "panels.js")
+    },
 }
-Found = TypeVar("Found")
 
 
 @dataclass
 class Viewer:
-    """A dataset that is looked at."""
+    """A dataset, the reader's marks, and what the page shows of them."""
 
     path: str
     marks_file: Path
     cut_window: CutWindow | None = None
 
     def __post_init__(self) -> None:
-        self.folder = open_dataset(self.path)
-        self.tables = Tables(self.folder)
+        self.dataset = open_dataset(self.path)
+        self.tables = Tables(self.dataset)
         self.marks = Marks(self.marks_file)
         self.documents = Documents(self.tables, self.marks)
         self.sequences = Sequences(self.tables, self.cut_window)
-        self.preview = Preview(self.tables)
+        self.document_preview = DocumentPreview(self.tables)
         self.image_preview = ImagePreview(self.tables)
 
     def about(self) -> dict[str, Any]:
         """What the page needs once; from the manifest alone."""
         return {
-            "dataset": self.folder.path,
-            "name": short_name(self.folder.path),
-            "documents": self.tables.documents,
+            "dataset": self.dataset.path,
+            "name": short_name(self.dataset.path),
+            "documents": self.dataset.documents,
             "splits": sorted(set(self.tables.split_of)),
             "signals": list(DOCUMENT_RULE_SIGNALS),
             "sorts": [name for name in SORTS if name],
@@ -74,12 +77,20 @@ class Viewer:
             "marks_file": str(self.marks_file),
             "windows": self.cut_window is not None,
             "image_signals": self.image_preview.signals(),
-            **self.preview.rules(),
+            **self.document_preview.rules(),
         }
 
     def page(self, query: Mapping[str, str], signals: list[str]) -> dict[str, Any]:
         marked = {kind: self.marks.ids(kind) for kind in KINDS}
         return self.documents.page(Filters.parse(query, signals, marked), _whole(query.get("page", "0")))
+
+    def document(self, shard: int, row: int) -> dict[str, Any]:
+        return self.documents.document(shard, row, self.document_preview.document_rules())
+
+    @cached_property
+    def drops(self) -> list[dict[str, Any]]:
+        """Every reason of a drop in the order of the funnel, with its sample as HTML."""
+        return [_drop_group(each) for each in drop_reasons(self.dataset, self.tables.run, DROPS_PER_REASON)]
 
     def mark(self, body: Any) -> dict[str, Any]:
         if not isinstance(body, dict) or not isinstance(body.get("document_id"), str):
@@ -87,6 +98,22 @@ class Viewer:
         note, url = str(body.get("note") or ""), str(body.get("url") or "")
         self.marks.set(body["document_id"], body.get("mark"), url=url, note=note)
         return {"marks": self.marks.counts()}
+
+
+def _drop_group(group: DropReason) -> dict[str, Any]:
+    drops = [_shown_drop(drop) for drop in group.drops]
+    sample = {"reason": group.exit.reason, "count": group.exit.count, "drops": drops, "why_none": NO_SAMPLE}
+    return {
+        **group.exit.model_dump(include={"reason", "cause", "count", "share"}),
+        "step": group.step.kept_as,
+        "shown": len(drops),
+        "html": render("documents.html", "drop_sample", sample),
+    }
+
+
+def _shown_drop(drop: Drop) -> ShownDrop:
+    """What was fetched and then dropped is in the run's store; the page removes pictures that are not."""
+    return shown_drop(drop, f"/fetched-image?url={quote(drop.image_url, safe='')}" if drop.image_url else None)
 
 
 def application(viewer: Viewer, guard: Guard) -> web.Application:
@@ -97,18 +124,20 @@ def application(viewer: Viewer, guard: Guard) -> web.Application:
         "/api/about": lambda r: viewer.about(),
         "/api/choices": lambda r: viewer.documents.choices(),
         "/api/documents": lambda r: viewer.page(r.query, r.query.getall("signal", [])),
-        "/api/document/{shard}/{row}": lambda r: viewer.documents.document(_part(r, "shard"), _part(r, "row")),
+        "/api/document/{shard}/{row}": lambda r: viewer.document(_part(r, "shard"), _part(r, "row")),
         "/api/sequences/{document_id}": lambda r: viewer.sequences.of(r.match_info["document_id"]),
         "/api/window/{key}": lambda r: viewer.sequences.window(
             r.match_info["key"], _whole(r.query.get("start", "0")), _whole(r.query.get("tokens", "256")),
             r.query.get("next") == "1",
         ),
-        "/api/drops": lambda r: drops(viewer.folder),
-        "/api/preview": lambda r: viewer.preview.take(r.query.get("rule", ""), r.query.get("signal", ""), *_range(r)),
+        "/api/drops": lambda r: viewer.drops,
+        "/api/preview": lambda r: viewer.document_preview.take(
+            r.query.get("rule", ""), r.query.get("signal", ""), *_range(r)
+        ),
         "/api/image-preview": lambda r: viewer.image_preview.take(r.query.get("signal", ""), *_range(r)),
     }  # fmt: skip
-    for path, ask in routes.items():
-        app.router.add_get(path, _json(ask))
+    for path, answer in routes.items():
+        app.router.add_get(path, _json(answer))
     pictures: dict[str, Callable[[web.Request], bytes | None]] = {
         "/image/{shard}/{row}/{position}": lambda r: viewer.documents.image(
             _part(r, "shard"), _part(r, "row"), _part(r, "position")
@@ -116,8 +145,8 @@ def application(viewer: Viewer, guard: Guard) -> web.Application:
         "/sequence-image/{key}/{number}": lambda r: viewer.sequences.image(r.match_info["key"], _part(r, "number")),
         "/fetched-image": lambda r: viewer.image_preview.image(r.query.get("url", "")),
     }
-    for path, find in pictures.items():
-        app.router.add_get(path, _picture(find))
+    for path, content in pictures.items():
+        app.router.add_get(path, _picture(content))
     app.router.add_post("/api/mark", _mark(viewer))
     app.router.add_get("/marks.jsonl", _download(viewer.marks.json_lines, "application/x-ndjson", "marks.jsonl"))
     app.router.add_get("/marks.csv", _download(viewer.marks.csv, "text/csv", "marks.csv"))
@@ -129,36 +158,36 @@ Handler = Callable[[web.Request], Any]
 
 def _file(name: str, kind: str) -> Handler:
     async def handler(request: web.Request) -> web.Response:
-        return web.Response(text=read(name), content_type=kind, charset="utf-8")
+        return web.Response(text=read_static(name), content_type=kind, charset="utf-8")
 
     return handler
 
 
-def _json(ask: Callable[[web.Request], Any]) -> Handler:
+def _json(answer: Callable[[web.Request], Any]) -> Handler:
     async def handler(request: web.Request) -> web.Response:
         try:
-            return web.json_response(await asyncio.to_thread(ask, request))
-        except InputError as error:
+            return web.json_response(await asyncio.to_thread(answer, request))
+        except (InputError, DatasetError) as error:
             return web.json_response({"error": str(error)}, status=400)
 
     return handler
 
 
-def _picture(find: Callable[[web.Request], bytes | None]) -> Handler:
-    """Pictures are drawn anew, so that no bytes of the web reach the browser's decoders."""
+def _picture(content: Callable[[web.Request], bytes | None]) -> Handler:
+    """Pictures are encoded again, so that no bytes from the web reach the browser's decoders."""
 
-    def drawn(request: web.Request) -> bytes | None:
-        content = find(request)
-        return None if content is None else draw(content, SIDE)
+    def encoded(request: web.Request) -> bytes | None:
+        stored = content(request)
+        return None if stored is None else thumbnail(stored, SIDE)
 
     async def handler(request: web.Request) -> web.Response:
         try:
-            content = await asyncio.to_thread(drawn, request)
-        except InputError as error:
+            picture = await asyncio.to_thread(encoded, request)
+        except (InputError, DatasetError) as error:
             return web.Response(status=400, text=str(error))
-        if content is None:  # 204 makes an <img> fail as 404 does, and fills no console
+        if picture is None:  # 204 makes an <img> fail as 404 does, and logs no error in the console
             return web.Response(status=204)
-        return web.Response(body=content, content_type="image/webp")
+        return web.Response(body=picture, content_type="image/webp")
 
     return handler
 
@@ -187,10 +216,40 @@ def _part(request: web.Request, name: str) -> int:
 
 def _whole(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 12:
-        raise InputError(f"{text} is no whole number")
+        raise InputError(f"{text} is not a whole number")
     return int(text)
 
 
 def _range(request: web.Request) -> tuple[float | None, float | None]:
-    low, high = (number(text, name) if (text := request.query.get(name)) else None for name in ("min", "max"))
+    low, high = (parse_number(text, name) if (text := request.query.get(name)) else None for name in ("min", "max"))
     return low, high
+
+
+def serve(
+    viewer: Viewer,
+    *,
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    token: str | None = None,
+    names: frozenset[str] = frozenset(),
+    say: Callable[[str], None] = print,
+) -> None:
+    """Serve `viewer` until the process is interrupted; `say` gets the address first.
+
+    Beyond this machine every request needs a token; one is made up if none is given. Port 0 takes a free one. Raises
+    `InputError` if the address cannot be listened on.
+    """
+    token = token_for(host, token)
+    listening = _listen(host, port)
+    app = application(viewer, Guard(token, names))
+    shown = host if ":" not in host else f"[{host}]"
+    query = f"/?token={token}" if token else "/"
+    say(f"{viewer.dataset.path}: http://{shown}:{listening.getsockname()[1]}{query}")
+    web.run_app(app, sock=listening, print=None, access_log=None, shutdown_timeout=1, loop=asyncio.new_event_loop())
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise InputError(f"cannot listen on {host}:{port} ({error}); give another --port or --host") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,28 @@ COUNTS = {
     },
     "assemble": {"documents": 3, "images": 3, "sequences": 2, "sequence_images": 3},
 }
+
+
+class Page(HTMLParser):
+    """Tags and their attributes, as a browser would see them."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def attributes(self, name: str) -> list[str]:
+        return [value or "" for _, attributes in self.tags for key, value in attributes.items() if key == name]
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.tags)
 
 
 def jpeg(width: int, height: int, colour: str = "teal") -> bytes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import fsspec
 import pytest
 from PIL import Image
 
+from tests.pipeline.inspect.conftest import Page
 from tests.pipeline.inspect.viewer.conftest import ATTACK, DROPPED, TRAIN, Serve, Served
 
 
@@ -76,9 +79,25 @@ def place(served: Served, url: str) -> dict[str, Any]:
 def test_a_document_is_its_nodes_in_page_order(served: Served) -> None:
     at = place(served, "http://a.example/robin")
     _, _, found = served.get(f"/api/document/{at['shard']}/{at['row']}")
-    assert [node.get("text") for node in found["nodes"]] == ["the robin sings", None, "from the hedge", None]
-    assert found["nodes"][1]["image"]["alt"] == "picture 1" and found["nodes"][1]["image"]["shown"]
-    assert found["signals"]["words"] == 6 and found["split"] == "train"
+    nodes = re.findall("<p dir=.auto.>(.*?)</p>|<img (.*?)>", found["read"])
+    assert [text for text, _ in nodes] == ["the robin sings", "", "from the hedge", ""]
+    assert f'src="/image/{at["shard"]}/{at["row"]}/1" alt="picture 1"' in nodes[1][1]
+    assert '<th scope="row">words</th><td class="number">6</td><td class="soft">at least 3</td>' in found["signals"]
+    assert '<th scope="row">split</th><td><bdi>train</bdi></td>' in found["signals"]
+
+
+def test_a_hostile_document_is_escaped_text(served: Served) -> None:
+    at = next(each for each in served.get("/api/documents")[2]["documents"] if ATTACK in each["title"])
+    _, _, found = served.get(f"/api/document/{at['shard']}/{at['row']}")
+    (drop,) = (group for group in served.get("/api/drops")[2] if group["reason"] == "words")
+    for html in (found["read"], found["signals"], drop["html"]):
+        page = Page(html)
+        assert {tag for tag, _ in page.tags}.isdisjoint({"script", "svg", "style", "iframe", "form", "object"})
+        names = {name for _, attributes in page.tags for name in attributes}
+        assert names <= {"class", "dir", "src", "alt", "width", "height", "loading", "scope", "href", "rel", "target"}
+        assert all(source.startswith(("/image/", "/fetched-image?")) for source in page.attributes("src"))
+        assert all(link.startswith(("http://", "https://")) for link in page.attributes("href"))
+    assert unescape(found["read"]).count(ATTACK) >= 4
 
 
 def test_pictures_are_drawn_anew(served: Served) -> None:
@@ -109,9 +128,11 @@ def test_sequences_are_those_in_the_tars_and_windows_the_trainers(served: Served
 def test_drops_come_with_the_threshold_that_took_them(served: Served) -> None:
     groups = {group["reason"]: group for group in served.get("/api/drops")[2]}
     assert (groups["words"]["count"], groups["words"]["cause"]) == (1, "rule")
-    (drop,) = groups["words"]["examples"]
-    assert drop["threshold"] == "words = 2, allowed at least 3" and drop["text"] == f"two words {ATTACK}"
-    assert groups["language"]["examples"] == []
+    assert (groups["words"]["shown"], groups["language"]["shown"]) == (1, 0)
+    shown = groups["words"]["html"]
+    assert '<p class="threshold">words = 2, allowed at least 3</p>' in shown
+    assert f"two words {ATTACK}" in unescape(shown) and ATTACK not in shown
+    assert "No sample of these was kept" in groups["language"]["html"]
 
 
 @pytest.mark.parametrize(

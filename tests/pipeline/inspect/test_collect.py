@@ -16,9 +16,10 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from m3w.pipeline.inspect import Statistics, statistics
-from m3w.pipeline.inspect.json_schema import json_schema
+from m3w.pipeline.inspect.figures import json_schema
 from m3w.recipes.errors import InputError
 from m3w.schemas.document import DOCUMENT_SIGNALS
+from m3w.schemas.manifest import DatasetError
 from tests.pipeline.inspect.conftest import document, image
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -129,7 +130,7 @@ def test_names_in_the_json_are_held() -> None:
 
 
 def test_the_documented_json_schema_is_the_one_that_holds(run_folder: Path) -> None:
-    """`python -m m3w.pipeline.inspect.json_schema > docs/statistics.schema.json` writes it."""
+    """Write `json_schema()` to docs/statistics.schema.json when the figures change."""
     documented = (Path(__file__).parents[3] / "docs/statistics.schema.json").read_text(encoding="utf-8")
     assert documented == json_schema()
     jsonschema.validate(json.loads(statistics(str(run_folder)).to_json()), json.loads(documented))
@@ -215,7 +216,7 @@ def test_what_is_no_whole_dataset_is_one_line_that_names_it(run_folder: Path, tm
         shard.write_bytes(b"PAR1" + b"\xff" * 400 + shard.read_bytes()[404:])
     else:
         path = "nosuch://folder"
-    with pytest.raises(InputError) as raised:
+    with pytest.raises(DatasetError) as raised:
         statistics(path)
     assert path in str(raised.value) and "\n" not in str(raised.value) and ";" in str(raised.value)
 
