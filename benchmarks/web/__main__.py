@@ -17,7 +17,7 @@ from benchmarks.web.offline import SITES, OfflineWeb, closest_s
 from benchmarks.web.runs import build_offline, fetch_hostile, index_rows
 from benchmarks.web.server import is_rules
 from m3w.pipeline.inspect.examples import example_documents
-from m3w.pipeline.inspect.presentation import render, shown_document, thumbnail_url
+from m3w.pipeline.inspect.presentation import render, thumbnail_url
 from m3w.schemas.dataset import open_dataset
 
 WEB = Path(__file__).parents[3] / "shared/data/web"
@@ -56,8 +56,8 @@ def show_documents(dataset: Path, target: Path) -> None:
     """The documents as a page of HTML, pictures in it."""
     articles = ""
     for example in example_documents(open_dataset(str(dataset)), DOCUMENTS):
-        shown = shown_document(example.document, list(map(thumbnail_url, example.image_bytes)))
-        articles += render("documents.html", "document", shown, "h3", False)
+        sources = map(thumbnail_url, example.image_bytes)
+        articles += render("documents.html", "document", example.document, sources, "h3")
     target.write_text(f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>{articles}", encoding="utf-8")
 
 

@@ -35,22 +35,6 @@ class Bar:
         return max(min(self.length, 1) * 100, 0.6 if self.length else 0)
 
 
-@dataclass(frozen=True)
-class Bars:
-    """One row per bar: label, bar, count, share. A table, so that it can be read without seeing the bars."""
-
-    kind: ClassVar[str] = "bars"
-    bars: Sequence[Bar]
-
-    @property
-    def is_funnel(self) -> bool:
-        return any(bar.kind == "entered" for bar in self.bars)
-
-    @property
-    def is_large(self) -> bool:
-        return any(bar.count >= 1_000_000 for bar in self.bars)
-
-
 def value_bars(counts: Sequence[tuple[str, int]], total: int) -> list[Bar]:
     """Bars whose lengths are relative to the largest count."""
     longest = max((count for _, count in counts), default=0) or 1
@@ -58,45 +42,19 @@ def value_bars(counts: Sequence[tuple[str, int]], total: int) -> list[Bar]:
 
 
 @dataclass(frozen=True)
-class Column:
-    """One column of a histogram; lengths in units of the SVG."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    hit_x: float
-    hit_width: float
-    words: str
-    """`50-74 words: 12 (3.4 %)`"""
-    share: str
-    """Printed above the column; empty where it is too narrow."""
-
-
-@dataclass(frozen=True)
 class Histogram:
-    """The bins as columns of equal width, whatever their edges: the axis says what these are."""
+    """The bins as columns of equal width, whatever their edges."""
 
-    kind: ClassVar[str] = "histogram"
-    width: ClassVar[int] = 440
-    height: ClassVar[int] = 190
-    left, right, top, bottom = 46, 6, 16, 36
-    label_width: ClassVar[int] = 34
-    """An axis label of six characters needs about this; where columns are narrower some edges have no label."""
-    share_width: ClassVar[int] = 24
+    width, height = 440, 190
+    left, right, top, base = 46, 434, 16, 154
+    """Where the columns lie."""
+    label_width, share_width = 34, 24
+    """What an edge's label and a column's share need; where columns are narrower, some or all are left out."""
     distribution: Distribution
 
     @cached_property
     def bins(self) -> list[Bin]:
         return shown_bins(self.distribution)
-
-    @property
-    def description(self) -> str:
-        return f"{self.distribution.title}: share of values by {self.distribution.unit or 'value'}"
-
-    @property
-    def base(self) -> int:
-        return self.height - self.bottom
 
     @cached_property
     def _shares(self) -> list[float]:
@@ -108,35 +66,28 @@ class Histogram:
 
     @property
     def _step(self) -> float:
-        return (self.width - self.left - self.right) / len(self.bins)
+        return (self.right - self.left) / len(self.bins)
 
     def _y(self, share: float) -> float:
-        return self.base - share / self._shares[-1] * (self.base - self.top)
+        return round(self.base - share / self._shares[-1] * (self.base - self.top), 1)
 
     def ticks(self) -> Iterator[tuple[float, str]]:
-        """Height and label of each line across."""
-        return ((round(self._y(share), 1), short(share * 100)) for share in self._shares)
+        """y and label of each horizontal line."""
+        return ((self._y(share), short(share * 100)) for share in self._shares)
 
-    def columns(self) -> Iterator[Column]:
+    def columns(self) -> Iterator[tuple[float, float, float, str, str]]:
+        """x, y and width of each column, `50-74 words: 12 (3.4 %)`, and the share to print above it."""
         step, distribution = self._step, self.distribution
         unit = "" if distribution.unit == "bytes" else f" {distribution.unit}"
         for index, each in enumerate(self.bins):
             share = each.count / distribution.count
-            x, y = self.left + index * step, self._y(share)
+            words = f"{bin_label(each, distribution)}{unit}: {number(each.count)} ({percent(share)})"
             rounded = f"{share * 100:.0f}" if share >= 0.095 else f"{share * 100:.1f}"
-            yield Column(
-                x=round(x + 1, 1),
-                y=round(y, 1),
-                width=round(max(step - 2, 1), 1),
-                height=round(self.base - y, 1),
-                hit_x=round(x, 1),
-                hit_width=round(step, 1),
-                words=f"{bin_label(each, distribution)}{unit}: {number(each.count)} ({percent(share)})",
-                share=rounded if each.count and step >= self.share_width else "",
-            )
+            printed = rounded if each.count and step >= self.share_width else ""
+            yield round(self.left + index * step, 1), self._y(share), round(step, 1), words, printed
 
     def edges(self) -> Iterator[tuple[float, str]]:
-        """Labels of the axis: under the column for bins of one whole number, else at the lower edge."""
+        """x and label on the axis: under the column for bins of one whole number, else at the lower edge."""
         bins = self.bins[:3]
         single = self.distribution.whole and all(each.high is None or each.high - each.low == 1 for each in bins)
         every = max(1, math.ceil(self.label_width / self._step))
@@ -166,24 +117,16 @@ class Spark:
             yield round(index * step, 1), round(20 - height, 1), round(step * 0.85, 1), round(height, 1)
 
 
-@dataclass(frozen=True)
-class LineLabel:
-    colour: int
-    x: float
-    lines: list[tuple[float, str]]
-    """The y and the text of each of its lines."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Curve:
     """Lines over one axis, such as the loss over training steps; each is labelled at its end."""
 
     kind: ClassVar[str] = "curve"
-    width: ClassVar[int] = 540
-    height: ClassVar[int] = 280
-    left, right, top, bottom = 48, 144, 14, 44
+    width, height = 540, 280
+    left, right, top, base = 48, 396, 14, 236
+    """Where the lines lie; their labels are to the right."""
     label_height, label_gap, label_characters = 15, 4, 14
-    most_points: ClassVar[int] = 260
+    most_points = 260
     """Points drawn of one line: where there are more, each is the mean of its neighbours."""
     title: str
     x_label: str
@@ -211,11 +154,11 @@ class Curve:
         return _axis([y for points in self.drawable.values() for _, y in points])
 
     def _x(self, value: float) -> float:
-        return self.left + (value - self._xs[0]) / (self._xs[-1] - self._xs[0]) * (self.width - self.left - self.right)
+        return self.left + (value - self._xs[0]) / (self._xs[-1] - self._xs[0]) * (self.right - self.left)
 
     def _y(self, value: float) -> float:
         share = (value - self._ys[0]) / (self._ys[-1] - self._ys[0])
-        return self.height - self.bottom - share * (self.height - self.top - self.bottom)
+        return self.base - share * (self.base - self.top)
 
     def x_ticks(self) -> list[tuple[float, str]]:
         return [(round(self._x(tick), 1), _tick(tick)) for tick in self._xs]
@@ -228,15 +171,13 @@ class Curve:
         for points in self.drawable.values():
             yield " ".join(f"{self._x(x):.1f},{self._y(y):.1f}" for x, y in points)
 
-    def labels(self) -> Iterator[LineLabel]:
-        """Each line's name and last value beside the plot, at the height where the line ends."""
+    def labels(self) -> Iterator[list[tuple[float, str]]]:
+        """Each line's name and last value, at the height where it ends: y and text of every row of the label."""
         lasts = {name: points[-1][1] for name, points in self.drawable.items()}
         texts = [textwrap.wrap(f"{plain(name)} {last:.3g}", self.label_characters) for name, last in lasts.items()]
-        ends = self._apart([self._y(last) + 4 for last in lasts.values()], [len(lines) for lines in texts])
-        for colour, (lines, end) in enumerate(zip(texts, ends, strict=True)):
-            top = end - (len(lines) - 1) * self.label_height
-            spans = [(round(top + n * self.label_height, 1), text) for n, text in enumerate(lines)]
-            yield LineLabel(colour % 4, self.width - self.right + 8, spans)
+        ends = self._apart([self._y(last) + 4 for last in lasts.values()], [len(rows) for rows in texts])
+        for rows, end in zip(texts, ends, strict=True):
+            yield [(round(end - n * self.label_height, 1), row) for n, row in enumerate(reversed(rows))][::-1]
 
     def _apart(self, ends: list[float], label_lines: list[int]) -> list[float]:
         """The y of each label's last line: where the curve ends, moved so that no two labels overlap."""

@@ -6,9 +6,7 @@ index. pyarrow's kernels do the work on batches; docs/decisions/statistics.md co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -48,7 +46,6 @@ DOCUMENT_COLUMNS = (
     *(f"images.list.element.{name}" for name in ("mime", "width", "height", "status", "sha256")),
 )
 INDEX_COLUMNS = ("members.list.element.suffix", "members.list.element.size")
-Named = Iterator[tuple[str, Numbers]]
 
 
 def statistics(dataset: str, *, tokenizer: str | None = None, tokenized: int = DOCUMENTS) -> Statistics:
@@ -67,8 +64,9 @@ def statistics(dataset: str, *, tokenizer: str | None = None, tokenized: int = D
     for tar in opened.sequence_shards:
         for batch in opened.columns(tar.index, INDEX_COLUMNS):
             sequences.add(batch)
-    numbers = {name: each.close() for name, each in chain(documents.numbers(), sequences.numbers())}
-    numbers["documents_per_host"] = documents.hosts.per_value("Documents per host", "documents", FEW)
+    numbers = {**documents.numbers, **documents.images.numbers, **sequences.numbers}
+    values = {**documents.images.values, **documents.values, **sequences.values}
+    per_host = documents.values["hosts"].per_value("Documents per host", "documents", FEW)
     return Statistics(
         dataset=opened.path,
         m3w_version=manifest.m3w_version,
@@ -76,8 +74,8 @@ def statistics(dataset: str, *, tokenizer: str | None = None, tokenized: int = D
         splits={name: _totals(split) for name, split in manifest.splits.items()},
         funnel=funnel(manifest.counts),
         faults=faults(manifest.counts),
-        distributions=numbers,
-        frequencies={name: each.close() for name, each in chain(documents.values(), sequences.values())},
+        distributions={**{name: each.close() for name, each in numbers.items()}, "documents_per_host": per_host},
+        frequencies={name: each.close() for name, each in values.items()},
         signals={name: each.close() for name, each in documents.signals.items()},
         repetition=documents.images.repetition(),
         tokens=None if tokens is None else tokens.close(),
@@ -103,52 +101,40 @@ class Documents:
     def __init__(self, tokens: TokenCount | None = None) -> None:
         self._tokens = tokens
         self.images = Images()
-        self.words = Numbers("Words per document", "words", MANY)
-        self.image_count = Numbers("Images per document", "images", FEW)
-        self.text_nodes = Numbers("Text nodes per document", "text nodes", FEW)
-        self.image_nodes = Numbers("Image nodes per document", "image nodes", FEW)
-        self.between = Numbers("Text between two images", "characters", CHARACTERS)
-        self.position = Numbers("Position of images in their document (0 first node, 1 last)", "", TENTHS, whole=False)
-        self.languages = Values("Languages", "documents")
-        self.hosts = Values("Hosts", "documents")
-        self.years = Values("Crawl years", "documents")
-        self.months = Values("Crawl months", "documents")
-        self.opt_out = Values("Opt-out marks on pages", "documents")
+        position = "Position of images in their document (0 first node, 1 last)"
+        self.numbers = {
+            "words_per_document": Numbers("Words per document", "words", MANY),
+            "images_per_document": Numbers("Images per document", "images", FEW),
+            "text_nodes_per_document": Numbers("Text nodes per document", "text nodes", FEW),
+            "image_nodes_per_document": Numbers("Image nodes per document", "image nodes", FEW),
+            "characters_between_images": Numbers("Text between two images", "characters", CHARACTERS),
+            "image_position": Numbers(position, "", TENTHS, whole=False),
+        }
+        self.values = {
+            "languages": Values("Languages", "documents"),
+            "hosts": Values("Hosts", "documents"),
+            "crawl_years": Values("Crawl years", "documents"),
+            "crawl_months": Values("Crawl months", "documents"),
+            "opt_out": Values("Opt-out marks on pages", "documents"),
+        }
         self.signals = {signal.name: _numbers_of(signal) for signal in (*DOCUMENT, LANGUAGE_SCORE)}
 
-    def numbers(self) -> Named:
-        yield "words_per_document", self.words
-        yield "images_per_document", self.image_count
-        yield "text_nodes_per_document", self.text_nodes
-        yield "image_nodes_per_document", self.image_nodes
-        yield "characters_between_images", self.between
-        yield "image_position", self.position
-        yield from self.images.numbers()
-
-    def values(self) -> Iterator[tuple[str, Values]]:
-        yield from self.images.values()
-        yield "languages", self.languages
-        yield "hosts", self.hosts
-        yield "crawl_years", self.years
-        yield "crawl_months", self.months
-        yield "opt_out", self.opt_out
-
     def add(self, batch: pa.RecordBatch) -> None:
-        signals = batch["signals"]
-        self.words.add(pc.struct_field(signals, "words"))
+        signals, crawled_at = batch["signals"], batch["crawled_at"]
         for name, numbers in self.signals.items():
             numbers.add(batch[name] if name == LANGUAGE_SCORE.name else pc.struct_field(signals, name))
-        self.languages.add(batch["language"])
-        self.hosts.add(hosts(batch["url"]))
-        self.years.add(pc.year(batch["crawled_at"]))
-        self.months.add(pc.strftime(pc.floor_temporal(batch["crawled_at"], unit="month"), "%Y-%m"))
-        self.opt_out.add(pc.list_flatten(batch["opt_out"]))
+        self.values["languages"].add(batch["language"])
+        self.values["hosts"].add(hosts(batch["url"]))
+        self.values["crawl_years"].add(pc.year(crawled_at))
+        self.values["crawl_months"].add(pc.strftime(pc.floor_temporal(crawled_at, unit="month"), "%Y-%m"))
+        self.values["opt_out"].add(pc.list_flatten(batch["opt_out"]))
         layout = layout_of(batch["texts"], batch["images"])
-        self.text_nodes.add(layout.per_document(~layout.is_image))
-        self.image_nodes.add(layout.per_document(layout.is_image))
-        self.image_count.add(layout.per_document(layout.is_ok))
-        self.between.add(layout.characters_between())
-        self.position.add(layout.relative_positions())
+        self.numbers["words_per_document"].add(pc.struct_field(signals, "words"))
+        self.numbers["images_per_document"].add(layout.per_document(layout.is_ok))
+        self.numbers["text_nodes_per_document"].add(layout.per_document(~layout.is_image))
+        self.numbers["image_nodes_per_document"].add(layout.per_document(layout.is_image))
+        self.numbers["characters_between_images"].add(layout.characters_between())
+        self.numbers["image_position"].add(layout.relative_positions())
         self.images.add(pc.list_flatten(batch["images"]).filter(pa.array(layout.is_image)))
         if self._tokens is not None:
             self._tokens.add(batch["texts"], int(layout.characters.sum()))
@@ -172,23 +158,17 @@ class Images:
     """What is counted in image references: their status and, of images with bytes, size and format."""
 
     def __init__(self) -> None:
-        self.width = Numbers("Image width", "pixels", PIXELS)
-        self.height = Numbers("Image height", "pixels", PIXELS)
-        self.aspect_ratio = Numbers("Aspect ratio (longer by shorter side)", "", RATIOS, whole=False)
-        self.status = Values("Status of image references", "image references")
-        self.formats = Values("Image formats", "images")
-        self.shapes = Values("Image shapes", "images")
+        self.numbers = {
+            "image_width": Numbers("Image width", "pixels", PIXELS),
+            "image_height": Numbers("Image height", "pixels", PIXELS),
+            "image_aspect_ratio": Numbers("Aspect ratio (longer by shorter side)", "", RATIOS, whole=False),
+        }
+        self.values = {
+            "image_status": Values("Status of image references", "image references"),
+            "image_formats": Values("Image formats", "images"),
+            "image_shapes": Values("Image shapes", "images"),
+        }
         self._distinct = Distinct()
-
-    def numbers(self) -> Named:
-        yield "image_width", self.width
-        yield "image_height", self.height
-        yield "image_aspect_ratio", self.aspect_ratio
-
-    def values(self) -> Iterator[tuple[str, Values]]:
-        yield "image_status", self.status
-        yield "image_formats", self.formats
-        yield "image_shapes", self.shapes
 
     def repetition(self) -> Repetition | None:
         images, distinct = self._distinct.total, self._distinct.count
@@ -198,14 +178,14 @@ class Images:
         return Repetition(images=images, distinct=distinct, exact=self._distinct.exact, share=repeated)
 
     def add(self, references: pa.StructArray) -> None:
-        self.status.add(references.field("status"))
+        self.values["image_status"].add(references.field("status"))
         images = references.filter(pc.fill_null(pc.equal(references.field("status"), OK), False))
         width, height = images.field("width"), images.field("height")
-        self.formats.add(images.field("mime"))
-        self.width.add(width)
-        self.height.add(height)
-        self.aspect_ratio.add(longer_by_shorter(width, height))
-        self.shapes.add(_shape(width, height))
+        self.numbers["image_width"].add(width)
+        self.numbers["image_height"].add(height)
+        self.numbers["image_aspect_ratio"].add(longer_by_shorter(width, height))
+        self.values["image_formats"].add(images.field("mime"))
+        self.values["image_shapes"].add(_shape(width, height))
         self._distinct.add(images.field("sha256"))
 
 
@@ -225,25 +205,18 @@ class Sequences:
     """What is counted in the indexes beside the tars."""
 
     def __init__(self) -> None:
-        self.images = Numbers("Images per sequence", "images", FEW)
-        self.bytes = Numbers("Image file size", "bytes", BYTES)
-        self.shares = Values("Sequences by their images", "sequences")
-
-    def numbers(self) -> Named:
-        yield "images_per_sequence", self.images
-        yield "image_bytes", self.bytes
-
-    def values(self) -> Iterator[tuple[str, Values]]:
-        yield "sequences_by_images", self.shares
+        self.numbers = {
+            "images_per_sequence": Numbers("Images per sequence", "images", FEW),
+            "image_bytes": Numbers("Image file size", "bytes", BYTES),
+        }
+        self.values = {"sequences_by_images": Values("Sequences by their images", "sequences")}
 
     def add(self, batch: pa.RecordBatch) -> None:
-        lists = batch["members"]
-        members = pc.list_flatten(lists)
-        is_image = pc.not_equal(members.field("suffix"), "json")
-        counts = pc.subtract(pc.list_value_length(lists), 1)
-        self.images.add(counts)
-        self.shares.add(counts)
-        self.bytes.add(members.filter(is_image).field("size"))
+        members = pc.list_flatten(batch["members"])
+        images = pc.subtract(pc.list_value_length(batch["members"]), 1)
+        self.numbers["images_per_sequence"].add(images)
+        self.numbers["image_bytes"].add(members.filter(pc.not_equal(members.field("suffix"), "json")).field("size"))
+        self.values["sequences_by_images"].add(images)
 
 
 Integers = NDArray[np.int64]

@@ -9,17 +9,15 @@ import asyncio
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from aiohttp import web
 
-from m3w.pipeline.engine.drops import Drop
 from m3w.pipeline.filters.rules import DOCUMENT_RULE_SIGNALS
 from m3w.pipeline.inspect.examples import DropReason, drop_reasons
-from m3w.pipeline.inspect.presentation import ShownDrop, read_static, render, shown_drop, thumbnail
+from m3w.pipeline.inspect.presentation import read_static, render, thumbnail
 from m3w.pipeline.inspect.viewer.documents import CutWindow, Documents, Sequences
 from m3w.pipeline.inspect.viewer.guard import Guard, token_for
 from m3w.pipeline.inspect.viewer.marks import KINDS, Marks
@@ -34,10 +32,6 @@ PORT = 8008
 SIDE = 1024
 """Longest side of a picture on the page, in pixels."""
 DROPS_PER_REASON = 50
-NO_SAMPLE = (
-    "No sample of these was kept. drops.keep_per_reason in the recipe sets how many are; of index rows that are not "
-    "selected, none."
-)
 STATIC = {
     "/": ("viewer.html", "text/html"),
     **{f"/{name}": (name, "text/css") for name in ("theme.css", "viewer.css")},
@@ -101,25 +95,19 @@ class Viewer:
 
 
 def _drop_group(group: DropReason) -> dict[str, Any]:
-    drops = [_shown_drop(drop) for drop in group.drops]
-    sample = {"reason": group.exit.reason, "count": group.exit.count, "drops": drops, "why_none": NO_SAMPLE}
+    reason, drops = group.exit.reason, group.drops
     return {
         **group.exit.model_dump(include={"reason", "cause", "count", "share"}),
         "step": group.step.kept_as,
         "shown": len(drops),
-        "html": render("documents.html", "drop_sample", sample),
+        "html": render("documents.html", "drop_sample", reason, group.exit.count, drops),
     }
-
-
-def _shown_drop(drop: Drop) -> ShownDrop:
-    """What was fetched and then dropped is in the run's store; the page removes pictures that are not."""
-    return shown_drop(drop, f"/fetched-image?url={quote(drop.image_url, safe='')}" if drop.image_url else None)
 
 
 def application(viewer: Viewer, guard: Guard) -> web.Application:
     app = web.Application(middlewares=[guard.middleware()], client_max_size=2**16)
     for path, (name, kind) in STATIC.items():
-        app.router.add_get(path, _file(name, kind))
+        app.router.add_get(path, _text(partial(read_static, name), kind))
     routes: dict[str, Callable[[web.Request], Any]] = {
         "/api/about": lambda r: viewer.about(),
         "/api/choices": lambda r: viewer.documents.choices(),
@@ -137,7 +125,7 @@ def application(viewer: Viewer, guard: Guard) -> web.Application:
         "/api/image-preview": lambda r: viewer.image_preview.take(r.query.get("signal", ""), *_range(r)),
     }  # fmt: skip
     for path, answer in routes.items():
-        app.router.add_get(path, _json(answer))
+        app.router.add_get(path, _answer(answer))
     pictures: dict[str, Callable[[web.Request], bytes | None]] = {
         "/image/{shard}/{row}/{position}": lambda r: viewer.documents.image(
             _part(r, "shard"), _part(r, "row"), _part(r, "position")
@@ -146,50 +134,34 @@ def application(viewer: Viewer, guard: Guard) -> web.Application:
         "/fetched-image": lambda r: viewer.image_preview.image(r.query.get("url", "")),
     }
     for path, content in pictures.items():
-        app.router.add_get(path, _picture(content))
+        app.router.add_get(path, _answer(content, _picture))
     app.router.add_post("/api/mark", _mark(viewer))
-    app.router.add_get("/marks.jsonl", _download(viewer.marks.json_lines, "application/x-ndjson", "marks.jsonl"))
-    app.router.add_get("/marks.csv", _download(viewer.marks.csv, "text/csv", "marks.csv"))
+    app.router.add_get("/marks.jsonl", _text(viewer.marks.json_lines, "application/x-ndjson", "marks.jsonl"))
+    app.router.add_get("/marks.csv", _text(viewer.marks.csv, "text/csv", "marks.csv"))
     return app
 
 
 Handler = Callable[[web.Request], Any]
 
 
-def _file(name: str, kind: str) -> Handler:
-    async def handler(request: web.Request) -> web.Response:
-        return web.Response(text=read_static(name), content_type=kind, charset="utf-8")
+def _answer(answer: Callable[[web.Request], Any], form: Callable[[Any], web.Response] = web.json_response) -> Handler:
+    """What `answer` returns, in the given form, from a thread; 400 if the request or the dataset is wrong."""
 
-    return handler
-
-
-def _json(answer: Callable[[web.Request], Any]) -> Handler:
     async def handler(request: web.Request) -> web.Response:
         try:
-            return web.json_response(await asyncio.to_thread(answer, request))
+            return await asyncio.to_thread(lambda: form(answer(request)))
         except (InputError, DatasetError) as error:
             return web.json_response({"error": str(error)}, status=400)
 
     return handler
 
 
-def _picture(content: Callable[[web.Request], bytes | None]) -> Handler:
+def _picture(content: bytes | None) -> web.Response:
     """Pictures are encoded again, so that no bytes from the web reach the browser's decoders."""
-
-    def encoded(request: web.Request) -> bytes | None:
-        stored = content(request)
-        return None if stored is None else thumbnail(stored, SIDE)
-
-    async def handler(request: web.Request) -> web.Response:
-        try:
-            picture = await asyncio.to_thread(encoded, request)
-        except (InputError, DatasetError) as error:
-            return web.Response(status=400, text=str(error))
-        if picture is None:  # 204 makes an <img> fail as 404 does, and logs no error in the console
-            return web.Response(status=204)
-        return web.Response(body=picture, content_type="image/webp")
-
-    return handler
+    picture = None if content is None else thumbnail(content, SIDE)
+    if picture is None:  # 204 makes an <img> fail as 404 does, and logs no error in the console
+        return web.Response(status=204)
+    return web.Response(body=picture, content_type="image/webp")
 
 
 def _mark(viewer: Viewer) -> Handler:
@@ -202,9 +174,10 @@ def _mark(viewer: Viewer) -> Handler:
     return handler
 
 
-def _download(content: Callable[[], str], kind: str, name: str) -> Handler:
+def _text(content: Callable[[], str], kind: str, download: str = "") -> Handler:
+    headers = {"Content-Disposition": f'attachment; filename="{download}"'} if download else None
+
     async def handler(request: web.Request) -> web.Response:
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return web.Response(text=content(), content_type=kind, charset="utf-8", headers=headers)
 
     return handler

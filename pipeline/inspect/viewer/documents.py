@@ -14,7 +14,7 @@ from fsspec.core import url_to_fs
 
 from m3w.pipeline.filters.rules import Rule
 from m3w.pipeline.inspect.examples import read_rows
-from m3w.pipeline.inspect.presentation import render, shown_document
+from m3w.pipeline.inspect.presentation import render
 from m3w.pipeline.inspect.viewer.marks import Marks
 from m3w.pipeline.inspect.viewer.tables import HOST, IMAGES, Filters, Tables, parquet
 from m3w.pipeline.inspect.wording import number, short
@@ -99,7 +99,6 @@ class Documents:
             f"/image/{shard}/{row}/{position}" if content is not None and image and image.status == OK else None
             for position, (image, content) in enumerate(zip(document.images, values["image_bytes"], strict=True))
         ]
-        shown = shown_document(document, sources, split=split, sized=True)
         metadata = [(name.replace("_", " "), _words(values[name])) for name in METADATA]
         signals = [
             (name.replace("_", " "), _figure(value), _allowed(rules, name))
@@ -109,7 +108,7 @@ class Documents:
             "document_id": document.document_id,
             "url": document.url,
             "mark": self._marks.of(document.document_id),
-            "read": render("documents.html", "document", shown, "h1", True),
+            "read": render("documents.html", "document", document, sources, "h1", linked=True, sized=True, split=split),
             "signals": render("documents.html", "signals", [*metadata, ("split", split)], signals),
         }
 
