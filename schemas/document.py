@@ -1,7 +1,7 @@
 """A document: a page's main content as one list of nodes in page order, each a text or an image.
 
 `texts` and `images` are parallel lists. Where `texts[i]` is a string, `images[i]` is None, and the
-other way round, so the index of an image in the list is its place in the page. The Arrow schemas
+other way round, so the index of an image in the list is its position on the page. The Arrow schemas
 below are the contract: `m3w.schemas.table.to_table` refuses rows that break them.
 """
 
@@ -15,10 +15,10 @@ from typing import Any
 import pyarrow as pa
 
 OK = "ok"
-"""`ImageReference.status` of an image whose bytes are in the dataset; any other value says why not."""
+"""`ImageReference.status` of an image whose bytes are in the dataset; any other value is the reason why not."""
 
 VIDEO = "video"
-"""`ImageReference.status` of a video on the page: a node of its own kind, which nothing fetches."""
+"""`ImageReference.status` of a video on the page: a node of its own kind, which is not fetched."""
 
 DOCUMENT_SIGNALS = (
     # counts
@@ -65,7 +65,7 @@ DOCUMENT_SIGNALS = (
     "terminal_line_fraction",
     "c4_sentences",
 )
-"""Names of the numbers in the `signals` column, in their order on disk. `m3w.pipeline.filters.signals.definitions`
+"""Names of the numbers in the column `signals`, in their order on disk. `m3w.pipeline.filters.signals.definitions`
 says what each is."""
 
 

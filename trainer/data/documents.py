@@ -2,8 +2,7 @@
 
 A shard in the sense of the order is a row group here: reading one document means reading its row group's columns, so
 the groups of a block (`shards_per_block` of them, each up to 128 MiB) stay in memory and samples are shuffled among
-them. The cuts need the texts and the places of images alone; they are found once and kept as an index beside the
-training.
+them. Cutting needs only the texts and the positions of images; it is done once and kept as an index beside the training.
 """
 
 from __future__ import annotations
@@ -70,14 +69,14 @@ class DocumentReader:
     @cached_property
     def _groups(self) -> list[tuple[int, int, pa.Table]]:
         """(file, row group, its rows of the index) of every row group with a sequence."""
-        found = []
+        groups = []
         for shard in range(len(self.shards)):
             table = pq.read_table(self._index_path(shard), schema=DOCUMENT_INDEX)
             column = table["group"].to_numpy()
             for group in sorted(set(column.tolist())):
                 start, stop = column.searchsorted(group), column.searchsorted(group, side="right")
-                found.append((shard, group, table.slice(start, stop - start)))
-        return found
+                groups.append((shard, group, table.slice(start, stop - start)))
+        return groups
 
     @property
     def shard_sizes(self) -> tuple[int, ...]:
@@ -97,10 +96,10 @@ class DocumentReader:
     def read(self, address: SampleAddress) -> Sequence:
         """The sequence at `address`; raises UnreadableSampleError if its document cannot be cut."""
         shard, group, rows = self._groups[address.shard]
-        place = rows.slice(address.row, 1).to_pylist()[0]
-        row = self._group(shard, group).slice(place["row"], 1).to_pylist()[0]
+        entry = rows.slice(address.row, 1).to_pylist()[0]
+        row = self._group(shard, group).slice(entry["row"], 1).to_pylist()[0]
         try:
-            sequence: Sequence = self._cut(row, row["image_bytes"])[place["sequence"]]
+            sequence: Sequence = self._cut(row, row["image_bytes"])[entry["sequence"]]
             return sequence
         except (ValueError, TypeError, IndexError) as error:
             raise UnreadableSampleError(f"{row['document_id']} of {self.shards[shard].path}: {error}") from error
@@ -119,15 +118,15 @@ class DocumentReader:
 
     def _scan(self, shard: int) -> pa.Table:
         """The index of one file. What cannot be cut has no sequence, as the pipeline would have had it."""
-        places = []
+        entries: list[dict[str, int]] = []
         with self._files.open(self._dataset.file(self.shards[shard])) as opened:
             file = pq.ParquetFile(opened)
             for group in range(file.num_row_groups):
                 for row, document in enumerate(file.read_row_group(group, columns=CUT_COLUMNS).to_pylist()):
                     # Of an image's bytes it matters only where they stand.
                     cut = self._cut(document, [None] * len(document["images"]))
-                    places += [{"group": group, "row": row, "sequence": number} for number in range(len(cut))]
-        return pa.Table.from_pylist(places, schema=DOCUMENT_INDEX)
+                    entries += [{"group": group, "row": row, "sequence": number} for number in range(len(cut))]
+        return pa.Table.from_pylist(entries, schema=DOCUMENT_INDEX)
 
     def _index_path(self, shard: int) -> Path:
         """Named by the file's content: a file that was written anew is indexed anew."""

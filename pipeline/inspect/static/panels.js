@@ -95,8 +95,8 @@ function histogram(result, values) {
   const most = Math.max(1, ...result.kept.map((count, at) => count + result.dropped[at]));
   const x = (value) => Math.max(0, Math.min(width, ((value - result.low) / (result.high - result.low || 1)) * width));
   const bar = (at, from, count, kind) => {
-    const said = `${figure(result.low + (at * (result.high - result.low)) / bins)} or more: ${counted(count, "document")} ${kind}`;
-    return svg("rect", { class: kind, x: (at * width) / bins + 0.5, width: width / bins - 1, y: height - ((from + count) / most) * height, height: (count / most) * height }, svg("title", {}, said));
+    const words = `${figure(result.low + (at * (result.high - result.low)) / bins)} or more: ${counted(count, "document")} ${kind}`;
+    return svg("rect", { class: kind, x: (at * width) / bins + 0.5, width: width / bins - 1, y: height - ((from + count) / most) * height, height: (count / most) * height }, svg("title", {}, words));
   };
   const bars = result.kept.flatMap((count, at) => [bar(at, 0, count, "kept"), bar(at, count, result.dropped[at], "dropped")]);
   const shade = [];

@@ -56,8 +56,8 @@ function legend(sequence, cut) {
 function tokensOf(sequence, cut) {
   return cut.pieces.map((piece, at) => {
     const image = cut.phi[at];
-    const said = `token ${cut.start + at}: ${image ? `attends to image ${image}` : "attends to no image"}${cut.masked[at] ? ", no loss" : ""}`;
+    const words = `token ${cut.start + at}: ${image ? `attends to image ${image}` : "attends to no image"}${cut.masked[at] ? ", no loss" : ""}`;
     const special = piece.startsWith("<") && piece.endsWith(">") && piece.length > 2;
-    return el("span", { class: `token phi-${image ? ((image - 1) % 5) + 1 : 0}${cut.masked[at] ? " masked" : ""}${special ? " special" : ""}`, title: said }, piece);
+    return el("span", { class: `token phi-${image ? ((image - 1) % 5) + 1 : 0}${cut.masked[at] ? " masked" : ""}${special ? " special" : ""}`, title: words }, piece);
   });
 }

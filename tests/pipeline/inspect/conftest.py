@@ -127,7 +127,7 @@ def write_index(path: Path, image_sizes: list[list[int]]) -> None:
     """One sequence for each list, with images of those sizes in bytes."""
     rows = []
     for number, sizes in enumerate(image_sizes):
-        members = [{"suffix": f"{place}.jpg", "offset": 0, "size": size} for place, size in enumerate(sizes)]
+        members = [{"suffix": f"{number}.jpg", "offset": 0, "size": size} for number, size in enumerate(sizes)]
         members.append({"suffix": "json", "offset": 0, "size": 999_999})
         rows.append({"key": f"{number}", "document_id": "x", "offset": 0, "size": 1, "members": members})
     path.parent.mkdir(parents=True, exist_ok=True)

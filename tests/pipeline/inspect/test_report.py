@@ -69,8 +69,8 @@ def test_policy_allows_the_one_style_sheet_and_script_and_data_images_alone(run_
 def test_shows_documents_in_page_order_with_their_pictures(run_folder: Path, tmp_path: Path) -> None:
     html = written(run_folder, tmp_path)
     article = html.partition(">Examples</h2>")[2].split('<article class="document">')[1]
-    places = [article.index(part) for part in ("First", "one two three", "data:image/webp", ">four<")]
-    assert places == sorted(places)
+    positions = [article.index(part) for part in ("First", "one two three", "data:image/webp", ">four<")]
+    assert positions == sorted(positions)
     page = Page(html)
     assert page.count("article") == 3 + len(["http_404"])
     assert page.count("img") == 3
@@ -106,8 +106,8 @@ def test_recipe_of_the_run_is_in_it_escaped(run_folder: Path, tmp_path: Path) ->
 def test_columns_of_a_histogram_are_as_high_as_their_shares_and_say_them(run_folder: Path, tmp_path: Path) -> None:
     """Words 4, 2, 1 of three documents: all in the first bin, so its column goes up to the line of 100 %."""
     html = written(run_folder, tmp_path).partition("<h3>Words per document</h3>")[2].partition("</svg>")[0]
-    (said,) = re.findall('data-tip="(.*?)"', html)
-    assert said == "0–9 words: 3 (100.0 %)"
+    (words,) = re.findall('data-tip="(.*?)"', html)
+    assert words == "0–9 words: 3 (100.0 %)"
     (column,) = re.findall('class="column" x=".*?" y="(.*?)" width=".*?" height="(.*?)"', html)
     top = re.findall('<line class="grid" .*? y1="(.*?)"', html)[-1]
     assert column[0] == top == "16.0"
@@ -187,9 +187,9 @@ def test_any_curve_can_be_drawn(run_folder: Path, tmp_path: Path, points: list[t
     curve = Curve(title="Loss", x_label="step", y_label="nats", lines={"train": points})
     html = written(run_folder, tmp_path, examples=0, sections=[Section(title="Training", items=[curve])])
     for line in re.findall('points="(.*?)"', html):
-        places = [tuple(map(float, point.split(","))) for point in line.split()]
-        assert len(places) <= 260
-        assert all(0 <= x <= 540 and 0 <= y <= 280 for x, y in places)
+        drawn = [tuple(map(float, point.split(","))) for point in line.split()]
+        assert len(drawn) <= 260
+        assert all(0 <= x <= 540 and 0 <= y <= 280 for x, y in drawn)
 
 
 def test_same_dataset_gives_the_same_bytes(run_folder: Path, tmp_path: Path) -> None:

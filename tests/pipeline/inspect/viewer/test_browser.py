@@ -35,8 +35,8 @@ Page = Any
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    program = next((path for path in found if path), None)
+    paths = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    program = next((path for path in paths if path), None)
     if program is None:
         pytest.skip("no Chromium here; apt-get install chromium")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not here; pip install -e '.[dev]'")
@@ -220,8 +220,8 @@ def test_fits_a_phone(chromium: Any, served: Served) -> None:
     page = watched.open(served.url)
     page.wait_for_selector("#list li")
     assert watched.overflow() <= 0
-    for place in (0, 3):
-        page.locator("#list button").nth(place).click()
+    for index in (0, 3):
+        page.locator("#list button").nth(index).click()
         page.wait_for_selector("#reader article h1")
         assert watched.overflow() <= 0
         page.get_by_role("button", name="← List").click()
