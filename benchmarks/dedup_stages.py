@@ -24,8 +24,8 @@ from m3w.pipeline.dedup import deduplicate, repeated
 from m3w.pipeline.dedup import document_hashes as fingerprint
 from m3w.pipeline.engine import group_by as grouping
 from m3w.pipeline.engine.attempt import Attempt
+from m3w.pipeline.engine.build_progress import Progress
 from m3w.pipeline.engine.executor import Executor
-from m3w.pipeline.engine.progress import Progress
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.stage import Part, Stage
 from m3w.pipeline.recipe import Recipe, parse_recipe

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmarks.synthetic_documents import WORDS
-from m3w.pipeline.engine.parquet import ROWS
+from m3w.pipeline.engine.output_files import ROWS
 from m3w.schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, IMAGE_TYPE, TIME
 from m3w.schemas.manifest import DocumentShard, Manifest, SequenceShard, Split
 from m3w.schemas.sequence import INDEX_SCHEMA

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.resources import as_file, files
 
 from m3w.pipeline.build import build
-from m3w.pipeline.engine.progress import Progress
+from m3w.pipeline.engine.build_progress import Progress
 from m3w.pipeline.exchange.import_documents import READERS
 from m3w.pipeline.recipe import Recipe, load_recipe
 from m3w.recipes.errors import InputError

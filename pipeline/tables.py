@@ -1,33 +1,62 @@
-"""The Arrow schemas of what lies between the stages of a run; nothing outside a run reads these."""
+"""The tables of a run, in the order in which its stages write them. Nothing outside a run reads them, but the last
+three."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
+from m3w.pipeline.engine.table import Table
 from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
-from m3w.schemas.document import DOCUMENT_SCHEMA, TIME
+from m3w.schemas.document import DATASET_SCHEMA, DOCUMENT_SCHEMA, FETCHED_FIELDS, IMAGE_TYPE, TIME
+from m3w.schemas.sequence import INDEX_SCHEMA, INDEX_SUFFIX
 
-FAULT_SCHEMA = pa.schema(
-    [
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("offset", pa.int64(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("detail", pa.string()),
-        pa.field("url", pa.string()),
-    ]
-)
-"""`quarantine/`: what could not be read, and where it lies."""
+KEY_BYTES = 16
+"""Of the hashes that pages, texts and paragraphs are compared by."""
+SPLITS = ("train", "validation")
 
-ARCHIVE_SCHEMA = pa.schema(
-    [
-        pa.field("url", pa.string(), nullable=False),
-        pa.field("status", pa.int32(), nullable=False),
-        pa.field("warc_path", pa.string(), nullable=False),
-        pa.field("warc_offset", pa.int64(), nullable=False),
-        pa.field("crawled_at", TIME),
-    ]
+EXTRACTED = Table("documents/extracted", DOCUMENT_SCHEMA)
+ARCHIVED_IMAGES = Table(
+    "images/archive",
+    pa.schema(
+        [
+            pa.field("url", pa.string(), nullable=False),
+            pa.field("status", pa.int32(), nullable=False),
+            pa.field("warc_path", pa.string(), nullable=False),
+            pa.field("warc_offset", pa.int64(), nullable=False),
+            pa.field("crawled_at", TIME),
+        ]
+    ),
 )
-"""`images/archive/`: image responses in the crawl's own files, and URLs that answered with another status."""
+"""Image responses in the crawl's own files, and URLs that answered with another status."""
+CARRIED_IMAGES = Table("images/carried", suffix=".warc")
+"""Images that came with documents of another project, as WARC records that `ARCHIVED_IMAGES` points to."""
+
+KEPT = Table("documents/kept", DOCUMENT_SCHEMA)
+EVALUATION_IMAGES = Table("evaluation/images", pa.schema([pa.field("hash", pa.uint64())]))
+EVALUATION_TEXTS = Table("evaluation/texts", pa.schema([pa.field("hash", pa.uint64())]))
+"""Sorted perceptual hashes of the evaluation images; sorted hashes of the n-grams of the evaluation texts."""
+DOCUMENT_HASHES = Table(
+    "duplicates/hashes",
+    pa.schema(
+        [
+            pa.field("document_id", pa.binary(KEY_BYTES), nullable=False),
+            pa.field("crawled_at", TIME),
+            pa.field("images", pa.int64(), nullable=False),
+            pa.field("characters", pa.int64(), nullable=False),
+            pa.field("page", pa.binary(KEY_BYTES)),
+            pa.field("text", pa.binary(KEY_BYTES)),
+            pa.field("image_set", pa.binary(KEY_BYTES)),
+            pa.field("bands", pa.list_(pa.uint64())),
+            pa.field("reason", pa.string()),
+        ]
+    ),
+)
+"""What tells copies: a row for each row of `documents/kept`, in its order."""
+COPIES = Table("duplicates/copies", pa.schema([pa.field("row", pa.int64()), pa.field("reason", pa.string())]))
+"""The rows of `documents/kept` that are copies, and of what kind."""
+REPEATED = Table("duplicates/repeated", pa.schema([pa.field("key", pa.binary(KEY_BYTES))]))
+"""Keys of the paragraphs and image URLs that too many documents have."""
+UNIQUE = Table("documents/unique", DOCUMENT_SCHEMA)
 
 REQUEST_SCHEMA = pa.schema(
     [
@@ -42,11 +71,14 @@ REQUEST_SCHEMA = pa.schema(
         pa.field("crawled_at", TIME),
     ]
 )
-"""`images/requests/`: each image URL of the run once, and the parts whose documents show it. `location` is what is
-asked for: the URL or, after `hops` redirects, where another host sent us. `refused` is the status of a URL that is not
-to be asked for. The rest is its place in the archive."""
+REQUESTS = Table("images/requests", REQUEST_SCHEMA)
+"""Each image URL of the run once, by host, and the parts whose documents show it. `location` is what is asked for: the
+URL or, after `hops` redirects, where another host sent us. `refused` is the status of a URL that is not to be asked
+for. The rest says where the archive has it."""
+REDIRECTS = Table("images/redirects", REQUEST_SCHEMA)
+"""URLs that led to another host, by that host; a folder for each round of the fetch."""
 
-PLACE_TYPE = pa.struct(
+STORE_LOCATION = pa.struct(
     [
         pa.field("path", pa.string(), nullable=False),
         pa.field("offset", pa.int64(), nullable=False),
@@ -54,11 +86,9 @@ PLACE_TYPE = pa.struct(
     ]
 )
 """Where an image's bytes lie in the store: a tar of the run, and the offset and number of bytes in it."""
-
-IMAGE_FIELDS = [
+_RESULT_FIELDS = [
     pa.field("url", pa.string(), nullable=False),
-    pa.field("status", pa.string(), nullable=False),
-    pa.field("fetched_at", TIME),
+    *(IMAGE_TYPE.field(name).with_nullable(name != "status") for name in FETCHED_FIELDS),
     pa.field("http_status", pa.int32()),
     pa.field("final_url", pa.string()),
     pa.field("hops", pa.int32()),
@@ -66,33 +96,45 @@ IMAGE_FIELDS = [
     pa.field("seconds", pa.float32()),
     pa.field("transient", pa.bool_()),
     pa.field("consent", pa.string()),
-    pa.field("sha256", pa.string()),
-    pa.field("mime", pa.string()),
-    pa.field("width", pa.int32()),
-    pa.field("height", pa.int32()),
-    pa.field("phash", pa.string()),
     pa.field("fetched_sha256", pa.string()),
     pa.field("fetched_bytes", pa.int64()),
     pa.field("fetched_mime", pa.string()),
     pa.field("signals", pa.struct([pa.field(name, pa.float64()) for name in IMAGE_SIGNALS])),
-    pa.field("place", PLACE_TYPE),
+    pa.field("location", STORE_LOCATION),
 ]
-INDEX_SCHEMA = pa.schema([*IMAGE_FIELDS, pa.field("parts", pa.list_(pa.string()), nullable=False)])
-"""`images/index/`: what became of each requested URL. From `http_status` to `consent`: of URLs that were asked for, see
+INDEX = Table("images/index", pa.schema([*_RESULT_FIELDS, pa.field("parts", pa.list_(pa.string()), nullable=False)]))
+"""What became of each requested URL. From `http_status` to `consent`: of URLs that were asked for, see
 `m3w.pipeline.fetch.host.Outcome`; `attempts` is 0 where the archive had the image or nothing was to be asked."""
-
-LINK_SCHEMA = pa.schema(IMAGE_FIELDS)
-"""`images/links/`: the index's rows for the image URLs of one part's documents."""
-
-SCORE_SCHEMA = pa.schema(
-    [
-        pa.field("document_id", pa.string(), nullable=False),
-        pa.field("position", pa.int32(), nullable=False),
-        pa.field("signal", pa.string(), nullable=False),
-        pa.field("score", pa.float64()),
-    ]
+EARLIER_RESULTS = Table("images/earlier", INDEX.schema)
+"""What earlier builds of the run had asked for, by host: a new part takes over from it."""
+STORE = Table("images/store", suffix=".tar")
+"""The bytes of images, as members of tars named by their SHA-256."""
+IMAGE_RESULTS = Table("images/results", pa.schema(_RESULT_FIELDS))
+"""The index's rows for the image URLs of one part's documents."""
+FREQUENT_IMAGES = Table("images/frequent", pa.schema([pa.field("key", pa.binary()), pa.field("last", pa.binary())]))
+"""Keys of the images that too many documents show; `last` is the rank of the last document that keeps one."""
+SCORES = Table(
+    "images/scores",
+    pa.schema(
+        [
+            pa.field("document_id", pa.string(), nullable=False),
+            pa.field("position", pa.int32(), nullable=False),
+            pa.field("signal", pa.string(), nullable=False),
+            pa.field("score", pa.float64()),
+        ]
+    ),
 )
-"""`images/scores/`: what the recipe's scorers say of the image at a position of a document; null for no number."""
+"""What the recipe's scorers say of the image at a position of a document; null for no number."""
 
-JOINED_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("places", pa.list_(PLACE_TYPE), nullable=False))
-"""`documents/joined/`: finished documents, but for their images' bytes; `places` is as long as `images`."""
+JOINED = {
+    split: Table(
+        "documents/joined",
+        DOCUMENT_SCHEMA.append(pa.field("locations", pa.list_(STORE_LOCATION), nullable=False)),
+        suffix=f".{split}.parquet",
+    )
+    for split in SPLITS
+}
+"""Finished documents of each split, but for their images' bytes; `locations` is as long as `images`."""
+DOCUMENT_SHARDS = Table("dataset/documents", DATASET_SCHEMA)
+SEQUENCE_SHARDS = Table("dataset/sequences", suffix=".tar")
+SEQUENCE_INDEXES = Table("dataset/sequences", INDEX_SCHEMA, suffix=INDEX_SUFFIX)

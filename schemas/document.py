@@ -8,7 +8,7 @@ below are the contract: `m3w.schemas.table.to_table` refuses rows that break the
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import Field, asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -69,6 +69,10 @@ DOCUMENT_SIGNALS = (
 says what each is."""
 
 
+FETCHED = {"fetched": True}
+"""Marks the fields of an image that the fetch fills in."""
+
+
 @dataclass(slots=True, kw_only=True)
 class ImageReference:
     """What a page says of one image and, once it was fetched, what the image turned out to be."""
@@ -80,17 +84,17 @@ class ImageReference:
     declared_width: int | None = None
     """CSS pixels, from the page."""
     declared_height: int | None = None
-    sha256: str | None = None
+    sha256: str | None = field(default=None, metadata=FETCHED)
     """64 hex digits, of the bytes as stored; None (as all below) if the image was not fetched."""
-    mime: str | None = None
-    width: int | None = None
+    mime: str | None = field(default=None, metadata=FETCHED)
+    width: int | None = field(default=None, metadata=FETCHED)
     """Pixels of the stored image, as a viewer would show it."""
-    height: int | None = None
-    phash: str | None = None
+    height: int | None = field(default=None, metadata=FETCHED)
+    phash: str | None = field(default=None, metadata=FETCHED)
     """16 hex digits of the perceptual hash."""
-    status: str | None = None
+    status: str | None = field(default=None, metadata=FETCHED)
     """`ok`, or why the image is not in the dataset: `not_in_archive`, `too_small`, ..."""
-    fetched_at: datetime | None = None
+    fetched_at: datetime | None = field(default=None, metadata=FETCHED)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -147,22 +151,20 @@ def document_id(url: str, crawled_at: datetime | None) -> str:
 
 TIME = pa.timestamp("us", tz="UTC")
 
-IMAGE_TYPE = pa.struct(
-    [
-        pa.field("url", pa.string(), nullable=False),
-        pa.field("alt", pa.string()),
-        pa.field("caption", pa.string()),
-        pa.field("declared_width", pa.int32()),
-        pa.field("declared_height", pa.int32()),
-        pa.field("sha256", pa.string()),
-        pa.field("mime", pa.string()),
-        pa.field("width", pa.int32()),
-        pa.field("height", pa.int32()),
-        pa.field("phash", pa.string()),
-        pa.field("status", pa.string()),
-        pa.field("fetched_at", TIME),
-    ]
-)
+_ARROW = {"str": pa.string(), "int": pa.int32(), "datetime": TIME}
+
+
+def _arrow_field(field: Field[Any]) -> pa.Field:
+    """The column of a field of `ImageReference`, whose annotation is such as `str` or `int | None`."""
+    kind, _, nullable = str(field.type).partition(" | ")
+    return pa.field(field.name, _ARROW[kind], nullable=bool(nullable))
+
+
+IMAGE_TYPE = pa.struct(map(_arrow_field, fields(ImageReference)))
+"""An `ImageReference` as a row."""
+
+FETCHED_FIELDS = tuple(field.name for field in fields(ImageReference) if field.metadata.get("fetched"))
+"""Of an image: what the fetch finds out; the others are what the page says."""
 
 DOCUMENT_SCHEMA = pa.schema(
     [

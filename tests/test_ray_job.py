@@ -147,5 +147,5 @@ def test_what_a_job_takes_along_is_the_product() -> None:
     assert settings["working_dir"] == "."
     for name in settings["excludes"]:
         assert (ROOT / name.lstrip("/")).is_dir(), f"{name} is left out and not there"
-    for room in ("schemas", "pipeline", "model", "trainer", "cli", "recipes"):
+    for room in ("m3w", "schemas", "pipeline", "model", "trainer", "cli", "recipes"):
         assert f"/{room}" not in settings["excludes"]

@@ -19,8 +19,8 @@ import ray
 
 from benchmarks.scale.meter import process_mib
 from m3w.pipeline.build import build
+from m3w.pipeline.engine.build_progress import Progress
 from m3w.pipeline.engine.ledger import FailedPart, LedgerEntry
-from m3w.pipeline.engine.progress import Progress
 from m3w.pipeline.recipe import load_recipe
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "m3w.yaml"

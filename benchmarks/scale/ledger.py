@@ -20,9 +20,9 @@ from pathlib import Path
 from benchmarks.scale.counted import most, operations, register
 from benchmarks.scale.meter import process_mib
 from m3w.pipeline.engine.attempt import Attempt, Care
+from m3w.pipeline.engine.build_progress import Progress
 from m3w.pipeline.engine.executor import Executor
 from m3w.pipeline.engine.ledger import FailedPart, LedgerEntry, Output
-from m3w.pipeline.engine.progress import Progress
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.stage import Part, Stage
 from m3w.pipeline.engine.workers import _attempt

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from m3w.pipeline.crawl.paths import archive_files, matches
-from m3w.pipeline.crawl.section import Crawl, Storage
+from m3w.pipeline.crawl.section import Storage
 from m3w.pipeline.crawl.storage import open_file
 
 MIB = 2**20
@@ -45,25 +45,25 @@ class ArchivePart:
         return f"{self.path}{size}{stretch}"
 
     @property
-    def work(self) -> dict[str, Any]:
+    def params(self) -> dict[str, Any]:
         whole = {"path": self.path}
         return whole if self.number is None else {**whole, "start": self.start, "end": self.end}
 
 
-def archive_parts(crawl: Crawl) -> list[ArchivePart]:
+def archive_parts(paths: list[str], prefix: str | None, part_mib: int | None, storage: Storage) -> list[ArchivePart]:
     """The parts of all files that `crawl.paths` names, in the order of their paths. Raises `InputError`."""
-    files = archive_files(crawl.paths, prefix=crawl.prefix, storage=crawl.storage)
-    if crawl.part_mib is None:
+    files = archive_files(paths, prefix=prefix, storage=storage)
+    if part_mib is None:
         return [ArchivePart(path=path, size=size) for path, size in files.items()]
-    sizes = _known_sizes(files, crawl.storage)
-    return [part for path, size in sizes.items() for part in _stretches(path, size, crawl.part_mib * MIB)]
+    sizes = _known_sizes(files, storage)
+    return [part for path, size in sizes.items() for part in _stretches(path, size, part_mib * MIB)]
 
 
-def index_files(crawl: Crawl) -> list[ArchivePart]:
+def index_files(paths: list[str], storage: Storage) -> list[ArchivePart]:
     """The files of `crawl.index.paths`, each a part, in the order of their paths. Raises `InputError`."""
     found: dict[str, int | None] = {}
-    for pattern in crawl.index.paths:
-        found.update(matches(pattern, crawl.storage, "crawl.index.paths"))
+    for pattern in paths:
+        found.update(matches(pattern, storage, "crawl.index.paths"))
     return [ArchivePart(path=path, size=size) for path, size in sorted(found.items())]
 
 

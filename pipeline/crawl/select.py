@@ -1,8 +1,8 @@
 """Stages `select` and `selected`: an index of a crawl to the pages that the recipe wants, grouped into parts.
 
 `select` filters each index file by `crawl.index.where`; `selected` brings the pages of a WARC file together, in the
-order in which they lie, and cuts them into parts of at most `crawl.index.pages_per_part`. Skipped where `crawl.paths`
-is given.
+order in which they lie, and cuts them into parts of at most `crawl.index.pages_per_part`. Off where `crawl.paths` is
+given.
 """
 
 from __future__ import annotations
@@ -11,42 +11,54 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from m3w.pipeline.crawl.index import PLACE, check_index, selected_rows
 from m3w.pipeline.crawl.parts import index_files
 from m3w.pipeline.crawl.paths import placed
-from m3w.pipeline.crawl.section import Crawl
+from m3w.pipeline.crawl.section import Storage, Where
 from m3w.pipeline.crawl.urls import stable_number
-from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.group_by import Grouping
-from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.stage import Part
-from m3w.pipeline.recipe import Recipe
+from m3w.pipeline.engine.inputs import Inputs
+from m3w.pipeline.engine.settings import key, settings
+from m3w.pipeline.engine.stage import Part, Shuffle, grouped, per_part
+from m3w.pipeline.engine.stage_io import PartFiles, StageIO
+from m3w.pipeline.engine.table import Table
 from m3w.recipes.errors import InputError
 
-FOLDER = "selection/parts"
+SELECTED_PAGES = Table("selection/pages", PLACE)
+"""Where the pages that the recipe's index selects lie in WARC files; a file for each file of the index."""
+SELECTED_PARTS = Table("selection/parts", PLACE)
+"""The same pages, grouped by WARC file into the parts of `extract`."""
 
 
-def plan(crawl: Crawl) -> list[Part]:
+@settings
+class SelectSettings:
+    paths: list[str] = key("crawl.index.paths", effect="inputs")
+    where: Where = key("crawl.index.where")
+    prefix: str | None = key("crawl.prefix")
+    storage: Storage = key("crawl.storage", effect="none")
+
+
+def plan(select: SelectSettings, inputs: Inputs) -> list[Part]:
     """A part for each index file, of which the first is looked into. Raises `InputError`."""
-    parts = index_files(crawl)
-    for part in parts[:1]:
-        check_index(part.path, crawl.index.where, crawl.storage)
-    return [Part(name=part.name, inputs=[part.input], work=part.work) for part in parts]
+    files = index_files(select.paths, select.storage)
+    for file in files[:1]:
+        check_index(file.path, select.where, select.storage)
+    return [Part(name=file.name, inputs=[file.input], params=file.params) for file in files]
 
 
-def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
-    """Filter the index file that `part.work` names; write `selection/pages`."""
-    crawl, path = recipe.crawl, part.work["path"]
-    with (
-        attempt.create(f"selection/pages/{part.name}.parquet") as file,
-        pq.ParquetWriter(file, PLACE, compression="zstd") as writer,
-    ):
-        for rows in selected_rows(path, crawl.index.where, crawl.storage, attempt.counters):
-            writer.write_table(_with_paths(rows, path, crawl.prefix))
-            file.rows += rows.num_rows
+@per_part(
+    writes=[SELECTED_PAGES],
+    settings=SelectSettings,
+    enabled=lambda select: bool(select.paths),
+    parts=plan,
+    units=("pages",),
+)
+def select(io: StageIO, select: SelectSettings) -> None:
+    """Filter the index file that the part's parameters name."""
+    path = io.params["path"]
+    with io.write(SELECTED_PAGES) as writer:
+        for rows in selected_rows(path, select.where, select.storage, io.counters):
+            writer.write_columns(_with_paths(rows, path, select.prefix))
 
 
 def _with_paths(rows: pa.Table, index: str, prefix: str | None) -> pa.Table:
@@ -56,36 +68,42 @@ def _with_paths(rows: pa.Table, index: str, prefix: str | None) -> pa.Table:
     return rows.set_column(0, PLACE.field(0), paths.take(names.indices))
 
 
-def check_some(counters: dict[str, int]) -> None:
-    """Raises `InputError` if no page was selected."""
-    if not counters.get("pages"):
+@settings
+class SelectedSettings:
+    paths: list[str] = key("crawl.index.paths", effect="inputs")
+    pages_per_part: int = key("crawl.index.pages_per_part")
+
+
+@grouped(
+    reads=[SELECTED_PAGES],
+    writes=SELECTED_PARTS,
+    settings=SelectedSettings,
+    enabled=lambda selected: bool(selected.paths),
+)
+def selected(inputs: Inputs, selected: SelectedSettings) -> Shuffle:
+    """Group the selected pages into parts. Raises `InputError` if there are none."""
+    pages, pages_per_part = inputs.rows(SELECTED_PAGES), selected.pages_per_part
+    if not pages:
         raise InputError(
-            f"crawl.index.where selects none of the {counters.get('index_rows', 0)} rows of crawl.index.paths, so "
-            "there is nothing to read; ask for less (mimes and statuses are conditions, too)"
+            f"crawl.index.where selects none of the {inputs.counters(SELECTED_PAGES)['index_rows']} rows of "
+            "crawl.index.paths, so there is nothing to read; ask for less (mimes and statuses are conditions, too)"
         )
-
-
-def grouping(fingerprint: str, pages: int, pages_per_part: int) -> Grouping:
-    """The grouping of selected pages into parts; `pages` is how many there are."""
     buckets = -(-pages // pages_per_part)
 
-    def rows(run: Run, entry: LedgerEntry) -> pa.Table:
-        with run.fs.open(run.full(f"selection/pages/{entry.part}.parquet"), "rb") as file:
-            found = pq.read_table(file)
-        paths = found["warc_filename"].combine_chunks().dictionary_encode()
-        groups = pa.array(
-            [f"{stable_number(path) % buckets:06d}" for path in paths.dictionary.to_pylist()], pa.string()
-        )
-        return found.append_column("group", groups.take(paths.indices))
+    def rows(part: PartFiles) -> pa.Table:
+        table = part.read(SELECTED_PAGES)
+        paths = table["warc_filename"].combine_chunks().dictionary_encode()
+        groups = [f"{stable_number(path) % buckets:06d}" for path in paths.dictionary.to_pylist()]
+        return table.append_column("group", pa.array(groups, pa.string()).take(paths.indices))
 
-    def pieces(table: pa.Table) -> Sequence[tuple[str, pa.Table]]:
+    def split(table: pa.Table) -> Sequence[tuple[str, pa.Table]]:
         starts = range(0, table.num_rows, pages_per_part)
         return [(f"-{number:04d}", table.slice(at, pages_per_part)) for number, at in enumerate(starts)]
 
-    return Grouping(name="selected", fingerprint=fingerprint, rows=rows, gather=_gather, folder=FOLDER, pieces=pieces)
+    return Shuffle(map=rows, reduce=_in_order, split=split)
 
 
-def _gather(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
+def _in_order(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
     """The pages of a group of WARC files as they lie, each once, though two index files may name it."""
     ordered = group.select(PLACE.names).sort_by([(name, "ascending") for name in PLACE.names]).combine_chunks()
     same = pc.and_(
@@ -94,15 +112,3 @@ def _gather(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
     first = pa.array([True, *(not again for again in same.to_pylist())])
     kept = ordered.filter(first)
     return kept, {"pages": kept.num_rows, "pages_dropped.same_place": ordered.num_rows - kept.num_rows}
-
-
-def parts(selected: LedgerEntry) -> list[Part]:
-    """A part of `extract` for each file that the grouping wrote."""
-    return [
-        Part(
-            name=f"selected-{output.path.rpartition('/')[2].removesuffix('.parquet')}",
-            inputs=[f"{output.path} of sha256 {output.sha256}"],
-            work={"selection": output.path},
-        )
-        for output in selected.outputs
-    ]

@@ -11,8 +11,9 @@ from m3w.pipeline.crawl.ranged_file import RangedFile
 from m3w.pipeline.crawl.section import Storage
 from m3w.pipeline.crawl.storage import open_file
 from m3w.pipeline.crawl.warc import read_records
-from m3w.pipeline.crawl.warc_record import Fault, WarcRecord
+from m3w.pipeline.crawl.warc_record import WarcRecord
 from m3w.pipeline.crawl.window import Window
+from m3w.pipeline.engine.ledger import Fault
 
 SPAN_BYTES = 64 * 2**20
 """Of one request, about: a connection that breaks loses nothing, one that is open for hours gets closed."""

@@ -24,7 +24,8 @@ from m3w.pipeline.crawl.archive_stream import (
 )
 from m3w.pipeline.crawl.section import Storage
 from m3w.pipeline.crawl.storage import open_file
-from m3w.pipeline.crawl.warc_record import BadRecord, Fault, RecordStream, WarcRecord, parse_record
+from m3w.pipeline.crawl.warc_record import BadRecord, RecordStream, WarcRecord, parse_record
+from m3w.pipeline.engine.ledger import Fault
 
 OTHER_COMPRESSION = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 

@@ -61,17 +61,6 @@ class WarcRecord:
         return (self.content_type or "").partition(";")[0].strip().lower()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Something in an archive that could not be read; what follows it was."""
-
-    path: str
-    offset: int
-    reason: str
-    detail: str = ""
-    url: str | None = None
-
-
 class BadRecord(ValueError):
     """Ends the reading of a stream of records; `record` is given where what it holds was read all the same."""
 

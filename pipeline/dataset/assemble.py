@@ -14,81 +14,100 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from m3w.pipeline.dataset.join import joined_name
-from m3w.pipeline.dataset.sequence_shard import SequenceShardWriter, write_index
-from m3w.pipeline.dataset.split import SPLITS
-from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.drops import DropSample, image_drop
-from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.pipeline.engine.parquet import RowWriter
-from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.stage import Part
+from m3w.pipeline.dataset.sequence_shard import SequenceShardWriter
+from m3w.pipeline.engine.drops import DROPS, image_drop
+from m3w.pipeline.engine.inputs import Inputs
+from m3w.pipeline.engine.settings import key, settings
+from m3w.pipeline.engine.stage import Flow, Part, per_part
+from m3w.pipeline.engine.stage_io import StageIO
 from m3w.pipeline.images.store import StoreReader
-from m3w.pipeline.recipe import Recipe
+from m3w.pipeline.tables import DOCUMENT_SHARDS, JOINED, SEQUENCE_INDEXES, SEQUENCE_SHARDS, SPLITS, STORE
 from m3w.schemas.cutting import sequences_of
-from m3w.schemas.document import DATASET_SCHEMA, OK, ROW_GROUP_BYTES, ImageReference, InterleavedDocument
-from m3w.schemas.sequence import INDEX_SUFFIX
+from m3w.schemas.document import OK, ROW_GROUP_BYTES, ImageReference, InterleavedDocument
 
 NO_TEXT_BESIDE = "no_text_beside"
 """Of an image in a run of nodes without a text, which trains nothing."""
 
 
-def plan(joined: dict[str, LedgerEntry], shard_mib: int) -> list[Part]:
+@settings
+class AssembleSettings:
+    shard_mib: int = key("dataset.shard_mib")
+    images_per_sequence: int = key("dataset.images_per_sequence")
+
+
+def plan(assemble: AssembleSettings, inputs: Inputs) -> list[Part]:
     """One part for each shard of the dataset."""
     parts = []
-    for split in SPLITS:
-        shards = _grouped(joined, split, shard_mib * 2**20)
-        for number, chunks in enumerate(shards):
-            name = f"{split}-{number:05d}-of-{len(shards):05d}"
-            inputs = [f"{c['path']} rows {c['first']}+{c['rows']} of sha256 {c['sha256']}" for c in chunks]
-            parts.append(Part(name=name, inputs=inputs, work={"chunks": chunks}))
+    for number, split in enumerate(SPLITS):
+        shards = _grouped(inputs, split, assemble.shard_mib * 2**20)
+        for shard, chunks in enumerate(shards):
+            described = [f"{c['path']} rows {c['first']}+{c['rows']} of sha256 {c['sha256']}" for c in chunks]
+            files: list[list[str]] = [[], []]
+            files[number] = sorted({chunk["path"] for chunk in chunks})
+            name = f"{split}-{shard:05d}-of-{len(shards):05d}"
+            parts.append(Part(name=name, inputs=described, files=files, params={"split": split, "chunks": chunks}))
     return parts
 
 
-def _grouped(joined: dict[str, LedgerEntry], split: str, max_bytes: int) -> list[list[dict[str, Any]]]:
+def _grouped(inputs: Inputs, split: str, max_bytes: int) -> list[list[dict[str, Any]]]:
     shards: list[list[dict[str, Any]]] = []
     size = max_bytes + 1
-    for part, entry in sorted(joined.items()):
-        path = joined_name(part, split)
-        sha256 = next(output.sha256 for output in entry.outputs if output.path == path)
-        for chunk in entry.facts["chunks"][split]:
+    outputs = inputs.outputs(JOINED[split])
+    for part, entry in sorted(inputs.entries(JOINED[split]).items()):
+        path = JOINED[split].path(part)
+        for chunk in entry.metadata["chunks"][split]:
             if size + chunk["bytes"] > max_bytes:
                 shards.append([])
                 size = 0
-            shards[-1].append({"path": path, "sha256": sha256, **chunk})
+            shards[-1].append({"path": path, "sha256": outputs[path].sha256, **chunk})
             size += chunk["bytes"]
     return shards
 
 
-def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
-    """Write `dataset/documents/NAME.parquet`, `dataset/sequences/NAME.tar` and the tar's index."""
-    tar_name = f"dataset/sequences/{part.name}.tar"
-    sample = DropSample(recipe.drops.keep_per_reason)
+@per_part(
+    reads=[*JOINED.values(), STORE.by_path],
+    writes=[DOCUMENT_SHARDS, SEQUENCE_SHARDS, SEQUENCE_INDEXES, DROPS],
+    settings=AssembleSettings,
+    version=3,
+    parts=plan,
+    units=("documents", "images", "sequences"),
+    flows=(
+        Flow(
+            track="images",
+            unit="sequence_images",
+            entered_as="images in the dataset",
+            entered="images",
+            kept_as="images in sequences",
+            kept="sequence_images",
+        ),
+    ),
+    causes={NO_TEXT_BESIDE: "left_over"},
+)
+def assemble(io: StageIO, assemble: AssembleSettings) -> None:
+    """Write one shard: its documents, its sequences, and the index of these."""
+    joined = JOINED[io.params["split"]]
     with (
-        attempt.create(f"dataset/documents/{part.name}.parquet") as documents_file,
-        attempt.create(tar_name) as tar_file,
-        RowWriter(documents_file, DATASET_SCHEMA, max_bytes=ROW_GROUP_BYTES) as documents,
+        io.write(DOCUMENT_SHARDS, like=joined, max_bytes=ROW_GROUP_BYTES) as documents,
+        io.create(SEQUENCE_SHARDS) as tar_file,
         SequenceShardWriter(tar_file) as tar,
-        StoreReader(attempt.run) as store,
+        StoreReader(lambda path: io.open(STORE, path)) as store,
     ):
-        for row in _rows(attempt.run, part.work["chunks"]):
-            image_bytes = [store.read(place) if place else None for place in row.pop("places")]
+        for row in _rows(io):
+            image_bytes = [store.read(location) if location else None for location in row.pop("locations")]
             documents.write({**row, "image_bytes": image_bytes})
-            attempt.counters["documents"] += 1
-            attempt.counters["images"] += sum(content is not None for content in image_bytes)
+            io.counters["documents"] += 1
+            io.counters["images"] += sum(content is not None for content in image_bytes)
             document = InterleavedDocument.from_row(row)
             written: list[ImageReference] = []
-            for sequence in sequences_of(document, image_bytes, recipe.dataset.images_per_sequence):
+            for sequence in sequences_of(document, image_bytes, assemble.images_per_sequence):
                 tar.write(sequence)
-                attempt.counters["sequences"] += 1
+                io.counters["sequences"] += 1
                 written += filter(None, sequence.images)
-            attempt.counters["sequence_images"] += len(written)
+            io.counters["sequence_images"] += len(written)
             for image in _left(document, written):
-                attempt.counters[f"sequence_images_dropped.{NO_TEXT_BESIDE}"] += 1
-                sample.add(image_drop(row, asdict(image), NO_TEXT_BESIDE))
-    sample.write(attempt)
-    with attempt.create(tar_name.removesuffix(".tar") + INDEX_SUFFIX) as index_file:
-        write_index(index_file, tar.index())
+                io.drop("sequence_images", image_drop(row, asdict(image), NO_TEXT_BESIDE))
+    with io.write(SEQUENCE_INDEXES) as writer:
+        writer.write_columns(tar.index())
 
 
 def _left(document: InterleavedDocument, written: list[ImageReference]) -> list[ImageReference]:
@@ -97,9 +116,11 @@ def _left(document: InterleavedDocument, written: list[ImageReference]) -> list[
     return [image for image in document.images if image and image.status == OK and id(image) not in kept]
 
 
-def _rows(run: Run, chunks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for chunk in chunks:
-        with run.fs.open(run.full(chunk["path"]), "rb") as file:
+def _rows(io: StageIO) -> Iterator[dict[str, Any]]:
+    """The rows of the shard's chunks, in order."""
+    joined = JOINED[io.params["split"]]
+    for chunk in io.params["chunks"]:
+        with io.open(joined, chunk["path"]) as file:
             batches = pq.ParquetFile(file).iter_batches(batch_size=200)
             rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
             yield from itertools.islice(rows, chunk["first"], chunk["first"] + chunk["rows"])

@@ -1,88 +1,137 @@
 """Stage `join`: documents with what became of their images; the image rules; the split.
 
 `documents` of `unique` = `documents` + `documents_dropped.REASON`. An image that breaks a rule of `rules.image` keeps
-its place in the document under the rule's name as its status, and a copy under its reason (see
+its position in the document under the rule's name as its status, and a copy under its reason (see
 `m3w.pipeline.dedup.image_copies`); neither has bytes in the dataset. A document without an `ok` image is dropped.
 Writes
-the documents of each split to a file of its own and, as facts of the ledger entry, the runs of rows ("chunks") of at
-most a shard's size that `assemble` puts together.
+the documents of each split to a table of its own and, as metadata of the ledger entry, the runs of rows ("chunks") of
+at most a shard's size that `assemble` puts together.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from m3w.pipeline.crawl.urls import without_fragment
-from m3w.pipeline.dataset.split import SPLITS, split_of
-from m3w.pipeline.dedup.image_copies import ImageCopies
-from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.drops import Drop, DropSample, image_drop
-from m3w.pipeline.engine.parquet import RowWriter, rows_if_there
-from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.stage import Part
+from m3w.pipeline.dataset.split import split_of
+from m3w.pipeline.dedup.evaluation import EvaluationImages
+from m3w.pipeline.dedup.image_copies import FREQUENT_IMAGE, IN_EVALUATION_SET, ImageCopies, ImageCopySettings
+from m3w.pipeline.dedup.repetition import REPEATED_IN_DOCUMENT
+from m3w.pipeline.dedup.unique import FREQUENT_URL
+from m3w.pipeline.engine.drops import DROPS, image_drop
+from m3w.pipeline.engine.list_file import NamedFile
+from m3w.pipeline.engine.settings import key, settings
+from m3w.pipeline.engine.stage import Flow, per_part
+from m3w.pipeline.engine.stage_io import StageIO
+from m3w.pipeline.filters.filter import BLOCK_LIST_CAUSES, NO_IMAGE_LEFT
 from m3w.pipeline.filters.nodes import drop_of
 from m3w.pipeline.filters.opt_out import OPTED_OUT, OptOut
-from m3w.pipeline.filters.rules import first_broken
+from m3w.pipeline.filters.rules import Rule, first_broken
 from m3w.pipeline.filters.signals.text import document_text
-from m3w.pipeline.recipe import Recipe
-from m3w.pipeline.tables import JOINED_SCHEMA
-from m3w.schemas.document import OK, VIDEO, InterleavedDocument
+from m3w.pipeline.tables import (
+    EVALUATION_IMAGES,
+    FREQUENT_IMAGES,
+    IMAGE_RESULTS,
+    JOINED,
+    SCORES,
+    SPLITS,
+    UNIQUE,
+)
+from m3w.schemas.document import FETCHED_FIELDS, OK, VIDEO, InterleavedDocument
 
+MIB = 2**20
 COUNTERS = {OK: "images", VIDEO: "videos"}
-NO_IMAGE_LEFT = "no_image_left"
-FILLED = ("status", "fetched_at", "sha256", "mime", "width", "height", "phash")
 
 
-def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
-    """Read `documents/unique`, `images/links`, `images/frequent`, `evaluation/images`; write `documents/joined`."""
-    links = _Links(attempt.run, part.name, recipe)
-    copies = ImageCopies(attempt.run, part.name, recipe, links.phashes())
-    chunks = {split: Chunks(recipe.dataset.shard_mib * 2**20) for split in SPLITS}
-    sample = DropSample(recipe.drops.keep_per_reason)
+@settings
+class JoinSettings(ImageCopySettings):
+    formats: list[str] = key("rules.formats")
+    rules: dict[str, Rule] = key("rules.image")
+    opt_out: list[NamedFile] = key("consent.opt_out")
+    evaluation_images: str | None = key("duplicates.evaluation.images")
+    evaluation_distance: int = key("duplicates.evaluation.image_distance")
+    score_signals: list[str] = key("scores.signals")
+    shard_mib: int = key("dataset.shard_mib")
+    validation_fraction: float = key("dataset.validation_fraction")
+
+
+def check(join: JoinSettings) -> None:
+    """Raises `InputError` for a list that cannot be read."""
+    OptOut.from_files(join.opt_out)
+
+
+@per_part(
+    reads=[UNIQUE, IMAGE_RESULTS, FREQUENT_IMAGES.optional, SCORES.optional, EVALUATION_IMAGES.shared],
+    writes=[*JOINED.values(), DROPS],
+    settings=JoinSettings,
+    version=3,
+    check=check,
+    units=("documents", "images"),
+    flows=(
+        Flow(
+            unit="documents",
+            entered_as="unique documents",
+            entered=("unique", "documents"),
+            kept_as="documents with an image",
+            kept="documents",
+        ),
+        Flow(
+            track="images",
+            unit="image_references",
+            entered_as="image references of unique documents",
+            kept_as="images in the dataset",
+            kept="images",
+        ),
+    ),
+    causes={
+        **BLOCK_LIST_CAUSES,
+        "forbidden": "block_list",
+        OPTED_OUT: "opt_out",
+        IN_EVALUATION_SET: "evaluation",
+        NO_IMAGE_LEFT: "left_over",
+        **dict.fromkeys((FREQUENT_IMAGE, FREQUENT_URL, REPEATED_IN_DOCUMENT), "duplicate"),
+        **dict.fromkeys(("declared_too_small", "robots_disallowed"), "fetch"),
+    },
+    carries="fetch",
+)
+def join(io: StageIO, join: JoinSettings) -> None:
+    """Join the part's documents with their images' results."""
+    results = _Results(io, join)
+    copies = ImageCopies(join, results.phashes(), io.rows(FREQUENT_IMAGES), _evaluation_images(io, join))
+    chunks = {split: Chunks(join.shard_mib * MIB) for split in SPLITS}
     with ExitStack() as files:
-        writers = {}
-        for split in SPLITS:
-            file = files.enter_context(attempt.create(joined_name(part.name, split)))
-            writers[split] = files.enter_context(RowWriter(file, JOINED_SCHEMA))
-        for row in _documents(attempt.run, part.name):
-            places = [links.fill(image, row["document_id"], at) for at, image in enumerate(row["images"])]
-            copies.mark(row, places)
-            _note_images(attempt, row, sample)
-            if not any(places):
-                attempt.counters[f"documents_dropped.{NO_IMAGE_LEFT}"] += 1
-                sample.add(_drop(row))
+        writers = {split: files.enter_context(io.write(JOINED[split], like=UNIQUE)) for split in SPLITS}
+        for row in io.rows(UNIQUE):
+            locations = [results.fill(image, row["document_id"], at) for at, image in enumerate(row["images"])]
+            copies.mark(row, locations)
+            _count_images(io, row)
+            if not any(locations):
+                document = InterleavedDocument.from_row(row)
+                io.drop("documents", drop_of("document", NO_IMAGE_LEFT, document, document_text(document), None))
                 continue
-            attempt.counters["documents"] += 1
-            split = split_of(row["url"], recipe.dataset.validation_fraction)
-            writers[split].write({**row, "places": places})
-            chunks[split].add(_bytes(row, places))
-    sample.write(attempt)
-    attempt.facts["chunks"] = {split: chunks[split].closed() for split in SPLITS}
+            io.counters["documents"] += 1
+            split = split_of(row["url"], join.validation_fraction)
+            writers[split].write({**row, "locations": locations})
+            chunks[split].add(_bytes(row, locations))
+    io.metadata["chunks"] = {split: chunks[split].closed() for split in SPLITS}
 
 
-def _note_images(attempt: Attempt, row: dict[str, Any], sample: DropSample) -> None:
-    """Count them; those that will not be in the dataset are for the sample."""
+def _evaluation_images(io: StageIO, join: JoinSettings) -> EvaluationImages | None:
+    if join.evaluation_images is None:
+        return None
+    return EvaluationImages(io.read(EVALUATION_IMAGES)["hash"].to_numpy(), join.evaluation_distance)
+
+
+def _count_images(io: StageIO, row: dict[str, Any]) -> None:
+    """Count them; those that will not be in the dataset are dropped."""
     for image in filter(None, row["images"]):
         status = image["status"]
         if status in COUNTERS:
-            attempt.counters[COUNTERS[status]] += 1
+            io.counters[COUNTERS[status]] += 1
         else:
-            attempt.counters[f"image_references_dropped.{status}"] += 1
-            sample.add(image_drop(row, image, status))
-
-
-def _drop(row: dict[str, Any]) -> Drop:
-    document = InterleavedDocument.from_row(row)
-    return drop_of("document", NO_IMAGE_LEFT, document, document_text(document), None)
-
-
-def joined_name(part: str, split: str) -> str:
-    return f"documents/joined/{part}.{split}.parquet"
+            io.drop("image_references", image_drop(row, image, status))
 
 
 class Chunks:
@@ -105,16 +154,16 @@ class Chunks:
         return self._chunks
 
 
-class _Links:
+class _Results:
     """What became of the part's image URLs."""
 
-    def __init__(self, run: Run, part: str, recipe: Recipe):
-        self._rules = recipe.rules
-        self._opt_out = OptOut.from_files(recipe.consent.opt_out)
-        self._by_url = {row["url"]: row for row in rows_if_there(run, f"images/links/{part}.parquet")}
+    def __init__(self, io: StageIO, join: JoinSettings):
+        self._rules, self._formats = join.rules, join.formats
+        self._opt_out = OptOut.from_files(join.opt_out)
+        self._by_url = {row["url"]: row for row in io.rows(IMAGE_RESULTS)}
         self._scores: dict[tuple[str, int], dict[str, float]] = {}
-        self._no_scores = dict.fromkeys(recipe.scores.signals, math.nan)
-        for row in rows_if_there(run, f"images/scores/{part}.parquet") if recipe.scores.scorers else ():
+        self._no_scores = dict.fromkeys(join.score_signals, math.nan)
+        for row in io.rows(SCORES):
             scores = self._scores.setdefault((row["document_id"], row["position"]), dict(self._no_scores))
             scores[row["signal"]] = math.nan if row["score"] is None else row["score"]
 
@@ -122,33 +171,27 @@ class _Links:
         return [row["phash"] for row in self._by_url.values() if row["phash"] is not None]
 
     def fill(self, image: dict[str, Any] | None, document_id: str, position: int) -> dict[str, Any] | None:
-        """Write what is known of the image into it; its place in the store if it is to be in the dataset."""
+        """Write what is known of the image into it; its location in the store if it is to be in the dataset."""
         if image is None or image["status"] is not None:  # a video, or left out before the fetch
             return None
-        link = self._by_url[without_fragment(image["url"])]
-        image |= {name: link[name] for name in FILLED}
+        result = self._by_url[without_fragment(image["url"])]
+        image |= {name: result[name] for name in FETCHED_FIELDS}
         scores = self._scores.get((document_id, position), self._no_scores)
-        reason = self._reason(link, scores) if link["status"] == OK else None
-        image["status"] = reason or link["status"]
-        place: dict[str, Any] | None = link["place"] if reason is None else None
-        return place
+        reason = self._reason(result, scores) if result["status"] == OK else None
+        image["status"] = reason or result["status"]
+        location: dict[str, Any] | None = result["location"] if reason is None else None
+        return location
 
-    def _reason(self, link: dict[str, Any], scores: dict[str, float]) -> str | None:
+    def _reason(self, result: dict[str, Any], scores: dict[str, float]) -> str | None:
         """Why an image that was fetched is not in the dataset; a list may have grown since it was."""
-        if link["final_url"] is not None and self._opt_out.covers(link["final_url"]):
+        if result["final_url"] is not None and self._opt_out.covers(result["final_url"]):
             return OPTED_OUT
-        if self._rules.formats and link["fetched_mime"].removeprefix("image/") not in self._rules.formats:
+        if self._formats and result["fetched_mime"].removeprefix("image/") not in self._formats:
             return "format"
-        return first_broken(self._rules.image, link["signals"] | scores)
+        return first_broken(self._rules, result["signals"] | scores)
 
 
-def _documents(run: Run, part: str) -> Iterator[dict[str, Any]]:
-    with run.fs.open(run.full(f"documents/unique/{part}.parquet"), "rb") as file:
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=500):
-            yield from batch.to_pylist()
-
-
-def _bytes(row: dict[str, Any], places: list[dict[str, Any] | None]) -> int:
+def _bytes(row: dict[str, Any], locations: list[dict[str, Any] | None]) -> int:
     texts = sum(len(text.encode("utf-8", "replace")) for text in row["texts"] if text is not None)
-    images: int = sum(place["size"] for place in places if place)
+    images: int = sum(location["size"] for location in locations if location)
     return texts + images

@@ -2,55 +2,57 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from importlib.metadata import version
 
-from m3w.pipeline.dataset.card import dataset_card
-from m3w.pipeline.dataset.split import SPLITS
+from m3w.pipeline.dataset.card import CardSettings, dataset_card
+from m3w.pipeline.engine.inputs import Entries
 from m3w.pipeline.engine.ledger import LedgerEntry, Output
 from m3w.pipeline.engine.run import Run
-from m3w.pipeline.recipe import RESULT_FIELDS, Recipe
+from m3w.pipeline.engine.stage import Stage
+from m3w.pipeline.engine.table import Table
+from m3w.pipeline.tables import DOCUMENT_SHARDS, SEQUENCE_INDEXES, SEQUENCE_SHARDS, SPLITS
 from m3w.schemas.manifest import DocumentShard, Manifest, SequenceShard, Split
-from m3w.schemas.sequence import INDEX_SUFFIX
 
 FOLDER = "dataset/"
 
 
-def publish(run: Run, recipe: Recipe, shards: dict[str, LedgerEntry], counts: dict[str, dict[str, int]]) -> Manifest:
-    """Write the manifest of `shards` and the card; `counts` are the counters by stage, summed over parts."""
+def publish(
+    run: Run,
+    shards: Entries,
+    counts: dict[str, dict[str, int]],
+    *,
+    recipe_sha256: str,
+    card: CardSettings,
+    stages: Sequence[Stage],
+) -> Manifest:
+    """Write the manifest of `shards` and the card; `counts` are the counters by stage, added up over parts."""
     manifest = Manifest(
         m3w_version=version("m3w"),
-        recipe_sha256=recipe.digest(RESULT_FIELDS),
+        recipe_sha256=recipe_sha256,
         splits={split: _split(entries) for split in SPLITS if (entries := _of_split(shards, split))},
         counts=counts,
     )
     _remove_strangers(run, shards)
     run.write_if_changed(f"{FOLDER}dataset.json", manifest.to_json())
-    run.write_if_changed(f"{FOLDER}README.md", dataset_card(manifest, recipe))
+    run.write_if_changed(f"{FOLDER}README.md", dataset_card(manifest, card, stages))
     return manifest
 
 
-def _remove_strangers(run: Run, shards: dict[str, LedgerEntry]) -> None:
+def _remove_strangers(run: Run, shards: Entries) -> None:
     """Remove shards of which no ledger entry knows: readers find shards by a glob, not by the manifest.
 
     An attempt that was killed between its outputs and its ledger entry leaves some, under names that a changed recipe
     does not write again.
     """
     known = {output.path for entry in shards.values() for output in entry.outputs}
-    for folder in ("documents", "sequences"):
-        for name in run.names(f"{FOLDER}{folder}"):
+    for table in (DOCUMENT_SHARDS, SEQUENCE_SHARDS):
+        for name in run.names(table.folder):
             if name not in known:
                 run.remove(name)
 
 
-def sum_counters(entries: dict[str, LedgerEntry]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for entry in entries.values():
-        total.update(entry.counters)
-    return dict(sorted(total.items()))
-
-
-def _of_split(shards: dict[str, LedgerEntry], split: str) -> list[LedgerEntry]:
+def _of_split(shards: Entries, split: str) -> list[LedgerEntry]:
     return [entry for name, entry in sorted(shards.items()) if name.startswith(f"{split}-")]
 
 
@@ -59,7 +61,7 @@ def _split(entries: list[LedgerEntry]) -> Split:
 
 
 def _documents(entry: LedgerEntry) -> DocumentShard:
-    output = _output(entry, ".parquet", "documents/")
+    output = _output(entry, DOCUMENT_SHARDS)
     return DocumentShard(
         path=output.path.removeprefix(FOLDER),
         sha256=output.sha256,
@@ -70,7 +72,7 @@ def _documents(entry: LedgerEntry) -> DocumentShard:
 
 
 def _sequences(entry: LedgerEntry) -> SequenceShard:
-    tar, index = _output(entry, ".tar", "sequences/"), _output(entry, INDEX_SUFFIX, "sequences/")
+    tar, index = _output(entry, SEQUENCE_SHARDS), _output(entry, SEQUENCE_INDEXES)
     return SequenceShard(
         path=tar.path.removeprefix(FOLDER),
         sha256=tar.sha256,
@@ -82,5 +84,5 @@ def _sequences(entry: LedgerEntry) -> SequenceShard:
     )
 
 
-def _output(entry: LedgerEntry, suffix: str, folder: str) -> Output:
-    return next(o for o in entry.outputs if o.path.startswith(FOLDER + folder) and o.path.endswith(suffix))
+def _output(entry: LedgerEntry, table: Table) -> Output:
+    return next(output for output in entry.outputs if table.holds(output.path))

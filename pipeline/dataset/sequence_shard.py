@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from m3w.pipeline.engine.attempt import OutputFile
-from m3w.pipeline.engine.tar import TarWriter
+from m3w.pipeline.engine.output_files import OutputFile, TarWriter
 from m3w.schemas.sequence import INDEX_SCHEMA, Sequence, encode_sample
 from m3w.schemas.table import to_table
 
 
 class SequenceShardWriter(TarWriter):
-    """Writes samples one behind another, the members of each side by side, and remembers their places."""
+    """Writes samples one behind another, the members of each side by side, and remembers where they lie."""
 
     def __init__(self, file: OutputFile):
         super().__init__(file)
@@ -33,8 +31,3 @@ class SequenceShardWriter(TarWriter):
 
     def index(self) -> pa.Table:
         return to_table(self._rows, INDEX_SCHEMA)
-
-
-def write_index(file: OutputFile, index: pa.Table) -> None:
-    pq.write_table(index, file, compression="zstd")
-    file.rows = index.num_rows

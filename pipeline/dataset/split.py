@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from m3w.pipeline.crawl.urls import host_of, stable_number
 
-SPLITS = ("train", "validation")
-
 
 def split_of(url: str, validation_fraction: float) -> str:
     """`validation` for the share `validation_fraction` of all hosts, drawn by a hash of the host's name."""

@@ -1,4 +1,4 @@
-"""Stage `deduplicate`: the documents to drop as copies, by part, in `duplicates/parts`: `row` and `reason`.
+"""Stage `deduplicate`: the documents to drop as copies, by part: their row in `documents/kept`, and the reason.
 
 Kind after kind, each a shuffle and each only if the recipe asks for it: `same_crawl_of_page` (always: two archive files
 that hold one record would give two samples of one key), `same_page`, `same_text`, `same_images`, and last
@@ -9,60 +9,54 @@ that hold one record would give two samples of one key), `same_page`, `same_text
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from m3w.pipeline.dedup.bytestrings import to_array
 from m3w.pipeline.dedup.copies import NEAR, by_part, keep_first, near_copies
+from m3w.pipeline.dedup.document_hashes import CopySettings
 from m3w.pipeline.dedup.order import ID, NEWEST, RICHEST_BYTES, ranks
-from m3w.pipeline.dedup.section import Duplicates
-from m3w.pipeline.engine.group_by import Grouping
-from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.inputs import Inputs
 from m3w.pipeline.engine.shuffle import Rows
+from m3w.pipeline.engine.stage import Shuffle, grouped
+from m3w.pipeline.engine.stage_io import PartFiles
+from m3w.pipeline.tables import COPIES, DOCUMENT_HASHES
 
 RICHEST = slice(0, RICHEST_BYTES)
 
 
-def grouping(fingerprint: str, switches: Duplicates, parts: list[str], documents: int) -> Grouping:
-    """The grouping of fingerprints; `parts` are all parts' names in order, `documents` is how many there are."""
+@grouped(reads=[DOCUMENT_HASHES], writes=COPIES, settings=CopySettings, version=2, cause="duplicate")
+def deduplicate(inputs: Inputs, copies: CopySettings) -> Shuffle:
+    """Group the documents' hashes, kind by kind."""
+    parts, documents = sorted(inputs.entries(DOCUMENT_HASHES)), inputs.rows(DOCUMENT_HASHES)
     numbers = {name: number for number, name in enumerate(parts)}
-    kinds = _kinds(switches)
-    columns = [column for column, _, _ in kinds if column != "crawl"] + (["bands"] if switches.near_text else [])
+    kinds = _kinds(copies)
+    columns = [column for column, _, _ in kinds if column != "crawl"] + (["bands"] if copies.near_text else [])
 
-    def rows(run: Run, entry: LedgerEntry) -> pa.Table:
-        with run.fs.open(run.full(f"duplicates/fingerprints/{entry.part}.parquet"), "rb") as file:
-            found = pq.read_table(file)
-        rank = ranks(found, numbers[entry.part])
-        table = found.select([*columns, "reason"]).append_column("rank", to_array(rank))
+    def rows(part: PartFiles) -> pa.Table:
+        hashes = part.read(DOCUMENT_HASHES)
+        rank = ranks(hashes, numbers[part.part])
+        table = hashes.select([*columns, "reason"]).append_column("rank", to_array(rank))
         return table.append_column("crawl", to_array(rank[:, ID]))
 
     def steps(rows: Rows) -> Rows:
         for column, rank, reason in kinds:
             rows = keep_first(rows, column, rank, reason, documents)
-        if not switches.near_text:
+        if not copies.near_text:
             return rows.map(by_part(parts))
         rows = rows.kept()
-        near = near_copies(rows, documents, switches.minhash.bands)
+        near = near_copies(rows, documents, copies.minhash.bands)
         return rows.map(by_part(parts)).beside(near.map(by_part(parts, NEAR)))
 
-    return Grouping(
-        name="deduplicate",
-        fingerprint=fingerprint,
-        rows=rows,
-        steps=steps,
-        gather=_sorted,
-        folder="duplicates/parts",
-    )
+    return Shuffle(map=rows, reduce=_sorted, steps=steps)
 
 
-def _kinds(switches: Duplicates) -> list[tuple[str, slice, str]]:
+def _kinds(copies: CopySettings) -> list[tuple[str, slice, str]]:
     """Column, rank and reason of each exact kind, in order."""
     kinds = [("crawl", NEWEST, "same_crawl_of_page")]
-    if switches.same_page:
+    if copies.same_page:
         kinds.append(("page", NEWEST, "same_page"))
-    if switches.same_text:
+    if copies.same_text:
         kinds.append(("text", RICHEST, "same_text"))
-    if switches.same_images:
+    if copies.same_images:
         kinds.append(("image_set", NEWEST, "same_images"))
     return kinds
 

@@ -1,26 +1,12 @@
-"""What is known of the evaluation sets in a run, and whether a text or an image of the crawl is in them."""
+"""Whether a text or an image of the crawl is in the evaluation sets, by the sets' hashes."""
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from m3w.pipeline.dedup.hamming import near_any
 from m3w.pipeline.dedup.ngrams import U64, ngram_hashes, words
-from m3w.pipeline.dedup.section import Evaluation
-from m3w.pipeline.engine.run import Run
-
-IMAGES, TEXTS = "evaluation/images.parquet", "evaluation/texts.parquet"
-"""Files of a run, each with one column `hash` of sorted 64-bit numbers."""
-
-
-def hashes_of(run: Run, name: str) -> U64:
-    with run.fs.open(run.full(name), "rb") as file:
-        hashes: U64 = pq.read_table(file)["hash"].to_numpy()
-    return hashes
 
 
 class EvaluationTexts:
@@ -32,10 +18,6 @@ class EvaluationTexts:
 
     def __init__(self, hashes: U64, ngram: int):
         self._hashes, self._ngram = hashes, ngram
-
-    @classmethod
-    def of_run(cls, run: Run, settings: Evaluation) -> Self:
-        return cls(hashes_of(run, TEXTS), settings.ngram)
 
     def shared_by(self, texts: list[str]) -> list[bool]:
         """Which of `texts` share an n-gram with any evaluation text."""
@@ -50,10 +32,6 @@ class EvaluationImages:
 
     def __init__(self, hashes: U64, distance: int):
         self._hashes, self._distance = hashes, distance
-
-    @classmethod
-    def of_run(cls, run: Run, settings: Evaluation) -> Self:
-        return cls(hashes_of(run, IMAGES), settings.image_distance)
 
     def near(self, phashes: U64) -> NDArray[np.bool_]:
         """Which of `phashes` are within the distance of any evaluation image."""

@@ -6,21 +6,33 @@ import hashlib
 import json
 import posixpath
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.core import url_to_fs
 
-from m3w.pipeline.dedup.section import Evaluation
 from m3w.recipes.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".parquet")
 TEXT_SUFFIXES = (".txt", ".jsonl", ".parquet")
 
 
-def evaluation_inputs(settings: Evaluation) -> list[str]:
+class EvaluationSets(Protocol):
+    """Where the sets are: the fields of `duplicates.evaluation`."""
+
+    @property
+    def images(self) -> str | None: ...
+    @property
+    def image_column(self) -> str: ...
+    @property
+    def texts(self) -> str | None: ...
+    @property
+    def text_column(self) -> str: ...
+
+
+def evaluation_inputs(settings: EvaluationSets) -> list[str]:
     """Each file of the recipe's evaluation sets with the SHA-256 of its content; one read of all of them.
 
     Raises `InputError` for a set that is not there or holds nothing.
@@ -63,7 +75,7 @@ def _sha256(path: str) -> str:
     return digest.hexdigest()
 
 
-def images(settings: Evaluation) -> Iterator[bytes]:
+def images(settings: EvaluationSets) -> Iterator[bytes]:
     """The bytes of each evaluation image."""
     assert settings.images is not None
     for path in files(settings.images, "images", IMAGE_SUFFIXES):
@@ -76,7 +88,7 @@ def images(settings: Evaluation) -> Iterator[bytes]:
                 yield file.read()
 
 
-def texts(settings: Evaluation) -> Iterator[str]:
+def texts(settings: EvaluationSets) -> Iterator[str]:
     """Each evaluation text; of a column of lists, such as of answers, each item."""
     assert settings.texts is not None
     for path in files(settings.texts, "texts", TEXT_SUFFIXES):

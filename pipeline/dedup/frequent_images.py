@@ -1,41 +1,55 @@
-"""Stage `frequent`: keys of the fetched images that too many documents show, by part, in `images/frequent`.
+"""Stage `frequent_images`: keys of the fetched images that too many documents show, by part.
 
-Skipped where the recipe has no `duplicates.image_documents`. Shuffles: three for equal bytes or
-hashes (by image, again to decide, by part), five for near ones.
+Off where the recipe has no `duplicates.image_documents`. Shuffles: three for equal bytes or hashes (by image, again to
+decide, by part), five for near ones.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from m3w.pipeline.crawl.urls import without_fragment
 from m3w.pipeline.dedup.copies import groups_for
 from m3w.pipeline.dedup.frequent import RANK_BYTES, decided, image_key, shortened, spread, with_near
 from m3w.pipeline.dedup.order import age_and_id
-from m3w.pipeline.dedup.section import Duplicates
-from m3w.pipeline.engine.group_by import Grouping
-from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.pipeline.engine.parquet import rows_if_there
-from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.inputs import Inputs
+from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.shuffle import Rows
+from m3w.pipeline.engine.stage import Shuffle, grouped
+from m3w.pipeline.engine.stage_io import PartFiles
+from m3w.pipeline.tables import FREQUENT_IMAGES, IMAGE_RESULTS, UNIQUE
 from m3w.schemas.document import OK
 
 
-def grouping(fingerprint: str, switches: Duplicates, references: int) -> Grouping:
-    """The grouping of images by what they are; `references` is about how many image references there are."""
-    most, distance = switches.image_documents, switches.image_distance
+@settings
+class FrequentImageSettings:
+    most: int | None = key("duplicates.image_documents")
+    excess: Literal["drop", "keep_first"] = key("duplicates.image_excess")
+    distance: int | None = key("duplicates.image_distance")
+
+
+@grouped(
+    reads=[UNIQUE, IMAGE_RESULTS],
+    writes=FREQUENT_IMAGES,
+    settings=FrequentImageSettings,
+    enabled=lambda images: images.most is not None,
+)
+def frequent_images(inputs: Inputs, images: FrequentImageSettings) -> Shuffle:
+    """Group the images that documents show by what they are."""
+    most, distance, references = images.most, images.distance, inputs.rows(IMAGE_RESULTS)
     assert most is not None
     groups = groups_for(references)
 
-    def rows(run: Run, entry: LedgerEntry) -> pa.Table:
-        shown = sorted(_shown(run, entry.part, by_look=distance is not None))
+    def rows(part: PartFiles) -> pa.Table:
+        shown = sorted(_shown(part, by_look=distance is not None))
         width = 32 if distance is None else 8
         columns = {
-            "key": pa.array([key for key, _ in shown], pa.binary(width)),
+            "key": pa.array([image for image, _ in shown], pa.binary(width)),
             "rank": pa.array([rank for _, rank in shown], pa.binary(RANK_BYTES)),
-            "part": pa.array([entry.part] * len(shown), pa.string()),
+            "part": pa.array([part.part] * len(shown), pa.string()),
         }
         return spread(groups)(pa.table(columns))
 
@@ -43,28 +57,25 @@ def grouping(fingerprint: str, switches: Duplicates, references: int) -> Groupin
         rows = rows.by_group(shortened(most))
         if distance:
             rows = with_near(rows, distance, most, references, groups)
-        return rows.map(spread(groups)).by_group(decided(most, switches.image_excess == "keep_first"))
+        return rows.map(spread(groups)).by_group(decided(most, images.excess == "keep_first"))
 
-    return Grouping(
-        name="frequent", fingerprint=fingerprint, rows=rows, steps=steps, gather=_sorted, folder="images/frequent"
-    )
+    return Shuffle(map=rows, steps=steps, reduce=_sorted)
 
 
-def _shown(run: Run, part: str, *, by_look: bool) -> set[tuple[bytes, bytes]]:
+def _shown(part: PartFiles, *, by_look: bool) -> set[tuple[bytes, bytes]]:
     """Each image that a document of the part shows, with the document's rank."""
-    links = {row["url"]: row for row in rows_if_there(run, f"images/links/{part}.parquet") if row["status"] == OK}
+    results = {row["url"]: row for row in part.rows(IMAGE_RESULTS) if row["status"] == OK}
     columns = ["document_id", "crawled_at", "images.list.element.url", "images.list.element.status"]
     shown = set()
-    with run.fs.open(run.full(f"documents/unique/{part}.parquet"), "rb") as file:
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=500, columns=columns):
-            times = pc.cast(batch["crawled_at"], pa.int64()).to_pylist()
-            for row, time in zip(batch.to_pylist(), times, strict=True):
-                rank = age_and_id(time, row["document_id"])
-                for image in row["images"]:
-                    if image is not None and image["status"] is None:
-                        link = links.get(without_fragment(image["url"]))
-                        if link is not None:
-                            shown.add((image_key(link, by_look=by_look), rank))
+    for batch in part.batches(UNIQUE, columns=columns):
+        times = pc.cast(batch["crawled_at"], pa.int64()).to_pylist()
+        for row, time in zip(batch.to_pylist(), times, strict=True):
+            rank = age_and_id(time, row["document_id"])
+            for image in row["images"]:
+                if image is not None and image["status"] is None:
+                    result = results.get(without_fragment(image["url"]))
+                    if result is not None:
+                        shown.add((image_key(result, by_look=by_look), rank))
     return shown
 
 

@@ -6,80 +6,104 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from m3w.pipeline.dedup.evaluation import IMAGES, TEXTS
-from m3w.pipeline.dedup.evaluation_files import images, texts
+from m3w.pipeline.dedup.evaluation_files import evaluation_inputs, images, texts
 from m3w.pipeline.dedup.ngrams import U64, ngram_hashes, words
-from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.stage import Part
+from m3w.pipeline.engine.inputs import Inputs
+from m3w.pipeline.engine.settings import key, settings
+from m3w.pipeline.engine.stage import ALL, Part, per_part
+from m3w.pipeline.engine.stage_io import StageIO
+from m3w.pipeline.engine.table import Table
 from m3w.pipeline.images.decode import NoImageError
+from m3w.pipeline.images.section import Images
 from m3w.pipeline.images.stored import prepare
-from m3w.pipeline.recipe import Recipe
+from m3w.pipeline.tables import EVALUATION_IMAGES, EVALUATION_TEXTS
 from m3w.recipes.errors import InputError
 
 TEXTS_AT_ONCE = 1000
 
 
-def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
-    """Read the evaluation sets; write `evaluation/images.parquet` and `evaluation/texts.parquet`.
+@settings
+class EvaluationSettings:
+    """Has the fields of the recipe's section `duplicates.evaluation` that say what the sets are."""
 
-    Raises `InputError` for a set in which nothing can be recognised: everything would pass.
-    """
-    settings = recipe.duplicates.evaluation
-    if settings.images is not None:
-        _write(attempt, IMAGES, _image_hashes(attempt, recipe))
-    if settings.texts is not None:
-        _write(attempt, TEXTS, _text_hashes(attempt, recipe))
+    images: str | None = key("duplicates.evaluation.images")
+    image_column: str = key("duplicates.evaluation.image_column")
+    texts: str | None = key("duplicates.evaluation.texts")
+    text_column: str = key("duplicates.evaluation.text_column")
+    ngram: int = key("duplicates.evaluation.ngram")
+    max_megapixels: int = key("fetch.max_megapixels")
+    size: Literal["keep", "longest_side", "shortest_side"] = key("images.size")
+    pixels: int | None = key("images.pixels")
 
 
-def _image_hashes(attempt: Attempt, recipe: Recipe) -> list[U64]:
-    settings, hashes = recipe.images.model_copy(update={"forbidden": []}), []
-    for content in images(recipe.duplicates.evaluation):
-        attempt.counters["evaluation_images"] += 1
+def plan(sets: EvaluationSettings, inputs: Inputs) -> list[Part]:
+    """One part that reads all files. Raises `InputError` for a set that is not there or holds nothing."""
+    return [Part(name=ALL, inputs=evaluation_inputs(sets))]
+
+
+@per_part(
+    writes=[EVALUATION_IMAGES, EVALUATION_TEXTS],
+    settings=EvaluationSettings,
+    enabled=lambda sets: sets.images is not None or sets.texts is not None,
+    parts=plan,
+    one_part=True,
+)
+def evaluation(io: StageIO, sets: EvaluationSettings) -> None:
+    """Hash the evaluation sets. Raises `InputError` for a set in which nothing can be recognised: all would pass."""
+    if sets.images is not None:
+        _write(io, EVALUATION_IMAGES, _image_hashes(io, sets))
+    if sets.texts is not None:
+        _write(io, EVALUATION_TEXTS, _text_hashes(io, sets))
+
+
+def _image_hashes(io: StageIO, sets: EvaluationSettings) -> list[U64]:
+    section, hashes = Images(size=sets.size, pixels=sets.pixels), []
+    for content in images(sets):
+        io.counters["evaluation_images"] += 1
         try:
-            stored = prepare(content, settings, max_pixels=recipe.fetch.max_megapixels * 1_000_000)
+            stored = prepare(content, section, max_pixels=sets.max_megapixels * 1_000_000)
         except NoImageError:
-            attempt.counters["evaluation_images_unreadable"] += 1
+            io.counters["evaluation_images_unreadable"] += 1
             continue
-        attempt.counters["evaluation_images_hashed"] += 1
+        io.counters["evaluation_images_hashed"] += 1
         hashes.append(np.array([int(stored.phash, 16)], np.uint64))
     if not hashes:
         raise InputError(
-            f"duplicates.evaluation.images = {recipe.duplicates.evaluation.images} holds no image that can be read, so "
-            "nothing would be found in it; mend it, or give null"
+            f"duplicates.evaluation.images = {sets.images} holds no image that can be read, so nothing would be found "
+            "in it; mend it, or give null"
         )
     return hashes
 
 
-def _text_hashes(attempt: Attempt, recipe: Recipe) -> list[U64]:
-    settings, hashes = recipe.duplicates.evaluation, []
+def _text_hashes(io: StageIO, sets: EvaluationSettings) -> list[U64]:
+    hashes: list[U64] = []
     batch: list[bytes] = []
-    for text in texts(settings):
+    for text in texts(sets):
         batch.append(words(text))
         if len(batch) == TEXTS_AT_ONCE:
-            hashes.append(_ngrams(attempt, batch, settings.ngram))
+            hashes.append(_ngrams(io, batch, sets.ngram))
             batch = []
-    hashes.append(_ngrams(attempt, batch, settings.ngram))
-    if not any(len(found) for found in hashes):
+    hashes.append(_ngrams(io, batch, sets.ngram))
+    if not any(len(some) for some in hashes):
         raise InputError(
-            f"duplicates.evaluation.texts = {settings.texts} holds no text of {settings.ngram} words, so nothing would "
-            "be found in it; lower duplicates.evaluation.ngram, or give null"
+            f"duplicates.evaluation.texts = {sets.texts} holds no text of {sets.ngram} words, so nothing would be "
+            "found in it; lower duplicates.evaluation.ngram, or give null"
         )
     return hashes
 
 
-def _ngrams(attempt: Attempt, batch: list[bytes], ngram: int) -> U64:
+def _ngrams(io: StageIO, batch: list[bytes], ngram: int) -> U64:
     hashes, counts = ngram_hashes(batch, ngram)
-    attempt.counters["evaluation_texts"] += len(batch)
-    attempt.counters["evaluation_texts_too_short"] += int((counts == 0).sum())
+    io.counters["evaluation_texts"] += len(batch)
+    io.counters["evaluation_texts_too_short"] += int((counts == 0).sum())
     return np.unique(hashes)
 
 
-def _write(attempt: Attempt, name: str, hashes: list[U64]) -> None:
-    distinct = np.unique(np.concatenate(hashes))
-    with attempt.create(name) as file:
-        pq.write_table(pa.table({"hash": distinct}), file, compression="zstd")
-        file.rows = len(distinct)
+def _write(io: StageIO, table: Table, hashes: list[U64]) -> None:
+    with io.write(table) as writer:
+        writer.write_columns(pa.table({"hash": np.unique(np.concatenate(hashes))}))

@@ -1,7 +1,7 @@
-"""Stage `repeated`: keys of the paragraphs and image addresses that too many documents have, by part.
+"""Stage `repeated`: keys of the paragraphs and image URLs that too many documents have, by part.
 
-Counted over the documents that `deduplicate` leaves: a page that was crawled twenty times makes nothing frequent.
-Skipped where the recipe asks for neither. Two shuffles: by key, then by part.
+Counted over the documents that `deduplicate` leaves: a page that was crawled twenty times makes nothing frequent. Off
+where the recipe asks for neither. Two shuffles: by key, then by part.
 """
 
 from __future__ import annotations
@@ -10,36 +10,34 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from m3w.pipeline.dedup.copies import groups_for
-from m3w.pipeline.dedup.repetition import by_key, count, too_frequent
-from m3w.pipeline.dedup.section import Duplicates
-from m3w.pipeline.engine.group_by import Grouping
-from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.pipeline.engine.parquet import rows_if_there
-from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.shuffle import Rows
+from m3w.pipeline.dedup.repetition import RepetitionSettings, by_key, count, too_frequent
+from m3w.pipeline.engine.inputs import Inputs
+from m3w.pipeline.engine.stage import Shuffle, grouped
+from m3w.pipeline.engine.stage_io import PartFiles
+from m3w.pipeline.tables import COPIES, KEPT, REPEATED
 
 KEYS_A_DOCUMENT = 20
-"""About how many paragraphs and image addresses a document has."""
+"""About how many paragraphs and image URLs a document has."""
 COLUMNS = ["url", "texts", "images"]
 
 
-def grouping(fingerprint: str, switches: Duplicates, documents: int) -> Grouping:
-    """The grouping of paragraphs and image addresses; `documents` is about how many documents there are."""
-    groups = groups_for(documents * KEYS_A_DOCUMENT)
+@grouped(
+    reads=[KEPT, COPIES],
+    writes=REPEATED,
+    settings=RepetitionSettings,
+    enabled=lambda repetitions: repetitions.finds_repetitions,
+)
+def repeated(inputs: Inputs, repetitions: RepetitionSettings) -> Shuffle:
+    """Count the paragraphs and image URLs of the documents that are no copies."""
+    groups = groups_for(inputs.rows(KEPT) * KEYS_A_DOCUMENT)
 
-    def rows(run: Run, entry: LedgerEntry) -> pa.Table:
-        found = (row for row, reason in documents_and_reasons(run, entry.part, COLUMNS) if reason is None)
-        return by_key(count(found, switches), entry.part, groups)
+    def rows(part: PartFiles) -> pa.Table:
+        documents = (row for row, reason in documents_and_reasons(part, COLUMNS) if reason is None)
+        return by_key(count(documents, repetitions), part.part, groups)
 
-    def steps(rows: Rows) -> Rows:
-        return rows.by_group(too_frequent)
-
-    return Grouping(
-        name="repeated", fingerprint=fingerprint, rows=rows, steps=steps, gather=_keys, folder="duplicates/repeated"
-    )
+    return Shuffle(map=rows, steps=lambda rows: rows.by_group(too_frequent), reduce=_keys)
 
 
 def _keys(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
@@ -47,18 +45,14 @@ def _keys(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
 
 
 def documents_and_reasons(
-    run: Run, part: str, columns: list[str] | None = None
+    part: PartFiles, columns: list[str] | None = None
 ) -> Iterator[tuple[dict[str, Any], str | None]]:
     """The part's kept documents in order, each with the reason why `deduplicate` drops it, or None."""
-    dropped = reasons_by_row(run, part)
-    number = 0
-    with run.fs.open(run.full(f"documents/kept/{part}.parquet"), "rb") as file:
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=500, columns=columns):
-            for row in batch.to_pylist():
-                yield row, dropped.get(number)
-                number += 1
+    copies = reasons_by_row(part)
+    for number, row in enumerate(part.rows(KEPT, columns=columns)):
+        yield row, copies.get(number)
 
 
-def reasons_by_row(run: Run, part: str) -> dict[int, str]:
+def reasons_by_row(part: PartFiles) -> dict[int, str]:
     """Why `deduplicate` drops documents of the part, by their row in `documents/kept`."""
-    return {row["row"]: row["reason"] for row in rows_if_there(run, f"duplicates/parts/{part}.parquet")}
+    return {row["row"]: row["reason"] for row in part.rows(COPIES)}

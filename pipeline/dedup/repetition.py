@@ -16,11 +16,22 @@ from numpy.typing import NDArray
 
 from m3w.pipeline.dedup.bytestrings import buckets, sortable, to_array, to_matrix
 from m3w.pipeline.dedup.keys import KEY_BYTES, image_url_key, paragraph_key, site_of
-from m3w.pipeline.dedup.section import Duplicates
+from m3w.pipeline.engine.settings import key, settings
 
 REPEATED_IN_DOCUMENT = "repeated_in_document"
 """The status of an image that the document shows further up."""
 COUNTS = pa.schema([("key", pa.binary(KEY_BYTES)), ("most", pa.int64()), ("documents", pa.int64())])
+
+
+@settings
+class RepetitionSettings:
+    paragraph_documents: int | None = key("duplicates.paragraph_documents")
+    image_url_documents: int | None = key("duplicates.image_url_documents")
+
+    @property
+    def finds_repetitions(self) -> bool:
+        """Whether paragraphs or image URLs are to be counted over the run."""
+        return self.paragraph_documents is not None or self.image_url_documents is not None
 
 
 def paragraph_keys(row: dict[str, Any]) -> list[bytes | None]:
@@ -36,7 +47,7 @@ def url_keys(row: dict[str, Any]) -> list[bytes | None]:
     ]
 
 
-def count(rows: Iterable[dict[str, Any]], switches: Duplicates) -> pa.Table:
+def count(rows: Iterable[dict[str, Any]], switches: RepetitionSettings) -> pa.Table:
     """`COUNTS` over some documents: each key, how many documents may have it, and how many of these have it."""
     paragraphs: Counter[bytes] = Counter()
     urls: Counter[bytes] = Counter()

@@ -3,8 +3,8 @@
 What stands here goes on to the image fetch, so nothing is fetched for what is left out. `documents` of `filter` =
 `documents` + `documents_dropped.REASON`; of the text nodes of documents that are no copies `text_nodes` stay and
 `text_nodes_dropped.repeated_on_site` go. A document that loses text is measured again; one that loses all is
-`only_repeated_text`. An image that is not to be fetched keeps its place, with the reason as its status: `frequent_url`
-or `repeated_in_document`.
+`only_repeated_text`. An image that is not to be fetched keeps its position, with the reason as its status:
+`frequent_url` or `repeated_in_document`.
 """
 
 from __future__ import annotations
@@ -13,113 +13,125 @@ import itertools
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from m3w.pipeline.dedup.repeated import documents_and_reasons, reasons_by_row
-from m3w.pipeline.dedup.repetition import REPEATED_IN_DOCUMENT, paragraph_keys, url_keys
-from m3w.pipeline.dedup.section import Duplicates
-from m3w.pipeline.engine.attempt import Attempt, OutputFile
-from m3w.pipeline.engine.drops import DropSample
-from m3w.pipeline.engine.parquet import ROWS, RowWriter, rows_if_there
-from m3w.pipeline.engine.stage import Part
+from m3w.pipeline.dedup.repetition import REPEATED_IN_DOCUMENT, RepetitionSettings, paragraph_keys, url_keys
+from m3w.pipeline.engine.drops import DROPS
+from m3w.pipeline.engine.output_files import ROWS
+from m3w.pipeline.engine.settings import key, settings
+from m3w.pipeline.engine.stage import Flow, per_part
+from m3w.pipeline.engine.stage_io import StageIO
 from m3w.pipeline.filters.nodes import TEXT, drop_of
 from m3w.pipeline.filters.signals.document import measure
 from m3w.pipeline.filters.signals.text import document_text
-from m3w.pipeline.recipe import Recipe
-from m3w.schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
+from m3w.pipeline.tables import COPIES, DOCUMENT_HASHES, KEPT, REPEATED, UNIQUE
+from m3w.schemas.document import InterleavedDocument
 
 FREQUENT_URL = "frequent_url"
 REPEATED_ON_SITE, ONLY_REPEATED_TEXT = "repeated_on_site", "only_repeated_text"
 
 
-def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
-    """Read `documents/kept`, `duplicates/parts`, `duplicates/repeated`; write `documents/unique`.
-
-    Copies have no sample: `duplicates/parts` names them all.
-    """
-    switches = recipe.duplicates
-    with attempt.create(f"documents/unique/{part.name}.parquet") as file:
-        if switches.finds_repetitions or switches.repeated_images:
-            sample = DropSample(recipe.drops.keep_per_reason)
-            _change(attempt, part.name, switches, file, sample)
-            sample.write(attempt)
-        else:
-            _copy(attempt, part.name, file)
+@settings
+class UniqueSettings(RepetitionSettings):
+    repeated_images: bool = key("duplicates.repeated_images")
 
 
-def _copy(attempt: Attempt, part: str, file: OutputFile) -> None:
+@per_part(
+    reads=[KEPT, DOCUMENT_HASHES.required, COPIES, REPEATED.optional],
+    writes=[UNIQUE, DROPS],
+    settings=UniqueSettings,
+    version=2,
+    units=("documents",),
+    flows=(
+        Flow(
+            unit="documents",
+            entered_as="documents within the rules",
+            entered=("filter", "documents"),
+            kept_as="unique documents",
+            kept="documents",
+        ),
+    ),
+    causes={
+        "evaluation_text": "evaluation",
+        ONLY_REPEATED_TEXT: "left_over",
+    },
+    cause="duplicate",
+)
+def unique(io: StageIO, repetitions: UniqueSettings) -> None:
+    """Leave copies and repetitions out of the part. Copies have no examples here: `duplicates/copies` names them
+    all."""
+    if repetitions.finds_repetitions or repetitions.repeated_images:
+        _change(io, repetitions)
+    else:
+        _copy(io)
+
+
+def _copy(io: StageIO) -> None:
     """Leave out what `deduplicate` drops and touch nothing else: no document becomes Python objects."""
-    run = attempt.run
-    reasons = reasons_by_row(run, part)
+    copies = reasons_by_row(io)
     start = 0
-    with (
-        run.fs.open(run.full(f"documents/kept/{part}.parquet"), "rb") as source,
-        pq.ParquetWriter(file, DOCUMENT_SCHEMA, compression="zstd") as unique,
-    ):
-        for batch in pq.ParquetFile(source).iter_batches(batch_size=ROWS):
-            of_batch = [reasons.get(row) for row in range(start, start + batch.num_rows)]
-            kept = batch.filter(pa.array([reason is None for reason in of_batch], pa.bool_()))
+    with io.write(UNIQUE, like=KEPT) as documents:
+        for batch in io.batches(KEPT, size=ROWS):
+            reasons = [copies.get(row) for row in range(start, start + batch.num_rows)]
+            kept = batch.filter(pa.array([reason is None for reason in reasons], pa.bool_()))
             if kept.num_rows:
-                unique.write_batch(kept)
-            file.rows += kept.num_rows
+                documents.write_columns(kept)
             start += batch.num_rows
-            for reason in of_batch:
-                _count(attempt, reason)
+            for reason in reasons:
+                _count(io, reason)
 
 
-def _count(attempt: Attempt, reason: str | None) -> None:
-    attempt.counters["documents" if reason is None else f"documents_dropped.{reason}"] += 1
+def _count(io: StageIO, reason: str | None) -> None:
+    if reason is None:
+        io.counters["documents"] += 1
+    else:
+        io.count_dropped("documents", reason)
 
 
-def _change(attempt: Attempt, part: str, switches: Duplicates, file: OutputFile, sample: DropSample) -> None:
+def _change(io: StageIO, repetitions: UniqueSettings) -> None:
     """Leave out, too, what is repeated in the documents that stay."""
-    repeated = set()
-    if switches.finds_repetitions:
-        repeated = {row["key"] for row in rows_if_there(attempt.run, f"duplicates/repeated/{part}.parquet")}
-    with RowWriter(file, DOCUMENT_SCHEMA) as unique:
-        for row, reason in documents_and_reasons(attempt.run, part):
+    repeated = {row["key"] for row in io.rows(REPEATED)}
+    with io.write(UNIQUE, like=KEPT) as documents:
+        for row, reason in documents_and_reasons(io):
             kept = row if reason is None else None
-            if kept is not None and switches.paragraph_documents is not None:
-                kept = _without_paragraphs(kept, repeated, attempt, sample)
+            if kept is not None and repetitions.paragraph_documents is not None:
+                kept = _without_paragraphs(kept, repeated, io)
                 reason = ONLY_REPEATED_TEXT if kept is None else None
             if kept is not None:
-                _mark_images(kept, switches, repeated)
-                unique.write(kept)
-            _count(attempt, reason)
+                _mark_images(kept, repetitions, repeated)
+                documents.write(kept)
+            _count(io, reason)
 
 
-def _without_paragraphs(
-    row: dict[str, Any], repeated: set[bytes], attempt: Attempt, sample: DropSample
-) -> dict[str, Any] | None:
+def _without_paragraphs(row: dict[str, Any], repeated: set[bytes], io: StageIO) -> dict[str, Any] | None:
     """The document without the text nodes that its site repeats; None if no text is left of some."""
     keys = paragraph_keys(row)
     gone = [key is not None and key in repeated for key in keys]
     nodes = sum(text is not None for text in row["texts"])
-    attempt.counters["text_nodes"] += nodes - sum(gone)
+    io.counters["text_nodes"] += nodes - sum(gone)
     if not any(gone):
         return row
-    attempt.counters[f"text_nodes_dropped.{REPEATED_ON_SITE}"] += sum(gone)
     document = InterleavedDocument.from_row(row)
     for text in itertools.compress(document.texts, gone):
-        sample.add(drop_of(TEXT, REPEATED_ON_SITE, document, text, None))
+        io.drop("text_nodes", drop_of(TEXT, REPEATED_ON_SITE, document, text, None))
     for name in ("texts", "images"):
         row[name] = [node for node, is_gone in zip(row[name], gone, strict=True) if not is_gone]
     if not any(row["texts"]):
-        sample.add(drop_of("document", ONLY_REPEATED_TEXT, document, document_text(document), None))
+        io.example(drop_of("document", ONLY_REPEATED_TEXT, document, document_text(document), None))
         return None
     document = InterleavedDocument.from_row(row)
     measure(document)
     return document.row()
 
 
-def _mark_images(row: dict[str, Any], switches: Duplicates, repeated: set[bytes]) -> None:
+def _mark_images(row: dict[str, Any], repetitions: UniqueSettings, repeated: set[bytes]) -> None:
     """Set the status of images that are not to be fetched."""
     seen: set[bytes] = set()
-    for image, key in zip(row["images"], url_keys(row), strict=True):
-        if key is None:
+    for image, url_key in zip(row["images"], url_keys(row), strict=True):
+        if url_key is None:
             continue
-        if switches.image_url_documents is not None and key in repeated:
+        if repetitions.image_url_documents is not None and url_key in repeated:
             image["status"] = FREQUENT_URL
-        elif switches.repeated_images and key in seen:
+        elif repetitions.repeated_images and url_key in seen:
             image["status"] = REPEATED_IN_DOCUMENT
-        seen.add(key)
+        seen.add(url_key)

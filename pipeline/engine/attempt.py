@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import IO, Any
+from typing import Any
 
-from m3w.pipeline.crawl.warc_record import Fault
-from m3w.pipeline.engine.ledger import FAULTS_IN_LEDGER, FaultEntry, LedgerEntry, Output
+from m3w.pipeline.engine.ledger import FAULTS_IN_LEDGER, Fault, LedgerEntry, Output
+from m3w.pipeline.engine.output_files import OutputFile
 from m3w.pipeline.engine.run import Run
 
 
-class Care(StrEnum):
-    """How a stage handles input that may end the process that reads it; see `pipeline.isolation`."""
+class Isolation(StrEnum):
+    """How a stage handles input that may end the process that reads it; see `m3w.pipeline.extract.parser_sandbox`."""
 
     NONE = "none"
     WATCHED = "watched"
-    """In this process, which a limit on time ends, and which knows a lack of memory."""
+    """In this process, which a limit on time ends, and which can tell a lack of memory."""
     APART = "apart"
-    """In a process of its own, since an attempt's process was ended before."""
+    """In a process of its own, since an earlier attempt's process was ended."""
 
 
 class Attempt:
     """Outputs are written under the run's `tmp/`; nobody sees them before `commit`."""
 
-    def __init__(self, run: Run, stage: str, part: str, number: int = 1, care: Care = Care.NONE):
-        self.run, self.stage, self.part, self.number, self.care = run, stage, part, number, care
+    def __init__(self, run: Run, stage: str, part: str, number: int = 1):
+        self.run, self.stage, self.part, self.number = run, stage, part, number
         self.counters: Counter[str] = Counter()
         self.faults: list[Fault] = []
-        self.facts: dict[str, Any] = {}
+        self.metadata: dict[str, Any] = {}
         self._folder = f"tmp/{stage}-{part}-{uuid.uuid4().hex}"
         self._created = 0
         self._outputs: list[tuple[str, Output]] = []
@@ -66,9 +65,9 @@ class Attempt:
     def commit(self, fingerprint: str, inputs: list[str], seconds: float) -> LedgerEntry:
         """Publish the outputs, then the ledger entry that makes them count.
 
-        Raises `m3w.pipeline.engine.run.ClaimLost`, and publishes nothing, if the run is another driver's by now.
+        Raises `m3w.pipeline.engine.run.LockLost`, and publishes nothing, if another driver has taken the run over.
         """
-        self.run.check_claim()
+        self.run.check_lock()
         outputs = self.publish()
         entry = LedgerEntry(
             stage=self.stage,
@@ -77,8 +76,8 @@ class Attempt:
             inputs=inputs,
             outputs=outputs,
             counters=dict(sorted(self.counters.items())),
-            faults=[_fault_entry(fault) for fault in self.faults[:FAULTS_IN_LEDGER]],
-            facts=self.facts,
+            faults=self.faults[:FAULTS_IN_LEDGER],
+            metadata=self.metadata,
             seconds=round(seconds, 3),
             attempt=self.number,
         )
@@ -88,40 +87,3 @@ class Attempt:
     def discard(self) -> None:
         """Remove what was written and not published."""
         self.run.remove(self._folder)
-
-
-class OutputFile:
-    """A file being written whose SHA-256 and size are known at its end."""
-
-    def __init__(self, file: IO[bytes]):
-        self._file, self.sha256, self.written, self.rows = file, hashlib.sha256(), 0, 0
-        self.closed = False
-
-    def write(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
-        self.sha256.update(view)
-        self.written += len(view)
-        self._file.write(view)
-        return len(view)
-
-    def tell(self) -> int:
-        return self.written
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def close(self) -> None:
-        self.closed = True
-
-    def writable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
-
-
-def _fault_entry(fault: Fault) -> FaultEntry:
-    return FaultEntry(path=fault.path, offset=fault.offset, reason=fault.reason, detail=fault.detail, url=fault.url)

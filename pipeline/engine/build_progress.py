@@ -1,25 +1,23 @@
-"""Where a build stands: what its driver counts as parts are committed, and how that reads.
+"""The progress of a build: what its driver counts as parts are committed, and how it is shown.
 
-The driver says it on its own terminal and, with every heartbeat, in its claim on the run
-(`m3w.pipeline.engine.run_lock`), so that `m3w status` has it from the run's folder alone, on any machine.
+The driver shows it on its own terminal and writes it, with every heartbeat, into its claim on the run
+(`m3w.pipeline.engine.run_lock`), so that `m3w status` can show it from the run's folder alone, on any machine.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 
-RATES = {
-    "pages": "pages",
-    "documents": "documents",
-    "image_references": "image references",
-    "image_urls": "image URLs",
-    "images": "images",
-    "sequences": "sequences",
-}
-"""Counters whose speed is shown, where a stage has them."""
+from m3w.pipeline.engine.ledger import FailedPart, LedgerEntry
+
+SECONDS_BETWEEN_LINES = 10.0
 LONGEST_AT_WORK = 3
 """Parts named as the ones that have been at work longest."""
 
@@ -32,12 +30,14 @@ class PartAtWork(BaseModel):
     """Since it was handed to Ray, so with what it waited for a machine."""
 
 
-class StageStanding(BaseModel):
-    """One stage of a build. Speeds are of this build, over all of its workers."""
+class StageProgress(BaseModel):
+    """One stage of a build. Rates are of this build, over all of its workers."""
 
     model_config = ConfigDict(extra="ignore")
 
     stage: str
+    units: list[str] = Field(default_factory=list)
+    """Counters whose rate is shown."""
     total: int
     done_before: int
     """Parts that an earlier build had committed."""
@@ -65,13 +65,13 @@ class StageStanding(BaseModel):
         return self.seconds * self.left / ended if ended else None
 
     @property
-    def speeds(self) -> list[str]:
+    def rates(self) -> list[str]:
         """Such as `1,204 pages/s`."""
         if not self.done or not self.seconds:
             return []
-        per_s = {text: self.counters[name] / self.seconds for name, text in RATES.items() if self.counters.get(name)}
+        counts = {unit: self.counters[unit] for unit in self.units if self.counters.get(unit)}
         return [
-            *(f"{_figures(speed)} {text}/s" for text, speed in per_s.items()),
+            *(f"{_figures(count / self.seconds)} {_words(unit)}/s" for unit, count in counts.items()),
             f"{_bytes(self.bytes_written / self.seconds)}/s written",
         ]
 
@@ -89,19 +89,19 @@ class StageStanding(BaseModel):
         return texts
 
 
-class Standing(BaseModel):
+class BuildProgress(BaseModel):
     """The stages that a build has come to, the last of them at work."""
 
     model_config = ConfigDict(extra="ignore")
 
-    stages: list[StageStanding] = Field(default_factory=list)
+    stages: list[StageProgress] = Field(default_factory=list)
 
 
 class StageClock:
     """Counts one stage as its parts end."""
 
-    def __init__(self, stage: str, total: int, done_before: int):
-        self._stage, self._total, self._done_before = stage, total, done_before
+    def __init__(self, stage: str, units: tuple[str, ...], total: int, done_before: int):
+        self.stage, self._units, self._total, self._done_before = stage, units, total, done_before
         self._began = time.monotonic()
         self._ended: float | None = None
         self.done = self.failed = self.tried_again = self.bytes_written = 0
@@ -115,12 +115,13 @@ class StageClock:
     def end(self) -> None:
         self._ended = time.monotonic()
 
-    def standing(self) -> StageStanding:
+    def progress(self) -> StageProgress:
         now = self._ended or time.monotonic()
         at_work = {} if self._ended else dict(self._at_work)
         longest = sorted(at_work.items(), key=lambda item: item[1])[:LONGEST_AT_WORK]
-        return StageStanding(
-            stage=self._stage,
+        return StageProgress(
+            stage=self.stage,
+            units=list(self._units),
             total=self._total,
             done_before=self._done_before,
             done=self.done,
@@ -132,6 +133,77 @@ class StageClock:
             at_work=len(at_work),
             longest=[PartAtWork(name=name, seconds=round(now - since, 1)) for name, since in longest],
         )
+
+
+class Progress:
+    """Shows the progress on standard error: a bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self, console: Console | None = None):
+        self._console = console or Console(stderr=True)
+        self._bars = Bars(
+            TextColumn("{task.description:<11}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[counts]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._stages: list[StageClock] = []
+        self._said = 0.0
+
+    def begin(self, stage: str, *, total: int, done: int, units: tuple[str, ...] = ()) -> None:
+        self._stages.append(StageClock(stage, units, total, done))
+        self._bars.start()
+        self._task = self._bars.add_task(stage, total=total, completed=done, counts="")
+        parts = f"{total} part{'s' if total != 1 else ''}"
+        self._say(f"{stage}: {done} of {parts} are done already" if done else f"{stage}: {parts}")
+        self._said = time.monotonic()
+
+    def at_work(self, parts: list[str]) -> None:
+        """The parts that Ray has now."""
+        self._stages[-1].at_work(parts)
+
+    def tried_again(self, part: str, cause: BaseException) -> None:
+        """An attempt at the part ended by `cause`, and another follows."""
+        self._stages[-1].tried_again += 1
+
+    def advance(self, result: LedgerEntry | FailedPart) -> None:
+        stage = self._stages[-1]
+        if isinstance(result, FailedPart):
+            stage.failed += 1
+            self.note(f"{result.stage}: part {result.part} failed {result.attempts} times: {result.error}")
+        else:
+            stage.done += 1
+            stage.counters.update(result.counters)
+            stage.bytes_written += sum(output.bytes for output in result.outputs)
+        if self._task is not None:
+            self._bars.update(self._task, advance=1, counts=" · ".join(self._texts()[1:]))
+        if time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
+            self._say(f"{stage.stage}: {', '.join(self._texts())}")
+            self._said = time.monotonic()
+
+    def end(self, stage: str) -> None:
+        self._stages[-1].end()
+        self._bars.stop()
+        self._say(f"{stage}: done, {', '.join(self._texts())}")
+
+    def state(self) -> dict[str, Any]:
+        """A `BuildProgress` for the driver's claim; called by another thread."""
+        return BuildProgress(stages=[clock.progress() for clock in list(self._stages)]).model_dump()
+
+    def note(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _texts(self) -> list[str]:
+        """The counts of the stage, then its rates."""
+        stage = self._stages[-1].progress()
+        return [*stage.counts, *stage.rates]
+
+    def _say(self, text: str) -> None:
+        if not self._console.is_terminal:
+            self.note(text)
 
 
 def duration(seconds: float) -> str:
@@ -156,3 +228,8 @@ def _bytes(count: float) -> str:
 
 def _figures(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def _words(counter: str) -> str:
+    """A counter's name as people read it: `image URLs`."""
+    return counter.replace("_", " ").replace("url", "URL")

@@ -1,7 +1,6 @@
 """A sample of what a part drops, by reason, for people to look at: `RUN/drops/STAGE/PART.parquet`.
 
-Chosen by a hash of the dropped thing, not by the order of arrival: the same part gives the same sample, and of two
-parts neither is looked at with another eye.
+Chosen by a hash of the dropped thing, not by the order of arrival, so the same part gives the same sample.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.parquet import RowWriter
+from m3w.pipeline.engine.table import Table
 from m3w.recipes.section import Section
 
 MOST_CHARACTERS = 20_000
@@ -29,20 +27,24 @@ class Drops(Section):
     """Of each reason and part, chosen by a hash of what is dropped; 0 keeps none."""
 
 
-DROP_SCHEMA = pa.schema(
-    [
-        pa.field("kind", pa.string(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("signal", pa.string()),
-        pa.field("value", pa.float64()),
-        pa.field("min", pa.float64()),
-        pa.field("max", pa.float64()),
-        pa.field("document_id", pa.string(), nullable=False),
-        pa.field("url", pa.string(), nullable=False),
-        pa.field("language", pa.string()),
-        pa.field("text", pa.string()),
-        pa.field("image_url", pa.string()),
-    ]
+DROPS = Table(
+    "drops",
+    pa.schema(
+        [
+            pa.field("kind", pa.string(), nullable=False),
+            pa.field("reason", pa.string(), nullable=False),
+            pa.field("signal", pa.string()),
+            pa.field("value", pa.float64()),
+            pa.field("min", pa.float64()),
+            pa.field("max", pa.float64()),
+            pa.field("document_id", pa.string(), nullable=False),
+            pa.field("url", pa.string(), nullable=False),
+            pa.field("language", pa.string()),
+            pa.field("text", pa.string()),
+            pa.field("image_url", pa.string()),
+        ]
+    ),
+    by_stage=True,
 )
 """`kind`: response, page, document, text, image_reference or image; `url`: the page's; `text`: page's, document's or
 node's, cut; of an image what is known and said of it."""
@@ -68,7 +70,7 @@ class Drop:
         return {**asdict(self), "text": None if self.text is None else self.text[:MOST_CHARACTERS]}
 
     def number(self) -> int:
-        """Its place in the order of choice."""
+        """What the choice of examples is ordered by."""
         name = "\n".join((self.document_id, self.kind, self.reason, self.image_url or "", self.text or ""))
         return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:8], "big")
 
@@ -110,11 +112,3 @@ class DropSample:
     def rows(self) -> list[dict[str, Any]]:
         """By kind and reason, then by number."""
         return [drop.row() for key in sorted(self._found) for _, _, drop in sorted(self._found[key], reverse=True)]
-
-    def write(self, attempt: Attempt) -> None:
-        """An output of the attempt's part; none where nothing was dropped."""
-        if rows := self.rows():
-            name = f"drops/{attempt.stage}/{attempt.part}.parquet"
-            with attempt.create(name) as file, RowWriter(file, DROP_SCHEMA) as writer:
-                for row in rows:
-                    writer.write(row)

@@ -1,171 +1,103 @@
-"""Global grouping: rows from every part of a stage, brought together by a key, one Parquet file (or a few) a group.
+"""Grouping stages: rows from every part of a stage, brought together by a key, one Parquet file (or a few) a group.
 
-See `m3w.pipeline.engine.shuffle` for how. Memory on the driver: the ledger entries of the parts, and a line for each
-file written.
+See `m3w.pipeline.engine.shuffle` for how. Memory on the driver: the parts' names and files, and a line for each file
+written.
 """
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Callable, Iterable, Sequence
+import json
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
-from ray.exceptions import RayError, UserCodeException
 
 from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.executor import Executor, StageFailed
-from m3w.pipeline.engine.ledger import LedgerEntry, Output
+from m3w.pipeline.engine.execution import Execution
+from m3w.pipeline.engine.ledger import Output
 from m3w.pipeline.engine.run import Run, RunReference
-from m3w.pipeline.engine.shuffle import InMemory, OnRayData, Rows
-from m3w.pipeline.engine.stage import Part
-from m3w.pipeline.engine.workers import failed_part
+from m3w.pipeline.engine.shuffle import InMemory, OnRayData
+from m3w.pipeline.engine.stage import ALL, GroupStage, Part, Shuffle
+from m3w.pipeline.engine.stage_io import PartFiles
 
-ALL = "all"
-"""The one part that most groupings have in the ledger."""
 IN_ONE_TASK_BYTES = 32 * 2**20
 """Of the files that a grouping reads; a task that holds them in memory needs some ten times that."""
 PARTS_A_TASK = 16
+_WRITTEN = pa.schema([("output", pa.string()), ("counters", pa.map_(pa.string(), pa.int64()))])
 
 
-def _as_they_are(rows: Rows) -> Rows:
-    return rows
+def written_files(results: pa.Table) -> list[tuple[Output, dict[str, int]]]:
+    """The published files that a grouping's tasks report, with their counters, by the file's name."""
+    written = [(Output.model_validate_json(row["output"]), dict(row["counters"])) for row in results.to_pylist()]
+    return sorted(written, key=lambda output: output[0].path)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Grouping:
-    """What is brought together, and what becomes of each group."""
+    """A grouping stage on its way through Ray."""
 
-    name: str
-    fingerprint: str
-    rows: Callable[[Run, LedgerEntry], pa.Table]
-    """The rows of one committed part of the stage before, with a column `group`."""
-    gather: Callable[[pa.Table], tuple[pa.Table, dict[str, int]]]
-    """One group's rows (in no order to rely on) to the table that is written, and counters."""
+    run: RunReference
+    stage: GroupStage
+    shuffle: Shuffle
     folder: str
-    """Where the files go: `FOLDER/GROUP.parquet`."""
-    steps: Callable[[Rows], Rows] = _as_they_are
-    """What comes before the rows are gathered, where one shuffle is not enough. It leaves strings in `group`."""
-    pieces: Callable[[pa.Table], Sequence[tuple[str, pa.Table]]] = lambda table: [("", table)]
-    """A gathered table to the files that it becomes: what follows GROUP in the name of each, and its rows."""
-    part: str = ALL
-    """Its name in the ledger, where one stage has several groupings."""
+    """Where the files of the groups go."""
 
+    def groups(self, parts: list[Part], size: int, execution: Execution) -> list[tuple[Output, dict[str, int]]]:
+        """The published files of all groups with their counters, by the file's name; `size` is in bytes.
 
-def work_off(executor: Executor, grouping: Grouping, entries: Iterable[LedgerEntry]) -> LedgerEntry:
-    """The ledger entry of a grouping over the committed `entries` of earlier stages; found there, or made."""
-    run, entries = executor.run, list(entries)
-    inputs = [f"{len(entries)} parts with outputs of sha256 {_digest(entries)}"]
-    known = run.entries(grouping.name).get(grouping.part)
-    same = known and known.fingerprint == grouping.fingerprint and known.inputs == inputs
-    if known and same and not run.missing_outputs([known]):
-        executor.progress.begin(grouping.name, total=1, done=1)
-        executor.progress.end(grouping.name)
-        return known
-    executor.progress.begin(grouping.name, total=1, done=0)
-    run.remove(f"ledger/{grouping.name}/{grouping.part}.json")
-    run.remove(grouping.folder)
-    started = time.perf_counter()
-    attempt = Attempt(run, grouping.name, grouping.part)
-    executor.start_ray()
-    for output, counters in _groups_or_failed(executor, grouping, entries):
-        attempt.add_published(output)
-        attempt.counters.update(counters)
-    entry = attempt.commit(grouping.fingerprint, inputs, time.perf_counter() - started)
-    run.remove(f"ledger/{grouping.name}/failed/{grouping.part}.json")
-    executor.progress.advance(entry)
-    executor.progress.end(grouping.name)
-    return entry
+        Raises what Ray raises.
+        """
+        if not parts:
+            return []
+        needs = execution.of(self.stage.name)
+        if size <= IN_ONE_TASK_BYTES:
+            task = _in_one_task.options(
+                name=f"{self.stage.name}/{ALL}",
+                num_cpus=needs.cpus,
+                memory=needs.memory_bytes,
+                max_retries=execution.deaths,
+                retry_exceptions=[OSError],
+            )
+            results = ray.get(task.remote(self, parts))
+        else:
+            items = [{"name": part.name, "files": json.dumps(part.files)} for part in parts]
+            rows = OnRayData.of(items, self.map_items, items_a_task=PARTS_A_TASK, needs=needs)
+            results = self.shuffle.steps(rows).by_group(self.write).table()
+        return written_files(results)
 
+    def in_memory(self, parts: list[Part]) -> pa.Table:
+        """All of it in this process, for what is small; see `written_files`."""
+        rows = InMemory(pa.concat_tables(map(self.map, parts)))
+        results = self.shuffle.steps(rows).by_group(self.write).table()
+        return results if results.num_rows else _WRITTEN.empty_table()
 
-def _groups_or_failed(
-    executor: Executor, grouping: Grouping, entries: list[LedgerEntry]
-) -> list[tuple[Output, dict[str, int]]]:
-    """As `_groups`. Nothing can go on without a grouping, so one that fails ends the build, with its traceback kept."""
-    try:
-        return _groups(executor, grouping, entries)
-    except (RayError, UserCodeException) as error:
-        part = Part(name=grouping.part, inputs=[f"{len(entries)} parts"])
-        failed = failed_part(grouping.name, part, 1, error)
-        executor.run.set_aside(failed)
-        raise StageFailed(
-            f"{grouping.name} failed: {failed.error}; see m3w status {executor.run.path}, mend the cause, build again"
-        ) from error
+    def map(self, part: Part) -> pa.Table:
+        """The rows of one part."""
+        return self.shuffle.map(PartFiles(Run(*self.run), self.stage, part))
 
+    def map_items(self, items: pa.Table) -> pa.Table:
+        """The rows of some parts, given by name and files."""
+        parts = [Part(name=row["name"], inputs=[], files=json.loads(row["files"])) for row in items.to_pylist()]
+        return pa.concat_tables(map(self.map, parts))
 
-def _groups(executor: Executor, grouping: Grouping, entries: list[LedgerEntry]) -> list[tuple[Output, dict[str, int]]]:
-    """Every group's published files with its counters, by the file's name."""
-    if not entries:
-        return []
-    items = [{"entry": _slim(entry).model_dump_json()} for entry in entries]
-    if sum(output.bytes for entry in entries for output in entry.outputs) <= IN_ONE_TASK_BYTES:
-        needs = executor.recipe.execution.of(grouping.name)
-        task = _in_one_task.options(
-            name=f"{grouping.name}/{grouping.part}",
-            num_cpus=needs.cpus,
-            memory=needs.memory_bytes,
-            max_retries=executor.recipe.execution.deaths,
-            retry_exceptions=[OSError],
-        )
-        results = ray.get(task.remote(executor.run.reference, grouping, items))
-    else:
-        read, write = _read_and_write(executor.run.reference, grouping)
-        rows = OnRayData.of(items, read, items_a_task=PARTS_A_TASK, needs=executor.recipe.execution.of(grouping.name))
-        results = grouping.steps(rows).by_group(write).table()
-    found = [(Output.model_validate_json(row["output"]), dict(row["counters"])) for row in results.to_pylist()]
-    return sorted(found, key=lambda result: result[0].path)
+    def write(self, group: pa.Table) -> pa.Table:
+        """A group's rows to published files, and what they are."""
+        table, counters = self.shuffle.reduce(group)
+        name = f"{self.folder}/{group['group'][0].as_py()}"
+        pieces = self.shuffle.split(table)
+        outputs = [self._write(f"{name}{suffix}{self.stage.table.suffix}", piece) for suffix, piece in pieces]
+        counts = [list(counters.items()), *([] for _ in outputs[1:])]
+        return pa.table({"output": [o.model_dump_json() for o in outputs], "counters": counts}, schema=_WRITTEN)
+
+    def _write(self, path: str, table: pa.Table) -> Output:
+        attempt = Attempt(Run(*self.run), "group", path.replace("/", "-"))
+        with attempt.create(path) as file:
+            pq.write_table(table, file, compression="zstd")
+            file.rows = table.num_rows
+        return attempt.publish()[0]
 
 
 @ray.remote  # type: ignore[untyped-decorator]
-def _in_one_task(run: RunReference, grouping: Grouping, items: list[dict[str, str]]) -> pa.Table:
-    read, write = _read_and_write(run, grouping)
-    results = grouping.steps(InMemory(read(pa.Table.from_pylist(items)))).by_group(write).table()
-    return results if results.num_rows else _RESULT.empty_table()
-
-
-_RESULT = pa.schema([("output", pa.string()), ("counters", pa.map_(pa.string(), pa.int64()))])
-
-
-def _read_and_write(
-    run: RunReference, grouping: Grouping
-) -> tuple[Callable[[pa.Table], pa.Table], Callable[[pa.Table], pa.Table]]:
-    """Ledger entries to rows, and a group's rows to published files."""
-    rows, gather, pieces, folder = grouping.rows, grouping.gather, grouping.pieces, grouping.folder
-
-    def read(batch: pa.Table) -> pa.Table:
-        parts = [LedgerEntry.model_validate_json(text) for text in batch["entry"].to_pylist()]
-        return pa.concat_tables(rows(Run(*run), part) for part in parts)
-
-    def write(group: pa.Table) -> pa.Table:
-        table, counters = gather(group)
-        name = f"{folder}/{group['group'][0].as_py()}"
-        outputs = [_write(Run(*run), f"{name}{suffix}.parquet", piece) for suffix, piece in pieces(table)]
-        counts = [list(counters.items()), *([] for _ in outputs[1:])]
-        return pa.table({"output": [o.model_dump_json() for o in outputs], "counters": counts}, schema=_RESULT)
-
-    return read, write
-
-
-def _slim(entry: LedgerEntry) -> LedgerEntry:
-    """What the rows of a part are read by."""
-    return entry.model_copy(update={"faults": [], "facts": {}, "counters": {}, "inputs": []})
-
-
-def _write(run: Run, name: str, table: pa.Table) -> Output:
-    attempt = Attempt(run, "group", name.replace("/", "-"))
-    with attempt.create(name) as file:
-        pq.write_table(table, file, compression="zstd")
-        file.rows = table.num_rows
-    return attempt.publish()[0]
-
-
-def _digest(entries: list[LedgerEntry]) -> str:
-    hashes: Any = hashlib.sha256()
-    for entry in entries:
-        for output in entry.outputs:
-            hashes.update(f"{entry.part} {output.path} {output.sha256}\n".encode())
-    return str(hashes.hexdigest())
+def _in_one_task(grouping: Grouping, parts: list[Part]) -> pa.Table:
+    return grouping.in_memory(parts)

@@ -24,8 +24,8 @@ class Output(_Entry):
     rows: int
 
 
-class FaultEntry(_Entry):
-    """A fault in the input, as the ledger names it."""
+class Fault(_Entry):
+    """Something in the input that could not be read; what follows it was."""
 
     path: str
     offset: int
@@ -43,9 +43,9 @@ class LedgerEntry(_Entry):
     inputs: list[str]
     outputs: list[Output]
     counters: dict[str, int]
-    faults: list[FaultEntry] = Field(default_factory=list)
-    facts: dict[str, Any] = Field(default_factory=dict)
-    """What the next stage's plan needs to know of this part, such as sizes."""
+    faults: list[Fault] = Field(default_factory=list)
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    """What the plan of a later stage needs to know of this part, such as sizes."""
     seconds: float
     attempt: int
 

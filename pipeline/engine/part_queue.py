@@ -1,4 +1,4 @@
-"""Parts that wait for their turn: in order, of one owner only one at a time, and after a pause where they failed."""
+"""A queue of parts: in order, of one exclusive key only one at a time, and after a pause where they failed."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
 
-class _Owned(Protocol):
+class _Exclusive(Protocol):
     @property
-    def owner(self) -> str | None: ...
+    def exclusive_key(self) -> str | None: ...
 
 
-T = TypeVar("T", bound=_Owned)
+T = TypeVar("T", bound=_Exclusive)
 
 
-class Waiting(Generic[T]):
+class PartQueue(Generic[T]):
     """Gives parts with the number of their attempt; each is given and given back in constant time."""
 
     def __init__(self, parts: Iterable[T], clock: Callable[[], float] = time.monotonic):
@@ -27,7 +27,7 @@ class Waiting(Generic[T]):
         """A heap of when a part may be tried again; numbered, so that parts are not compared."""
         self._clock, self._numbers = clock, itertools.count()
         self._behind: dict[str, deque[tuple[T, int]]] = {}
-        """For each owner that has a part at work: the parts that wait for it."""
+        """By exclusive key of a part that runs: the parts that wait for its end."""
 
     def take(self) -> tuple[T, int] | None:
         """The next part that may run now; None if there is none, for good or until one is given back or due."""
@@ -35,18 +35,18 @@ class Waiting(Generic[T]):
             self._free.append(heapq.heappop(self._later)[2:])
         while self._free:
             part, number = self._free.popleft()
-            if part.owner is None:
+            if part.exclusive_key is None:
                 return part, number
-            if part.owner not in self._behind:
-                self._behind[part.owner] = deque()
+            if part.exclusive_key not in self._behind:
+                self._behind[part.exclusive_key] = deque()
                 return part, number
-            self._behind[part.owner].append((part, number))
+            self._behind[part.exclusive_key].append((part, number))
         return None
 
     def done(self, part: T) -> None:
-        """`part` is no longer at work."""
-        if part.owner is not None:
-            self._free.extendleft(reversed(self._behind.pop(part.owner)))
+        """`part` has ended."""
+        if part.exclusive_key is not None:
+            self._free.extendleft(reversed(self._behind.pop(part.exclusive_key)))
 
     def again(self, part: T, number: int, *, pause_s: float = 0.0) -> None:
         """`part` failed: it waits for attempt `number`, which is not to begin before the pause is over."""

@@ -10,8 +10,8 @@ import logging
 import os
 from collections.abc import Callable
 
+import psutil
 import ray
-from ray._private.utils import psutil  # the one that Ray brings
 
 STARTS = 3
 

@@ -27,26 +27,26 @@ from m3w.recipes.errors import InputError
 Entry = TypeVar("Entry", LedgerEntry, FailedPart)
 RunReference = tuple[str, str | None]
 """What another process opens the same run by: `Run(*reference)`."""
-RUN_FORMAT = 1
+RUN_FORMAT = 2
 """Raised when an older run's outputs can no longer be taken for this version's."""
 ENTRIES_AT_ONCE = 1000
 """Of the ledger: as they are read they lie in memory twice, as text and as entries."""
 DRIVERS = "drivers"
-"""The folder of the claims of drivers, see `m3w.pipeline.engine.run_lock`."""
+"""The folder of the drivers' claims, see `m3w.pipeline.engine.run_lock`."""
 
 
-class ClaimLost(RuntimeError):
+class LockLost(RuntimeError):
     """Another driver has taken the run over, since this one gave no sign of life."""
 
 
 class Run:
     """The folder of a run, on any fsspec path.
 
-    `claim` is the driver that works on the run; without it nothing is asked before a commit.
+    `lock` names the driver that holds the run; without it a commit does not check who does.
     """
 
-    def __init__(self, path: str, claim: str | None = None):
-        self.path, self.claim = path.rstrip("/") or path, claim
+    def __init__(self, path: str, lock: str | None = None):
+        self.path, self.lock = path.rstrip("/") or path, lock
         # other processes write to the run, so a listing that was held back here would be out of date
         self.fs, self._root = url_to_fs(self.path, use_listings_cache=False)
 
@@ -81,17 +81,17 @@ class Run:
     @retried
     def _holds_something_else(self) -> bool:
         """Whether there is more than what a build leaves that was killed before it wrote `run.json`."""
-        names = {posixpath.basename(found["name"].rstrip("/")) for found in self._listing("")}
+        names = {posixpath.basename(item["name"].rstrip("/")) for item in self._listing("")}
         return bool(names - {"tmp", DRIVERS})
 
     @property
     def reference(self) -> RunReference:
-        return self.path, self.claim
+        return self.path, self.lock
 
-    def check_claim(self) -> None:
-        """Raises `ClaimLost` if another driver has taken the run over from the one that this process works for."""
-        if self.claim is not None and self.exists(f"{DRIVERS}/{self.claim}.taken"):
-            raise ClaimLost(
+    def check_lock(self) -> None:
+        """Raises `LockLost` if another driver has taken the run over from the one that this process works for."""
+        if self.lock is not None and self.exists(f"{DRIVERS}/{self.lock}.taken"):
+            raise LockLost(
                 f"another build has taken over {self.path}, since this one gave no sign of life for longer than "
                 "execution.driver_timeout_s; this one stops, the other goes on"
             )
@@ -121,8 +121,8 @@ class Run:
         """What lies in a folder; nothing where it is not there."""
         if not self._is_there(folder):
             return []
-        found: list[dict[str, Any]] = self.fs.ls(self.full(folder), detail=True)
-        return found
+        items: list[dict[str, Any]] = self.fs.ls(self.full(folder), detail=True)
+        return items
 
     @retried
     def read(self, name: str) -> bytes:

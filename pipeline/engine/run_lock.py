@@ -1,4 +1,4 @@
-"""One driver at a time on a run: claims in the run's folder, with a heartbeat.
+"""The lock of a run: one driver at a time, by claims in the run's folder with a heartbeat.
 
 It asks of a store only that a file once written is listed and read by everyone, which local disks, NFS with its
 attribute cache off, S3, GCS and Azure hold to. No clock of one machine is compared with another's.
@@ -11,14 +11,16 @@ attribute cache off, S3, GCS and Azure hold to. No clock of one machine is compa
    Two cannot both see none: the one that wrote last sees the other.
 
 The holder writes its claim anew every few seconds, with how the run stands (`m3w status` reads it there). Who was taken
-for dead and is not (a machine that slept) finds `ID.taken`: its attempts before they commit (`Run.check_claim`), its
-driver at the next heartbeat. What is left open and why it does no harm: docs/decisions/0005-one-driver.md.
+for dead and is not (a machine that slept) finds `ID.taken`: its attempts before they commit (`Run.check_lock`), its
+driver at the next heartbeat. What is left open and why it does no harm: docs/decisions/one-driver.md.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
+import socket
 import threading
 import time
 import uuid
@@ -26,12 +28,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from m3w.pipeline.engine.process_name import is_dead, own_process
-from m3w.pipeline.engine.run import DRIVERS, ClaimLost, Run
+from m3w.pipeline.engine.run import DRIVERS, LockLost, Run
 from m3w.recipes.errors import InputError
 
 BEATS_IN_TIMEOUT = 12
@@ -47,7 +49,7 @@ class RunInUse(InputError):
     """Another build is at work on the run."""
 
 
-class ClaimFile(BaseModel):
+class LockEntry(BaseModel):
     """What a driver says of itself."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -65,38 +67,38 @@ class ClaimFile(BaseModel):
     every_s: float
     """Seconds from one heartbeat to the next."""
     progress: dict[str, Any] = Field(default_factory=dict)
-    """How the run stands, see `m3w.pipeline.engine.build_progress.Standing`."""
+    """How the run stands, see `m3w.pipeline.engine.build_progress.BuildProgress`."""
 
 
 @contextmanager
-def claimed(
+def locked(
     run: Run, timeout_s: float, progress: Callable[[], dict[str, Any]], note: Callable[[str], None]
-) -> Iterator[Claim]:
+) -> Iterator[RunLock]:
     """Hold the run; `progress` is asked at every heartbeat, `note` told what is waited for. Raises `RunInUse`."""
-    claim = Claim(run, timeout_s, progress)
-    claim.take(note)
+    lock = RunLock(run, timeout_s, progress)
+    lock.take(note)
     try:
-        yield claim
+        yield lock
     finally:
-        claim.release()
+        lock.release()
 
 
-def claims(run: Run) -> dict[str, ClaimFile]:
+def lock_entries(run: Run) -> dict[str, LockEntry]:
     """The claims that stand on a run, by driver; one that cannot be read (any more) is passed over."""
     names = run.names(DRIVERS)
     taken = {name.removesuffix(".taken") for name in names if name.endswith(".taken")}
-    found = {}
+    entries = {}
     for name in names:
         if name.endswith(".json") and name.removesuffix(".json") not in taken:
             with contextlib.suppress(FileNotFoundError, ValueError):
-                claim = ClaimFile.model_validate_json(run.read(name))
-                found[claim.driver] = claim
-    return found
+                claim = LockEntry.model_validate_json(run.read(name))
+                entries[claim.driver] = claim
+    return entries
 
 
 @dataclass
-class Claim:
-    """A driver's own claim."""
+class RunLock:
+    """A driver's hold on a run."""
 
     run: Run
     timeout_s: float
@@ -111,7 +113,7 @@ class Claim:
         self._began = datetime.now(UTC)
         self._every = self.timeout_s / BEATS_IN_TIMEOUT
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._keep_beating, name="claim", daemon=True)
+        self._thread = threading.Thread(target=self._keep_beating, name="run lock", daemon=True)
 
     def take(self, note: Callable[[str], None]) -> Self:
         """Come to hold the run. Raises `RunInUse`."""
@@ -119,14 +121,14 @@ class Claim:
         try:
             while True:
                 self._write()
-                others = {name: claim for name, claim in claims(self.run).items() if name != self.driver}
+                others = {name: claim for name, claim in lock_entries(self.run).items() if name != self.driver}
                 if not others:
                     break
                 for other in others.values():
                     self._judge(other, watched, note)
                 self._over.wait(min(self._every, 1.0))
-            self.run.claim = self.driver
-            self.run.check_claim()
+            self.run.lock = self.driver
+            self.run.check_lock()
         except BaseException:
             self.run.remove(self._name)
             raise
@@ -135,7 +137,7 @@ class Claim:
         self._thread.start()
         return self
 
-    def _judge(self, other: ClaimFile, watched: dict[str, tuple[int, float]], note: Callable[[str], None]) -> None:
+    def _judge(self, other: LockEntry, watched: dict[str, tuple[int, float]], note: Callable[[str], None]) -> None:
         """Take a dead claim over, give up before a living one, or wait for what it turns out to be."""
         now, who = time.monotonic(), f"a build by process {other.pid} on {other.host}"
         dead = is_dead(other.host, other.pid, other.process)
@@ -155,15 +157,15 @@ class Claim:
                     "UTC, and two would undo each other's work; wait for it (m3w status --watch), or end it first"
                 )
 
-    def _take_over(self, other: ClaimFile) -> None:
+    def _take_over(self, other: LockEntry) -> None:
         self.run.write(f"{DRIVERS}/{other.driver}.taken", json.dumps({"by": self.driver}) + "\n")
         self.run.remove(f"{DRIVERS}/{other.driver}.json")
 
     def check(self) -> None:
-        """Raises `m3w.pipeline.engine.run.ClaimLost` once the heartbeat has found that another driver took the run
+        """Raises `m3w.pipeline.engine.run.LockLost` once the heartbeat has found that another driver took the run
         over."""
         if self.lost:
-            self.run.check_claim()
+            self.run.check_lock()
 
     def release(self) -> None:
         """The driver is done with the run."""
@@ -180,9 +182,9 @@ class Claim:
     def _keep_beating(self) -> None:
         while not self._over.wait(self._every):
             try:
-                self.run.check_claim()
+                self.run.check_lock()
                 self._write()
-            except ClaimLost:
+            except LockLost:
                 self.lost = True
                 return
             except OSError:
@@ -190,7 +192,7 @@ class Claim:
 
     def _write(self) -> None:
         self._beat += 1
-        content = ClaimFile(
+        content = LockEntry(
             driver=self.driver,
             state=self._state,
             host=self._host,
@@ -203,3 +205,31 @@ class Claim:
             progress=self.progress(),
         )
         self.run.write(self._name, content.model_dump_json(), DRIVERS)  # `tmp` is removed while the heart beats
+
+
+def own_process() -> tuple[str, int, str | None]:
+    """Host, process id, and the name of this process; no name where the system has no /proc."""
+    return socket.gethostname(), os.getpid(), _name(os.getpid())
+
+
+def is_dead(host: str, pid: int, name: str | None) -> bool:
+    """Whether the process is known to be gone; False for one of another machine or container."""
+    own = _name(os.getpid())
+    if name is None or own is None or host != socket.gethostname() or _machine(name) != _machine(own):
+        return False
+    return _name(pid) != name
+
+
+def _name(pid: int) -> str | None:
+    """Boot, namespace of process ids, process id, and when it began (in ticks since the boot)."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        namespace = Path("/proc/self/ns/pid").readlink()
+        status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if status[0] in "ZX" else f"{boot} {namespace} {pid} {status[19]}"
+
+
+def _machine(name: str) -> str:
+    return " ".join(name.split()[:2])

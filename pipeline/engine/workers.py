@@ -5,23 +5,51 @@ from __future__ import annotations
 import contextlib
 import re
 import time
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import ray
 from ray.exceptions import RayActorError, RayError, RaySystemError, RayTaskError
 
-from m3w.pipeline.engine.attempt import Attempt, Care
+from m3w.pipeline.engine.attempt import Attempt, Isolation
+from m3w.pipeline.engine.execution import Needs
 from m3w.pipeline.engine.ledger import FailedPart, LedgerEntry
 from m3w.pipeline.engine.run import Run, RunReference
-from m3w.pipeline.engine.stage import Part, Pool, Stage
-from m3w.pipeline.recipe import Recipe
+from m3w.pipeline.engine.stage import Part, PartStage, Pool
+from m3w.pipeline.engine.stage_io import StageIO
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 """Ray colours its tracebacks."""
 TASKS_PER_SLOT = 2
-"""Submitted parts for each that can run: one at work, one that waits, so that no worker idles between two."""
+"""Submitted parts for each that can run: one that runs and one that waits, so that no worker idles between two."""
 SECONDS_BETWEEN_COUNTS = 5.0
 """The machines of a cluster come and go while a stage runs; they are counted so often."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the attempts at the parts of one stage have in common."""
+
+    run: RunReference
+    stage: PartStage
+    settings: Any
+    """The stage's own; nothing else of the recipe reaches a worker."""
+    fingerprint: str
+    drops_per_reason: int
+
+    def attempt(self, part: Part, number: int, isolation: Isolation = Isolation.NONE) -> LedgerEntry:
+        """Do the part and commit it."""
+        started = time.perf_counter()
+        attempt = Attempt(Run(*self.run), self.stage.name, part.name, number)
+        io = StageIO(attempt, self.stage, part, isolation, self.drops_per_reason)
+        try:
+            self.stage.process(io, self.settings)
+            io.close()
+            return attempt.commit(self.fingerprint, part.inputs, time.perf_counter() - started)
+        except BaseException:
+            with contextlib.suppress(OSError):  # what could not be removed now goes when the run is finished
+                attempt.discard()
+            raise
 
 
 class Workers(Protocol):
@@ -31,7 +59,7 @@ class Workers(Protocol):
     def at_once(self) -> int:
         """Attempts to have submitted at a time."""
 
-    def submit(self, run: Run, stage: Stage, part: Part, number: int, care: Care) -> Any:
+    def submit(self, part: Part, number: int, isolation: Isolation) -> Any:
         """Ray's reference of the attempt's ledger entry."""
 
     def free(self, reference: Any) -> None:
@@ -44,8 +72,8 @@ class Workers(Protocol):
 class Tasks:
     """A Ray task for each attempt, shown by Ray as `STAGE/PART`."""
 
-    def __init__(self, recipe: Recipe, stage: str):
-        self._recipe, self._needs = recipe, recipe.execution.of(stage)
+    def __init__(self, job: Job, needs: Needs):
+        self._job, self._needs = job, needs
         self._slots, self._counted = 1, float("-inf")
 
     @property
@@ -57,14 +85,14 @@ class Tasks:
             self._slots = max(1, int(min(by_cpu, by_memory)))
         return TASKS_PER_SLOT * self._slots
 
-    def submit(self, run: Run, stage: Stage, part: Part, number: int, care: Care) -> Any:
-        task = _attempt_as_task.options(
-            name=f"{stage.name}/{part.name}",
+    def submit(self, part: Part, number: int, isolation: Isolation) -> Any:
+        task = _attempt.options(
+            name=f"{self._job.stage.name}/{part.name}",
             num_cpus=self._needs.cpus,
             memory=self._needs.memory_bytes,
             max_retries=0,  # attempts are counted by the executor, a worker's death among them
         )
-        return task.remote(run.reference, stage, part, self._recipe, number, care)
+        return task.remote(self._job, part, number, isolation)
 
     def free(self, reference: Any) -> None:
         pass
@@ -76,9 +104,8 @@ class Tasks:
 class Actors:
     """A pool of actors, each of which has one attempt at a time; a dead one is replaced."""
 
-    def __init__(self, recipe: Recipe, stage: str, pool: Pool):
-        self._recipe, self._stage, self._pool_size = recipe, stage, pool.actors
-        needs = recipe.execution.of(stage)
+    def __init__(self, job: Job, needs: Needs, pool: Pool):
+        self._job, self._pool_size = job, pool.actors
         self._options = {"num_cpus": needs.cpus, "memory": needs.memory_bytes, "num_gpus": pool.gpus}
         self._idle = [self._started() for _ in range(pool.actors)]
         self._busy: dict[Any, Any] = {}
@@ -87,15 +114,15 @@ class Actors:
     def at_once(self) -> int:
         return self._pool_size
 
-    def submit(self, run: Run, stage: Stage, part: Part, number: int, care: Care) -> Any:
+    def submit(self, part: Part, number: int, isolation: Isolation) -> Any:
         actor = self._idle.pop()
-        attempt = actor.attempt.options(name=f"{stage.name}/{part.name}")
-        reference = attempt.remote(run.reference, stage, part, self._recipe, number, care)
+        attempt = actor.attempt.options(name=f"{self._job.stage.name}/{part.name}")
+        reference = attempt.remote(self._job, part, number, isolation)
         self._busy[reference] = actor
         return reference
 
     def free(self, reference: Any) -> None:
-        """The next attempt would die with an actor that did, so another is started in its place."""
+        """An actor that died is replaced; the next attempt would die with it."""
         actor = self._busy.pop(reference)
         try:
             ray.get(reference)
@@ -117,33 +144,17 @@ class Actors:
 class _Worker:
     """An actor of a pool; what the stage's function loads stays loaded in its process."""
 
-    def attempt(
-        self, run: RunReference, stage: Stage, part: Part, recipe: Recipe, number: int, care: Care
-    ) -> LedgerEntry:
-        return _attempt(run, stage, part, recipe, number, care)
+    def attempt(self, job: Job, part: Part, number: int, isolation: Isolation) -> LedgerEntry:
+        return job.attempt(part, number, isolation)
 
 
 @ray.remote  # type: ignore[untyped-decorator]
-def _attempt_as_task(
-    run: RunReference, stage: Stage, part: Part, recipe: Recipe, number: int, care: Care
-) -> LedgerEntry:
-    return _attempt(run, stage, part, recipe, number, care)
-
-
-def _attempt(run: RunReference, stage: Stage, part: Part, recipe: Recipe, number: int, care: Care) -> LedgerEntry:
-    started = time.perf_counter()
-    attempt = Attempt(Run(*run), stage.name, part.name, number, care)
-    try:
-        stage.process(attempt, part, recipe)
-        return attempt.commit(stage.fingerprint, part.inputs, time.perf_counter() - started)
-    except BaseException:
-        with contextlib.suppress(OSError):  # what could not be removed now goes when the run is finished
-            attempt.discard()
-        raise
+def _attempt(job: Job, part: Part, number: int, isolation: Isolation) -> LedgerEntry:
+    return job.attempt(part, number, isolation)
 
 
 def is_death(error: RayError) -> bool:
-    """Whether the attempt's process or machine ended under it, rather than the attempt by an error of its own."""
+    """Whether the attempt's process or machine ended, rather than the attempt by an error of its own."""
     return not isinstance(error, (RayTaskError, RaySystemError))
 
 

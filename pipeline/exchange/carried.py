@@ -12,15 +12,14 @@ from typing import Any, cast
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from m3w.pipeline.engine.attempt import OutputFile
+from m3w.pipeline.engine.output_files import OutputFile
 
-FOLDER = "images/carried/"
 NO_DATE = "1970-01-01T00:00:00Z"
 """A WARC record has a date; when these images were fetched is not known."""
 
 
 class CarriedImages:
-    """Writes each URL's bytes once; `rows` are the places, of `m3w.pipeline.tables.ARCHIVE_SCHEMA`."""
+    """Writes each URL's bytes once; `rows` are the places, of `m3w.pipeline.tables.ARCHIVED_IMAGES`."""
 
     def __init__(self, file: OutputFile, name: str):
         self._file, self._name = file, name

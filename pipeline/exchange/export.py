@@ -6,7 +6,6 @@ The folder is a run of one stage, so that it resumes, sets a damaged shard aside
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,25 +14,23 @@ from typing import Any
 
 import pyarrow as pa
 
-from m3w.pipeline.dataset.publish import sum_counters
-from m3w.pipeline.engine.attempt import Attempt, OutputFile
+from m3w.pipeline.engine.build_progress import Progress
+from m3w.pipeline.engine.execution import Execution
 from m3w.pipeline.engine.executor import Executor
-from m3w.pipeline.engine.parquet import RowWriter
-from m3w.pipeline.engine.progress import Progress
+from m3w.pipeline.engine.inputs import sum_counters
+from m3w.pipeline.engine.output_files import OutputFile, RowWriter, TarWriter
 from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.run_lock import claimed
-from m3w.pipeline.engine.stage import Part, Stage
-from m3w.pipeline.engine.tar import TarWriter
+from m3w.pipeline.engine.run_lock import locked
+from m3w.pipeline.engine.settings import key, settings
+from m3w.pipeline.engine.stage import Part, per_part
+from m3w.pipeline.engine.stage_io import StageIO
+from m3w.pipeline.engine.table import Table
 from m3w.pipeline.exchange import hf, mmc4, nemo, obelics
 from m3w.pipeline.exchange.card import export_card
-from m3w.pipeline.recipe import Recipe
 from m3w.recipes.errors import InputError
 from m3w.schemas.dataset import open_dataset
 from m3w.schemas.document import ROW_GROUP_BYTES
 
-STAGE = "export"
-VERSION = 1
-"""Raised when the files would be others."""
 ROWS_AT_ONCE = 16
 Row = dict[str, Any]
 
@@ -57,6 +54,17 @@ FORMS = {
 }
 
 
+EXPORTED = {suffix: Table("data", suffix=suffix) for suffix in (".parquet", ".tar")}
+
+
+@settings
+class ExportSettings:
+    """What is exported; no recipe says so, the command's arguments do."""
+
+    format: str = key("format")
+    dataset: str = key("dataset", effect="inputs")
+
+
 def export(
     form: str, dataset: str, out: str, *, address: str | None = None, progress: Progress | None = None
 ) -> dict[str, int]:
@@ -68,35 +76,35 @@ def export(
     if form not in FORMS:
         raise InputError(f"{form} is not a format to export to, so nothing was written; give one of {', '.join(FORMS)}")
     source = open_dataset(dataset)
-    run = Run.create(out)
-    recipe = Recipe.model_validate({"crawl": {"paths": [source.path]}})
-    stage = Stage(name=STAGE, fingerprint=hashlib.sha256(f"{VERSION} {form}".encode()).hexdigest(), process=process)
+    run, execution, progress = Run.create(out), Execution(), progress or Progress()
     parts = [
         Part(
             name=PurePosixPath(shard.path).stem,
             inputs=[f"{shard.path} of sha256 {shard.sha256}"],
-            work={"form": form, "dataset": source.path, "path": shard.path},
+            params={"path": shard.path},
         )
         for shard in source.document_shards
     ]
-    progress = progress or Progress()
-    with claimed(run, recipe.execution.driver_timeout_s, progress.standing, progress.note) as claim:
-        counters = sum_counters(Executor(run, recipe, progress, address, claim.check).work_off(stage, parts))
+    with locked(run, execution.driver_timeout_s, progress.state, progress.note) as lock:
+        executor = Executor(run, execution, progress, address=address, check=lock.check)
+        entries = executor.run_parts(export_shard, ExportSettings(format=form, dataset=source.path), parts)
+        counters = dict(sum_counters(entries.values()))
         run.write_if_changed("README.md", export_card(form, counters, sorted(source.manifest.splits)))
         run.remove("tmp")
     return counters
 
 
-def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
-    """Write `data/NAME` with what the shard's documents become; one without an image left has no row."""
-    form = FORMS[part.work["form"]]
-    with attempt.create(f"data/{part.name}{form.suffix}") as file, _Writer(file, form) as write:
-        for row in _rows(part.work["dataset"], part.work["path"]):
+@per_part(name="export", writes=list(EXPORTED.values()), settings=ExportSettings, units=("documents", "images"))
+def export_shard(io: StageIO, export: ExportSettings) -> None:
+    """Write what the shard's documents become; one without an image left has no row."""
+    form = FORMS[export.format]
+    with io.create(EXPORTED[form.suffix]) as file, _Writer(file, form) as write:
+        for row in _rows(export.dataset, io.params["path"]):
             if not any(content is not None for content in row["image_bytes"]):
-                attempt.counters["documents_dropped.no_image"] += 1
+                io.count_dropped("documents", "no_image")
                 continue
-            attempt.counters["documents"] += 1
-            attempt.counters["images"] += sum(content is not None for content in row["image_bytes"])
+            io.counters["documents"] += 1
+            io.counters["images"] += sum(content is not None for content in row["image_bytes"])
             for made in form.rows(row):
                 write(row["document_id"], made)
 

@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from m3w.pipeline.crawl.warc_record import Fault
+from m3w.pipeline.engine.ledger import Fault
 from m3w.pipeline.exchange.rows import read_samples
 from m3w.pipeline.exchange.sample import BadSample, Sample, content_url, exported_nodes
 from m3w.schemas.document import ImageReference, InterleavedDocument

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from m3w.pipeline.crawl.warc_record import Fault
+from m3w.pipeline.engine.ledger import Fault
 from m3w.pipeline.exchange.rows import parquet_rows, read_samples
 from m3w.pipeline.exchange.sample import BadSample, Sample, exported_nodes
 from m3w.schemas.document import ImageReference, InterleavedDocument

@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from m3w.pipeline.crawl.warc_record import Fault
+from m3w.pipeline.engine.ledger import Fault
 from m3w.pipeline.exchange.rows import column_names, parquet_rows, read_samples
 from m3w.pipeline.exchange.sample import IMAGE_SUFFIXES, BadSample, Sample, content_url
 from m3w.recipes.errors import InputError

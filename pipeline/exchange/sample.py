@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from m3w.pipeline.crawl.warc_record import Fault
+from m3w.pipeline.engine.ledger import Fault
 from m3w.schemas.document import OK, ImageReference, InterleavedDocument
 
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif")

@@ -7,71 +7,147 @@ Every record ends under one counter: `records` = `records_passed.KIND` + `respon
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 from m3w.pipeline.crawl.http_body import BodyError, response_body
-from m3w.pipeline.crawl.warc_record import Fault, WarcRecord
-from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.drops import Drop, DropSample
-from m3w.pipeline.engine.parquet import RowWriter
-from m3w.pipeline.engine.stage import Part
+from m3w.pipeline.crawl.parts import archive_parts
+from m3w.pipeline.crawl.section import Storage
+from m3w.pipeline.crawl.select import SELECTED_PARTS
+from m3w.pipeline.crawl.selection import Place, read_places
+from m3w.pipeline.crawl.warc import read_archive
+from m3w.pipeline.crawl.warc_record import WarcRecord
+from m3w.pipeline.engine.drops import DROPS, Drop
+from m3w.pipeline.engine.inputs import Inputs
+from m3w.pipeline.engine.ledger import Fault
+from m3w.pipeline.engine.settings import key, settings
+from m3w.pipeline.engine.stage import Flow, Part, per_part
+from m3w.pipeline.engine.stage_io import QUARANTINE, StageIO
 from m3w.pipeline.extract import extract_page
 from m3w.pipeline.extract.left_out import LeftOut
-from m3w.pipeline.extract.parser_sandbox import PageResult, Pages, pages, parser
-from m3w.pipeline.extract.quarantine import note, write_quarantine
-from m3w.pipeline.extract.records import records
+from m3w.pipeline.extract.parser_sandbox import PageResult, Pages, open_pages
 from m3w.pipeline.extract.section import Extract
 from m3w.pipeline.filters.consent import page_marks
 from m3w.pipeline.filters.signals.document import measure
 from m3w.pipeline.filters.signals.text import document_text
-from m3w.pipeline.filters.signals.word_lists import ListsByLanguage
-from m3w.pipeline.recipe import Recipe
-from m3w.pipeline.tables import ARCHIVE_SCHEMA
-from m3w.schemas.document import DOCUMENT_SCHEMA, InterleavedDocument, document_id
+from m3w.pipeline.filters.signals.word_lists import ListsByLanguage, WordListFiles
+from m3w.pipeline.tables import ARCHIVED_IMAGES, EXTRACTED
+from m3w.schemas.document import InterleavedDocument, document_id
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
+KINDS = ("warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation")
 MIB = 2**20
-RESPONSES_DROPPED = "responses_dropped."
+IMAGES_IN_ARCHIVE = "images_in_archive"
+FLOWS = (
+    Flow(unit="records", entered_as="records", entered="records", kept_as="responses", kept="responses"),
+    Flow(
+        unit="responses",
+        entered_as="responses",
+        entered="responses",
+        kept_as="pages",
+        kept="pages",
+        also_passed=(IMAGES_IN_ARCHIVE,),
+    ),
+    Flow(unit="pages", entered_as="pages", entered="pages", kept_as="documents", kept="documents"),
+    Flow(
+        track="images",
+        unit="image_references",
+        entered_as="image references on pages",
+        kept_as="image references in documents",
+        kept="image_references",
+    ),
+)
 
 
-def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
-    """Read the archive that `part.work` names; write `documents/extracted`, `images/archive`, `quarantine/extract`."""
-    lists, sample = ListsByLanguage(recipe.word_lists), DropSample(recipe.drops.keep_per_reason)
-    limit = max(recipe.extract.max_page_mib, recipe.fetch.max_image_mib) * MIB
+@settings
+class ExtractSettings:
+    format: str = key("crawl.format")
+    paths: list[str] = key("crawl.paths", effect="inputs")
+    prefix: str | None = key("crawl.prefix", effect="inputs")
+    part_mib: int | None = key("crawl.part_mib", effect="inputs")
+    storage: Storage = key("crawl.storage", effect="none")
+    extract: Extract = key("extract")
+    word_lists: WordListFiles = key("word_lists")
+    agent: str = key("fetch.agent")
+    max_image_mib: int = key("fetch.max_image_mib")
+
+
+def plan(extract: ExtractSettings, inputs: Inputs) -> list[Part]:
+    """A part for each archive file, for each stretch of one, or for each file of selected pages.
+
+    Raises `InputError` for a path that names nothing.
+    """
+    if extract.paths:
+        files = archive_parts(extract.paths, extract.prefix, extract.part_mib, extract.storage)
+        return [Part(name=file.name, inputs=[file.input], params=file.params) for file in files]
+    return [
+        Part(
+            name=f"selected-{path.rpartition('/')[2].removesuffix('.parquet')}",
+            inputs=[f"{path} of sha256 {output.sha256}"],
+            files=[[path]],
+        )
+        for path, output in inputs.outputs(SELECTED_PARTS).items()
+    ]
+
+
+def check(extract: ExtractSettings) -> None:
+    """Raises `InputError` for a word list that cannot be read."""
+    ListsByLanguage(extract.word_lists)
+
+
+@per_part(
+    reads=[SELECTED_PARTS.optional],
+    writes=[EXTRACTED, ARCHIVED_IMAGES, DROPS, QUARANTINE],
+    settings=ExtractSettings,
+    version=4,
+    enabled=lambda extract: extract.format == "warc",
+    check=check,
+    parts=plan,
+    units=("pages", "documents", "image_references"),
+    flows=FLOWS,
+    cause="crawl",
+)
+def extract(io: StageIO, extract: ExtractSettings) -> None:
+    """Read the part's archive file, or the pages selected for it."""
+    limits = extract.extract.page_seconds, extract.extract.page_memory_mib * MIB
     with (
-        closing(pages(attempt.care, lambda record: read_page(record, recipe, lists), recipe)) as reader,
-        attempt.create(f"documents/extracted/{part.name}.parquet") as documents_file,
-        attempt.create(f"images/archive/{part.name}.parquet") as archive_file,
-        RowWriter(documents_file, DOCUMENT_SCHEMA) as documents,
-        RowWriter(archive_file, ARCHIVE_SCHEMA) as archive,
+        closing(open_pages(io.isolation, ReadPage(extract), *limits)) as pages,
+        io.write(EXTRACTED) as documents,
+        io.write(ARCHIVED_IMAGES) as archive,
     ):
-        for item in records(attempt.run, part.work, max_block_bytes=limit, storage=recipe.crawl.storage):
+        for item in _records(io, extract):
             if isinstance(item, Fault):
-                note(attempt, item)
+                io.fault(item)
                 continue
-            attempt.counters["records"] += 1
+            io.counters["records"] += 1
             if item.kind != "response":
-                attempt.counters[f"records_passed.{_known_kind(item.kind)}"] += 1
+                io.counters[f"records_passed.{_known_kind(item.kind)}"] += 1
                 continue
-            attempt.counters["responses"] += 1
+            io.counters["responses"] += 1
             if (row := _image_row(item)) is not None:
                 archive.write(row)
-            document = _document(attempt, item, reader, sample)
+            document = _document(io, item, pages)
             if document is not None:
                 documents.write(document.row())
-    sample.write(attempt)
-    write_quarantine(attempt)
 
 
-KINDS = ("warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation")
+def _records(io: StageIO, extract: ExtractSettings) -> Iterator[WarcRecord | Fault]:
+    """The records and faults of the part. Raises OSError for a file that cannot be read."""
+    limit = max(extract.extract.max_page_mib, extract.max_image_mib) * MIB
+    if io.params:
+        return read_archive(**io.params, max_block_bytes=limit, storage=extract.storage)
+    rows = io.rows(SELECTED_PARTS)
+    pages = (Place(row["warc_filename"], row["warc_record_offset"], row["warc_record_length"]) for row in rows)
+    return read_places(pages, max_block_bytes=limit, storage=extract.storage)
 
 
 def _known_kind(kind: str) -> str:
     return kind if kind in KINDS else "other"
 
 
-def _image_row(record: WarcRecord) -> dict[str, object] | None:
+def _image_row(record: WarcRecord) -> dict[str, Any] | None:
     """Where an image lies in the archive, or the status that a URL answered with instead of one."""
     if record.url is None or record.status is None or (record.status == 200 and not record.mime.startswith("image/")):
         return None
@@ -84,53 +160,64 @@ def _image_row(record: WarcRecord) -> dict[str, object] | None:
     }
 
 
-def _document(attempt: Attempt, record: WarcRecord, reader: Pages, sample: DropSample) -> InterleavedDocument | None:
+def _document(io: StageIO, record: WarcRecord, pages: Pages) -> InterleavedDocument | None:
     """The record's document if it is a page that has one with an image; each way not to be is counted."""
     reason = not_a_page(record)
+    if reason == IMAGES_IN_ARCHIVE:
+        io.counters[IMAGES_IN_ARCHIVE] += 1
+        return None
     if reason is not None:
-        attempt.counters[reason] += 1
-        if reason.startswith(RESPONSES_DROPPED):
-            sample.add(_drop("response", record, reason.removeprefix(RESPONSES_DROPPED)))
+        io.drop("responses", _drop("response", record, reason))
         return None
-    attempt.counters["pages"] += 1
-    result = reader.read(record)
-    found = result.found
-    if isinstance(found, str):
-        attempt.counters[f"pages_dropped.{found}"] += 1
-        sample.add(_drop("page", record, found, result.text))
+    io.counters["pages"] += 1
+    result = pages.read(record)
+    document = result.outcome
+    if isinstance(document, str):
+        io.drop("pages", _drop("page", record, document, result.text))
         if result.fault is not None:
-            note(attempt, _fault(record, found, result.fault))
+            io.fault(_fault(record, document, result.fault))
         return None
-    attempt.counters["documents"] += 1
-    attempt.counters["image_references"] += int(found.signals["image_nodes"])
-    _note_left_out(attempt, record, result.left_out, sample)
-    return found
+    io.counters["documents"] += 1
+    io.counters["image_references"] += int(document.signals["image_nodes"])
+    _note_left_out(io, record, result.left_out)
+    return document
 
 
-def _note_left_out(attempt: Attempt, record: WarcRecord, left_out: LeftOut, sample: DropSample) -> None:
-    """Count it; of each reason some references are for the sample."""
-    attempt.counters.update({f"image_references_dropped.{name}": count for name, count in left_out.references.items()})
-    attempt.counters.update({f"pages_mended.{name}": count for name, count in left_out.page.items()})
-    for reason, addresses in left_out.examples.items():
-        for address in addresses:
-            sample.add(_drop("image_reference", record, reason, image_url=address))
+def _note_left_out(io: StageIO, record: WarcRecord, left_out: LeftOut) -> None:
+    """Count what the extractor left out of the page; of each reason it gives some references as examples."""
+    for reason, count in left_out.references.items():
+        io.count_dropped("image_references", reason, count)
+    io.counters.update({f"pages_mended.{name}": count for name, count in left_out.page.items()})
+    for reason, urls in left_out.examples.items():
+        for url in urls:
+            io.example(_drop("image_reference", record, reason, image_url=url))
 
 
-def read_page(record: WarcRecord, recipe: Recipe, lists: ListsByLanguage) -> PageResult:
+class ReadPage:
     """A page's document, or why it has none. Raises MemoryError, of which this process may not recover."""
-    left_out, text = LeftOut(), None
-    try:
-        found = page_document(record, recipe.extract, left_out, agent=recipe.fetch.agent, lists=lists)
-    except BodyError as error:
-        return PageResult(found=str(error), fault="")
-    except MemoryError:
-        raise
-    except Exception as error:  # the extractor met a page it was not written for: that page, and only it, is lost
-        return PageResult(found="extractor_error", fault=f"{type(error).__name__}: {error}"[:500])
-    if isinstance(found, InterleavedDocument) and not found.signals["image_nodes"]:
-        text = document_text(found)
-        found = "no_image"
-    return PageResult(found=found, left_out=left_out, text=text)
+
+    def __init__(self, extract: ExtractSettings):
+        self._settings, self._lists = extract, ListsByLanguage(extract.word_lists)
+
+    def __reduce__(self) -> Any:
+        return ReadPage, (self._settings,)
+
+    def __call__(self, record: WarcRecord) -> PageResult:
+        left_out, text = LeftOut(), None
+        try:
+            outcome = page_document(
+                record, self._settings.extract, left_out, agent=self._settings.agent, lists=self._lists
+            )
+        except BodyError as error:
+            return PageResult(outcome=str(error), fault="")
+        except MemoryError:
+            raise
+        except Exception as error:  # the extractor met a page it was not written for: that page, and only it, is lost
+            return PageResult(outcome="extractor_error", fault=f"{type(error).__name__}: {error}"[:500])
+        if isinstance(outcome, InterleavedDocument) and not outcome.signals["image_nodes"]:
+            text = document_text(outcome)
+            outcome = "no_image"
+        return PageResult(outcome=outcome, left_out=left_out, text=text)
 
 
 def _drop(kind: str, record: WarcRecord, reason: str, text: str | None = None, image_url: str | None = None) -> Drop:
@@ -144,15 +231,15 @@ def _fault(record: WarcRecord, reason: str, detail: str) -> Fault:
 
 
 def not_a_page(record: WarcRecord) -> str | None:
-    """The counter of a response that is no HTML page of status 200; None if it is one."""
+    """Why a response is no HTML page of status 200; None if it is one."""
     if record.url is None or not record.url.lower().startswith(("http://", "https://")):
-        return f"{RESPONSES_DROPPED}not_http"  # Heritrix keeps the answers of name servers as responses, too
+        return "not_http"  # Heritrix keeps the answers of name servers as responses, too
     if record.status != 200:
-        return f"{RESPONSES_DROPPED}http_status"
+        return "http_status"
     if record.mime.startswith("image/"):
-        return "images_in_archive"
+        return IMAGES_IN_ARCHIVE
     mime = record.mime or (record.payload_type or "").lower() or _sniffed(record.block)
-    return None if mime in HTML_TYPES else f"{RESPONSES_DROPPED}not_html"
+    return None if mime in HTML_TYPES else "not_html"
 
 
 def _sniffed(block: bytes) -> str:
@@ -162,7 +249,7 @@ def _sniffed(block: bytes) -> str:
 
 def page_document(
     record: WarcRecord,
-    settings: Extract,
+    section: Extract,
     left_out: LeftOut | None = None,
     *,
     agent: str = "",
@@ -174,21 +261,21 @@ def page_document(
 
     Raises `BodyError` for a body that cannot be read.
     """
-    limit = settings.max_page_mib * MIB
+    limit = section.max_page_mib * MIB
     if record.oversize or len(record.block) > limit:
         return "page_too_large"
     assert record.url is not None
     html = response_body(record, max_bytes=limit)
-    found = parser(extract_page)(
-        html, record.url, record.content_type, content=settings.content, videos=settings.videos, left_out=left_out
+    document = extract_page(
+        html, record.url, record.content_type, content=section.content, videos=section.videos, left_out=left_out
     )
-    if isinstance(found, str):
-        return found
-    measure(found, lists)
+    if isinstance(document, str):
+        return document
+    measure(document, lists)
     return replace(
-        found,
+        document,
         document_id="",  # made again, from URL and crawl time
-        opt_out=sorted({*found.opt_out, *page_marks(record.http_headers, agent)}),
+        opt_out=sorted({*document.opt_out, *page_marks(record.http_headers, agent)}),
         crawled_at=record.crawled_at,
         warc_path=record.path,
         warc_offset=record.offset,

@@ -1,57 +1,197 @@
-"""The stage `fetch` in waves: what redirects to other hosts is asked on by the tasks that own these."""
+"""The parts of the stage `fetch`, in rounds: what redirects to another host is asked for by the part that has this
+host.
+
+A part is named after what it asks for, so two parts of one name ask for the same. What no part of the plan asks for any
+more stays until the stage is done, since the new parts take over from it what they would have to ask for again; a
+part with failures that may have passed is planned again as a new generation once `fetch.retry_after_days` are over.
+
+A redirect to another host is not followed by the task that meets it, as that host is another task's: the grouping
+`redirects` brings such URLs to the group of the host they lead to, and a further round of parts asks on there.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from m3w.pipeline.dataset.publish import sum_counters
-from m3w.pipeline.engine.executor import Executor
-from m3w.pipeline.engine.group_by import work_off
-from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.pipeline.engine.stage import Part, Stage
-from m3w.pipeline.fetch import plan as fetch_plan
-from m3w.pipeline.fetch import stage as fetch
-from m3w.pipeline.fetch.section import Fetch
+import pyarrow as pa
+import pyarrow.compute as pc
 
-Entries = dict[str, LedgerEntry]
+from m3w.pipeline.engine.inputs import Entries, Inputs, sum_counters
+from m3w.pipeline.engine.ledger import LedgerEntry, Output
+from m3w.pipeline.engine.settings import key, settings
+from m3w.pipeline.engine.stage import Part, PartStage, Shuffle, grouped
+from m3w.pipeline.engine.stage_io import PartFiles
+from m3w.pipeline.fetch.host import REDIRECTED
+from m3w.pipeline.fetch.requests import group_count, group_of, in_turns
+from m3w.pipeline.tables import EARLIER_RESULTS, INDEX, REDIRECTS, REQUEST_SCHEMA, REQUESTS
+
+if TYPE_CHECKING:
+    from m3w.pipeline.engine.executor import Executor
+    from m3w.pipeline.fetch.stage import FetchSettings
 
 
-def fetch_in_waves(
-    executor: Executor, requested: LedgerEntry, settings: Fetch, fingerprint: str, groups: int
-) -> Entries:
-    """The committed parts that together have an end for every requested URL; see `m3w.pipeline.fetch.plan`.
-
-    `groups` is how many groups of hosts the requests were dealt to.
-    """
-    stage = Stage(name="fetch", fingerprint=fingerprint, process=fetch.process, keeps=True)
-    planned: list[str] = []
+def fetch_in_rounds(executor: Executor, stage: PartStage, fetch: FetchSettings, inputs: Inputs) -> Entries:
+    """The committed parts that together have an end for every requested URL."""
+    fingerprint = executor.fingerprint(stage, fetch)
+    requests: Iterable[Output] = inputs.outputs(REQUESTS).values()
+    planned: set[str] = set()
     fetched: Entries = {}
-    known = executor.run.entries("fetch")  # read once: what follows adds to it as the waves do
-    for wave in itertools.count(1):
-        parts = fetch_plan.plan(requested, known, fingerprint, settings, datetime.now(UTC), settled=fetched)
-        planned += [part.name for part in parts]
-        _bring_earlier(executor, stage, known, parts, planned, groups)
-        found = executor.work_off(stage, parts, known)
-        fetched |= found
-        known |= found
-        if not sum_counters(found).get("redirects"):
+    known = executor.run.entries(stage.name)  # read once: what follows adds to it as the rounds do
+    for number in itertools.count(1):
+        parts = plan(requests, known, fingerprint, fetch, executor.now(), settled=fetched)
+        planned |= {part.name for part in parts}
+        parts = _with_earlier(executor, stage, fetch, inputs, known, parts, planned, fingerprint)
+        done = executor.run_parts(stage, fetch, parts, known)
+        fetched |= done
+        known |= done
+        if not sum_counters(done.values())["redirects"]:
             break
-        redirects = fetch_plan.redirects(fingerprint, wave, groups, settings)
-        requested = work_off(executor, redirects, found.values())
+        folder = f"{REDIRECTS.folder}/{number}"
+        grouped_by_host = executor.run_grouping(
+            redirects, fetch, inputs.with_entries(stage, done), part=str(number), folder=folder
+        )
+        requests = [output for entry in grouped_by_host.values() for output in entry.outputs]
     if len(fetched) == len(planned):
         executor.forget(stage, fetched, known)
-        for further in executor.run.entries("redirects").keys() - {str(before) for before in range(1, wave)}:
-            executor.run.remove(f"ledger/redirects/{further}.json")
+        for further in executor.run.entries(redirects.name).keys() - {str(before) for before in range(1, number)}:
+            executor.run.remove(f"ledger/{redirects.name}/{further}.json")
     return fetched
 
 
-def _bring_earlier(
-    executor: Executor, stage: Stage, known: Entries, parts: list[Part], planned: list[str], groups: int
-) -> None:
-    """If parts are to be done anew, group what others have found for them to take over."""
-    asked = set(planned)
-    others = [entry for name, entry in known.items() if name not in asked and entry.fingerprint == stage.fingerprint]
-    executor.run.remove(fetch_plan.EARLIER)
-    if others and any(part.name not in known for part in parts):
-        work_off(executor, fetch_plan.earlier(stage.fingerprint, groups), others)
+def plan(
+    requests: Iterable[Output],
+    known: Entries,
+    fingerprint: str,
+    fetch: FetchSettings,
+    now: datetime,
+    settled: Entries | None = None,
+) -> list[Part]:
+    """A part for each file of requests.
+
+    `known` are the committed parts of the stage; `settled` those of the rounds before: where a redirect leads to what
+    one of them has asked for, it is not asked for again.
+    """
+    newest = _newest(known)
+    by_group: dict[str, list[str]] = {}
+    for name, entry in sorted((settled or {}).items()):
+        by_group.setdefault(entry.metadata["group"], []).append(INDEX.path(name))
+    return [_part(output, newest, by_group, fingerprint, fetch, now) for output in requests]
+
+
+def _newest(known: Entries) -> dict[str, LedgerEntry]:
+    """The newest of the committed parts that ask for the same, by what they ask for."""
+    newest: dict[str, LedgerEntry] = {}
+    for entry in known.values():
+        asks = entry.metadata["asks"]
+        if asks not in newest or newest[asks].metadata["generation"] < entry.metadata["generation"]:
+            newest[asks] = entry
+    return newest
+
+
+def _part(
+    output: Output,
+    newest: dict[str, LedgerEntry],
+    settled: dict[str, list[str]],
+    fingerprint: str,
+    fetch: FetchSettings,
+    now: datetime,
+) -> Part:
+    stem = output.path.rpartition("/")[2].removesuffix(REQUESTS.suffix)
+    group = stem.partition("-")[0]
+    asked = hashlib.sha256(f"{fingerprint} {output.path} {output.sha256}".encode()).hexdigest()[:8]
+    asks = f"{stem}-{asked}"
+    generation = 1
+    if asks in newest:
+        generation = newest[asks].metadata["generation"] + _is_due(newest[asks], fetch, now)
+    return Part(
+        name=f"{asks}.{generation}",
+        inputs=[f"{output.path} of sha256 {output.sha256}"],
+        files=([output.path], [], settled.get(group, [])),
+        params={"now": now.isoformat(), "asks": asks, "generation": generation, "group": group},
+        exclusive_key=group,
+    )
+
+
+def _is_due(entry: LedgerEntry, fetch: FetchSettings, now: datetime) -> bool:
+    oldest = entry.metadata["oldest_transient"]
+    return oldest is not None and datetime.fromisoformat(oldest) <= now - timedelta(days=fetch.retry_after_days)
+
+
+def _with_earlier(
+    executor: Executor,
+    stage: PartStage,
+    fetch: FetchSettings,
+    inputs: Inputs,
+    known: Entries,
+    parts: list[Part],
+    planned: set[str],
+    fingerprint: str,
+) -> list[Part]:
+    """If parts are to be done anew, group what other parts know, and give each part its group's file."""
+    others = {name: entry for name, entry in known.items() if name not in planned and entry.fingerprint == fingerprint}
+    if not others or all(part.name in known for part in parts):
+        executor.run.remove(EARLIER_RESULTS.folder)
+        return parts
+    grouped_by_host = executor.run_grouping(earlier, fetch, inputs.with_entries(stage, others))
+    files = {output.path for entry in grouped_by_host.values() for output in entry.outputs}
+    return [_with_file(part, EARLIER_RESULTS.path(part.params["group"]), files) for part in parts]
+
+
+def _with_file(part: Part, path: str, there: set[str]) -> Part:
+    requests, _, settled = part.files
+    return replace(part, files=(requests, [path] if path in there else [], settled))
+
+
+@settings
+class EarlierSettings:
+    urls_per_part: int = key("fetch.urls_per_part", effect="none")
+    urls_per_host: int = key("fetch.urls_per_host", effect="none")
+
+
+@grouped(reads=[INDEX], writes=EARLIER_RESULTS, settings=EarlierSettings)
+def earlier(inputs: Inputs, fetch: EarlierSettings) -> Shuffle:
+    """Group the results of earlier builds by the URL's host; of what was asked for twice the newer counts."""
+    groups = group_count(inputs, fetch.urls_per_part)
+
+    def rows(part: PartFiles) -> pa.Table:
+        index = part.read(INDEX)
+        index = index.filter(pc.and_(pc.greater(index["attempts"], 0), pc.not_equal(index["status"], REDIRECTED)))
+        group = [group_of(url, groups) for url in index["url"].to_pylist()]
+        return index.append_column("group", pa.array(group, pa.string()))
+
+    def reduce(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
+        assert INDEX.schema is not None
+        table = group.select(INDEX.schema.names).sort_by([("url", "ascending"), ("fetched_at", "descending")])
+        urls = table["url"].to_pylist()
+        newest = pa.array([n == 0 or url != urls[n - 1] for n, url in enumerate(urls)], pa.bool_())
+        return table.filter(newest), {}
+
+    return Shuffle(map=rows, reduce=reduce)
+
+
+@grouped(reads=[INDEX], writes=REDIRECTS, settings=EarlierSettings)
+def redirects(inputs: Inputs, fetch: EarlierSettings) -> Shuffle:
+    """Group the redirected URLs of a round by the host they lead to."""
+    groups = group_count(inputs, fetch.urls_per_part)
+
+    def rows(part: PartFiles) -> pa.Table:
+        index = part.read(INDEX)
+        index = index.filter(pc.equal(index["status"], REDIRECTED))
+        columns = {"url": index["url"], "location": index["final_url"], "hops": index["hops"], "parts": index["parts"]}
+        table = pa.table(
+            [columns.get(field.name, pa.nulls(len(index), field.type)) for field in REQUEST_SCHEMA],
+            names=REQUEST_SCHEMA.names,
+        ).cast(REQUEST_SCHEMA)
+        group = [group_of(location, groups) for location in table["location"].to_pylist()]
+        return table.append_column("group", pa.array(group, pa.string()))
+
+    def reduce(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
+        table = group.select(REQUEST_SCHEMA.names).cast(REQUEST_SCHEMA).sort_by("url")
+        return table, {"image_urls": len(table)}
+
+    return Shuffle(map=rows, reduce=reduce, split=lambda table: in_turns(table, fetch.urls_per_host))

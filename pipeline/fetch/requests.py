@@ -1,8 +1,8 @@
 """Stage `requests`: each image URL of the run once, grouped by host, with the archive's own copy where there is one.
 
-A host's URLs are all in one group, so that one task at a time owns a host (DESIGN contract 6). A group is one file, or
-several if a host in it has more than `fetch.urls_per_host`: these are fetched one after the other. The place in the
-archive is the first by path and offset among the responses of status 200; a URL that only answered with another status
+A host's URLs are all in one group, so that one task at a time asks a host (DESIGN contract 6). A group is one file, or
+several if a host in it has more than `fetch.urls_per_host`: these are fetched one after the other. Of the archive's
+responses to a URL the first of status 200 counts, by path and offset; a URL that only answered with another status
 keeps that status. What the recipe's lists or a page's own words rule out stays in the file, with the reason.
 """
 
@@ -14,19 +14,22 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from m3w.pipeline.crawl.urls import host_of, stable_number, without_fragment
-from m3w.pipeline.engine.group_by import Grouping
-from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.inputs import Inputs
+from m3w.pipeline.engine.list_file import NamedFile
+from m3w.pipeline.engine.settings import key, settings
+from m3w.pipeline.engine.stage import Shuffle, grouped
+from m3w.pipeline.engine.stage_io import PartFiles
 from m3w.pipeline.filters.blocklist import BlockList
 from m3w.pipeline.filters.opt_out import OPTED_OUT, OptOut
-from m3w.pipeline.recipe import Recipe
-from m3w.pipeline.tables import ARCHIVE_SCHEMA, REQUEST_SCHEMA
+from m3w.pipeline.filters.section import BlockedUrls
+from m3w.pipeline.tables import ARCHIVED_IMAGES, REQUEST_SCHEMA, REQUESTS, UNIQUE
 from m3w.schemas.table import to_table
 
 DECLARED_TOO_SMALL = "declared_too_small"
+ARCHIVED = ("warc_path", "warc_offset", "crawled_at")
+assert ARCHIVED_IMAGES.schema is not None
 ROWS = pa.schema(
     [
         ("group", pa.string()),
@@ -34,55 +37,69 @@ ROWS = pa.schema(
         ("small", pa.bool_()),
         ("url", pa.string()),
         ("archive_status", pa.int32()),
-        *(field for field in ARCHIVE_SCHEMA if field.name not in ("url", "status")),
+        *(ARCHIVED_IMAGES.schema.field(name) for name in ARCHIVED),
     ]
 )
+Refusal = Callable[[str], str | None]
+"""The status of a URL that the recipe's lists rule out; None for the others."""
 
 
-def group_count(references: int, urls_per_part: int) -> int:
-    """How many groups of hosts; `references` is how many image references the documents hold."""
+@settings
+class RequestSettings:
+    urls_per_part: int = key("fetch.urls_per_part")
+    urls_per_host: int = key("fetch.urls_per_host")
+    blocked: BlockedUrls = key("urls.images")
+    opt_out: list[NamedFile] = key("consent.opt_out")
+    smallest_side: float = key("smallest_side")
+    """Pixels; an image that its page declares with a shorter side is not asked of the web, as a rule would drop it."""
+
+
+def refusal(requests: RequestSettings) -> Refusal:
+    """Raises `InputError` for a list that cannot be read."""
+    opt_out, blocked = OptOut.from_files(requests.opt_out), BlockList.from_recipe(requests.blocked)
+    return lambda url: OPTED_OUT if opt_out.covers(url) else blocked.reason(url)
+
+
+def check(requests: RequestSettings) -> None:
+    refusal(requests)
+
+
+def group_count(inputs: Inputs, urls_per_part: int) -> int:
+    """How many groups of hosts there are, by how many image references the documents hold."""
+    references = inputs.counters(ARCHIVED_IMAGES)["image_references"]
     return max(1, -(-references // urls_per_part))
 
 
-def grouping(fingerprint: str, groups: int, recipe: Recipe, refusal: Callable[[str], str | None]) -> Grouping:
-    """The grouping of image URLs by host; `refusal` gives the status of a URL that is not to be asked for.
+@grouped(
+    reads=[UNIQUE, ARCHIVED_IMAGES],
+    writes=REQUESTS,
+    settings=RequestSettings,
+    check=check,
+    units=("image_urls",),
+    cause="fetch",
+)
+def requests(inputs: Inputs, requests: RequestSettings) -> Shuffle:
+    """Group the image URLs of documents by host."""
+    groups, refused = group_count(inputs, requests.urls_per_part), refusal(requests)
 
-    Of the recipe's rules on images it depends on `smallest_side` alone, which therefore is in its fingerprint.
-    """
-    smallest = smallest_side(recipe)
-    per_host = recipe.fetch.urls_per_host
-
-    def rows(run: Run, entry: LedgerEntry) -> pa.Table:
+    def rows(part: PartFiles) -> pa.Table:
         wanted = [
-            {"url": url, "part": entry.part, "small": small}
-            for url, small in sorted(_wanted(run, entry.part, smallest).items())
+            {"url": url, "part": part.part, "small": small}
+            for url, small in sorted(_wanted(part, requests.smallest_side).items())
         ]
-        found = _read(run, f"images/archive/{entry.part}.parquet").to_pylist()
-        for row in found:
+        archived = part.read(ARCHIVED_IMAGES).to_pylist()
+        for row in archived:
             row["archive_status"] = row.pop("status")
-        for row in (*wanted, *found):
+        for row in (*wanted, *archived):
             row["url"] = without_fragment(row["url"])
             row["group"] = group_of(row["url"], groups)
-        return pa.Table.from_pylist([*wanted, *found], schema=ROWS)
+        return pa.Table.from_pylist([*wanted, *archived], schema=ROWS)
 
-    def gather(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
-        requests = list(_requests(group, refusal))
-        return to_table(requests, REQUEST_SCHEMA), {"image_urls": len(requests)}
+    def reduce(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
+        requested = list(_requests(group, refused))
+        return to_table(requested, REQUEST_SCHEMA), {"image_urls": len(requested)}
 
-    return Grouping(
-        name="requests",
-        fingerprint=f"{fingerprint} {smallest:g}",
-        rows=rows,
-        gather=gather,
-        folder="images/requests",
-        pieces=lambda table: in_turns(table, per_host),
-    )
-
-
-def refusal(recipe: Recipe) -> Callable[[str], str | None]:
-    """The status of a URL that the recipe's lists rule out; None for the others. Raises `InputError`."""
-    opt_out, blocked = OptOut.from_files(recipe.consent.opt_out), BlockList.from_recipe(recipe.urls.images)
-    return lambda url: OPTED_OUT if opt_out.covers(url) else blocked.reason(url)
+    return Shuffle(map=rows, reduce=reduce, split=lambda table: in_turns(table, requests.urls_per_host))
 
 
 def group_of(url: str, groups: int) -> str:
@@ -103,20 +120,9 @@ def in_turns(requests: pa.Table, per_host: int) -> list[tuple[str, pa.Table]]:
     return [(f"-{n:03d}", requests.filter(pc.equal(turn, n))) for n in range(max(turns, default=0) + 1)]
 
 
-def smallest_side(recipe: Recipe) -> float:
-    """Pixels; an image that its page declares with a shorter side is not asked of the web, as a rule would drop it.
-
-    What lies in the archive costs nobody anything: there it is looked at.
-    """
-    if recipe.fetch.source != "web":
-        return 0.0
-    rules = recipe.rules.image.items()
-    return max((rule.min or 0.0 for name, rule in rules if (rule.signal or name) == "shorter_side"), default=0.0)
-
-
-def _wanted(run: Run, part: str, smallest: float) -> dict[str, bool]:
+def _wanted(part: PartFiles, smallest: float) -> dict[str, bool]:
     """The image URLs of a part's documents; True for those that are nowhere declared as large as `smallest`."""
-    images = _read(run, f"documents/unique/{part}.parquet", ["images"])["images"].combine_chunks()
+    images = part.read(UNIQUE, columns=["images"])["images"].combine_chunks()
     if not len(images):
         return {}
     # The nulls, where texts stand, go first: a field of a null struct reads as an empty string.
@@ -132,28 +138,22 @@ def _wanted(run: Run, part: str, smallest: float) -> dict[str, bool]:
     return wanted
 
 
-def _requests(group: pa.Table, refusal: Callable[[str], str | None]) -> Iterator[dict[str, Any]]:
+def _requests(group: pa.Table, refusal: Refusal) -> Iterator[dict[str, Any]]:
     """The group's requests by URL."""
     parts: dict[str, set[str]] = {}
     large: set[str] = set()
-    places: dict[str, dict[str, Any]] = {}
+    archived: dict[str, dict[str, Any]] = {}
     for row in group.to_pylist():
         if row["part"] is not None:
             parts.setdefault(row["url"], set()).add(row["part"])
             large |= set() if row["small"] else {row["url"]}
-        elif row["url"] not in places or _preference(row) < _preference(places[row["url"]]):
-            places[row["url"]] = row
+        elif row["url"] not in archived or _preference(row) < _preference(archived[row["url"]]):
+            archived[row["url"]] = row
     for url in sorted(parts):
-        place = places.get(url, {})
         refused = refusal(url) or (None if url in large else DECLARED_TOO_SMALL)
-        known = {name: place.get(name) for name in ("archive_status", "warc_path", "warc_offset", "crawled_at")}
-        yield {"url": url, "location": url, "hops": 0, "refused": refused, "parts": sorted(parts[url]), **known}
+        response = {name: archived.get(url, {}).get(name) for name in ("archive_status", *ARCHIVED)}
+        yield {"url": url, "location": url, "hops": 0, "refused": refused, "parts": sorted(parts[url]), **response}
 
 
 def _preference(row: dict[str, Any]) -> tuple[bool, str, int]:
     return row["archive_status"] != 200, row["warc_path"], row["warc_offset"]
-
-
-def _read(run: Run, name: str, columns: list[str] | None = None) -> pa.Table:
-    with run.fs.open(run.full(name), "rb") as file:
-        return pq.read_table(file, columns=columns)

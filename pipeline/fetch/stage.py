@@ -3,135 +3,220 @@
 Bytes come, in this order, from what an earlier build of the run had asked for, from the crawl's own WARC files and
 `data:` URLs, and with `fetch.source: web` from the web. Every URL ends in the index with a status: `image_urls` =
 `images` + `image_urls_dropped.STATUS`; a URL that leads to another host is counted under `redirects` only, and again
-by the part that owns this host. Bytes are named by their SHA-256 and stored once in a part.
+by the part that has this host. Bytes are named by their SHA-256 and stored once in a part.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import fields
 from datetime import datetime, timedelta
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, cast
 
+from m3w.pipeline.crawl.section import Storage
 from m3w.pipeline.crawl.storage import open_file
-from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.parquet import RowWriter, rows_if_there
-from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.stage import Part
-from m3w.pipeline.exchange.carried import FOLDER as CARRIED
+from m3w.pipeline.engine.list_file import NamedFile
+from m3w.pipeline.engine.settings import key, settings
+from m3w.pipeline.engine.stage import Flow, per_part
+from m3w.pipeline.engine.stage_io import StageIO
 from m3w.pipeline.fetch.archive import decode_data_url, read_image
 from m3w.pipeline.fetch.fetcher import fetch_all
 from m3w.pipeline.fetch.host import REDIRECTED, Outcome, Request
+from m3w.pipeline.fetch.redirect_rounds import fetch_in_rounds
+from m3w.pipeline.fetch.requests import DECLARED_TOO_SMALL
+from m3w.pipeline.fetch.section import Fetch, Manners
+from m3w.pipeline.filters.filter import BLOCK_LIST_CAUSES
+from m3w.pipeline.filters.opt_out import OPTED_OUT
+from m3w.pipeline.filters.section import Consent
 from m3w.pipeline.images.decode import NoImageError
+from m3w.pipeline.images.forbidden import read_forbidden
+from m3w.pipeline.images.section import Images
 from m3w.pipeline.images.store import StoreReader, StoreWriter
 from m3w.pipeline.images.stored import StoredImage, prepare
-from m3w.pipeline.recipe import Recipe
-from m3w.pipeline.tables import INDEX_SCHEMA
+from m3w.pipeline.tables import CARRIED_IMAGES, EARLIER_RESULTS, INDEX, REQUESTS, STORE
 from m3w.schemas.document import OK
 
 MIB = 2**20
 Row = dict[str, Any]
+assert INDEX.schema is not None
+OUTCOME_FIELDS = {field.name for field in fields(Outcome)}.intersection(INDEX.schema.names) - {"status", "hops"}
+"""What the index keeps of an `Outcome` as it is."""
 
 
-def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
-    """Read the requests at `part.work["requests"]`, write `images/store` (a tar) and `images/index`."""
-    store_name = f"images/store/{part.name}.tar"
-    requests = rows_if_there(attempt.run, part.work["requests"])
-    with attempt.create(store_name) as store_file, StoreWriter(store_file, store_name) as store:
-        index = _Index(attempt, store, recipe)
-        requests = _carry_over(requests, part, recipe, attempt.run, index)
+@settings
+class FetchSettings:
+    """How hosts are asked, and how often, changes no result that counts: what failed in passing is asked for again."""
+
+    source: Literal["archive", "web"] = key("fetch.source")
+    agent: str = key("fetch.agent")
+    max_redirects: int = key("fetch.max_redirects")
+    max_image_mib: int = key("fetch.max_image_mib")
+    max_megapixels: int = key("fetch.max_megapixels")
+    robots: bool = key("fetch.robots")
+    allow_private: list[str] = key("fetch.allow_private")
+    resolve: dict[str, str] = key("fetch.resolve")
+    refuse: list[Any] = key("consent.refuse")
+    tdm: bool = key("consent.tdm")
+    images: Images = key("images")
+    opt_out: list[NamedFile] = key("consent.opt_out", effect="none")
+    """A longer list asks nothing again: `join` leaves out what it covers."""
+    contact: str | None = key("fetch.contact", effect="none")
+    host: Manners = key("fetch.host", effect="none")
+    hosts: dict[str, Manners] = key("fetch.hosts", effect="none")
+    connections: int = key("fetch.connections", effect="none")
+    timeout_s: float = key("fetch.timeout_s", effect="none")
+    attempts: int = key("fetch.attempts", effect="none")
+    max_pause_s: float = key("fetch.max_pause_s", effect="none")
+    retry_after_days: float = key("fetch.retry_after_days", effect="none")
+    urls_per_part: int = key("fetch.urls_per_part", effect="none")
+    urls_per_host: int = key("fetch.urls_per_host", effect="none")
+    storage: Storage = key("crawl.storage", effect="none")
+    cpus: float = key("execution.cpus_per_part", effect="none")
+
+    @property
+    def section(self) -> Fetch:
+        """The recipe's section `fetch`, of what is declared here alone."""
+        return Fetch(**{name: getattr(self, name) for name in Fetch.model_fields})
+
+    @property
+    def consent(self) -> Consent:
+        return Consent(refuse=self.refuse, tdm=self.tdm, opt_out=self.opt_out)
+
+
+def check(fetch: FetchSettings) -> None:
+    """Raises `InputError` for a list of forbidden images that cannot be read."""
+    read_forbidden(fetch.images.forbidden, fetch.images.forbidden_distance)
+
+
+@per_part(
+    reads=[REQUESTS, EARLIER_RESULTS.optional, INDEX.optional, STORE.by_path, CARRIED_IMAGES.by_path],
+    writes=[INDEX, STORE],
+    settings=FetchSettings,
+    version=4,
+    incremental=True,
+    rounds=fetch_in_rounds,
+    check=check,
+    units=("image_urls", "images"),
+    flows=(
+        Flow(
+            track="images",
+            unit="image_urls",
+            entered_as="image URLs",
+            entered="image_urls",
+            kept_as="images fetched",
+            kept="images",
+        ),
+    ),
+    causes={**BLOCK_LIST_CAUSES, "forbidden": "block_list", OPTED_OUT: "opt_out", DECLARED_TOO_SMALL: "fetch"},
+    cause="fetch",
+    refusals={
+        f"image_urls_dropped.{OPTED_OUT}": "images: refused by a header, a TDM reservation or a list",
+        "image_urls_dropped.robots_disallowed": "images: disallowed by robots.txt",
+        "image_urls_dropped.robots_unreachable": "images: the host's robots.txt could not be had",
+        "image_urls_dropped.tdm_unreachable": "images: the host's tdmrep.json could not be had",
+        "image_urls_dropped.forbidden": "images: on a list of forbidden ones",
+    },
+)
+def fetch(io: StageIO, fetch: FetchSettings) -> None:
+    """Fetch the images of the part's file of requests."""
+    with io.create(STORE) as store_file, StoreWriter(store_file, io.path(STORE)) as store:
+        index = _Index(io, store, fetch)
+        requests = _carry_over(io, fetch, index)
         requests = [request for request in requests if not index.refused(request)]
-        from_web = _from_archive(requests, recipe, attempt.run, index)
+        from_web = _from_archive(io, requests, fetch, index)
         if from_web:
-            _from_web(from_web, recipe, index)
-    with (
-        attempt.create(f"images/index/{part.name}.parquet") as index_file,
-        RowWriter(index_file, INDEX_SCHEMA) as writer,
-    ):
+            _from_web(from_web, fetch, index)
+    with io.write(INDEX) as writer:
         for row in sorted(index.rows, key=lambda row: str(row["url"])):
             writer.write(row)
     asked = [row["fetched_at"] for row in index.rows if row["transient"]]
-    attempt.facts["oldest_transient"] = min(asked).isoformat() if asked else None
+    io.metadata["oldest_transient"] = min(asked).isoformat() if asked else None
+    io.metadata.update({name: io.params[name] for name in ("asks", "generation", "group")})
 
 
 class _Index:
     """The rows of the part's index, each with its bytes in the store."""
 
-    def __init__(self, attempt: Attempt, store: StoreWriter, recipe: Recipe):
-        self._attempt, self._store, self._recipe = attempt, store, recipe
+    def __init__(self, io: StageIO, store: StoreWriter, fetch: FetchSettings):
+        self._io, self._store, self._settings = io, store, fetch
         self.rows: list[Row] = []
 
     def look(self, content: bytes, at_once: int | None = None) -> StoredImage:
-        max_pixels = self._recipe.fetch.max_megapixels * 1_000_000
-        return prepare(content, self._recipe.images, max_pixels=max_pixels, at_once=at_once)
+        max_pixels = self._settings.max_megapixels * 1_000_000
+        return prepare(content, self._settings.images, max_pixels=max_pixels, at_once=at_once)
 
     def add(self, request: Row, status: str, image: StoredImage | None = None, **known: Any) -> None:
-        row = {**dict.fromkeys(INDEX_SCHEMA.names), "url": request["url"], "parts": request["parts"], "attempts": 0}
+        assert INDEX.schema is not None
+        row = {**dict.fromkeys(INDEX.schema.names), "url": request["url"], "parts": request["parts"], "attempts": 0}
         row |= {"transient": False, **known, "status": status}
         if image is not None:
-            row |= {**image.row(), "place": self._store.store(image.sha256, image.mime, image.content)}
+            row |= {**image.row(), "location": self._store.store(image.sha256, image.mime, image.content)}
         self._count(status)
         self.rows.append(row)
 
     def carry(self, request: Row, earlier: Row, content: bytes | None) -> None:
-        """Take over what was found before."""
+        """Take over the result of an earlier request."""
         row = {**earlier, "url": request["url"], "parts": request["parts"]}
         if content is not None:
-            row["place"] = self._store.store(row["sha256"], row["mime"], content)
-        self._attempt.counters["image_urls_carried_over"] += 1
+            row["location"] = self._store.store(row["sha256"], row["mime"], content)
+        self._io.counters["image_urls_carried_over"] += 1
         self._count(row["status"])
         self.rows.append(row)
 
     def refused(self, request: Row) -> bool:
         if request["refused"] is not None:
-            self.add(request, request["refused"], consent="list" if request["refused"] == "opted_out" else None)
+            self.add(request, request["refused"], consent="list" if request["refused"] == OPTED_OUT else None)
         return request["refused"] is not None
 
     def _count(self, status: str) -> None:
         if status == REDIRECTED:
-            self._attempt.counters["redirects"] += 1
+            self._io.counters["redirects"] += 1
             return
-        self._attempt.counters["image_urls"] += 1
-        self._attempt.counters["images" if status == OK else f"image_urls_dropped.{status}"] += 1
+        self._io.counters["image_urls"] += 1
+        if status == OK:
+            self._io.counters["images"] += 1
+        else:
+            self._io.count_dropped("image_urls", status)
 
 
-def _carry_over(requests: list[Row], part: Part, recipe: Recipe, run: Run, index: _Index) -> list[Row]:
+def _carry_over(io: StageIO, fetch: FetchSettings, index: _Index) -> list[Row]:
     """The requests that nothing settled yet; the others go to the index, their bytes to the new store.
 
-    Settled by an earlier build, under the request's URL, or by an earlier wave of this one, under its location.
+    Settled by an earlier build, under the request's URL, or by an earlier round of this one, under its location.
     """
-    earlier = {row["url"]: row for row in rows_if_there(run, part.work["earlier"])}
-    settled = {row["url"]: row for name in part.work["settled"] for row in rows_if_there(run, name)}
-    too_old = datetime.fromisoformat(part.work["now"]) - timedelta(days=recipe.fetch.retry_after_days)
+    earlier = {row["url"]: row for row in io.rows(EARLIER_RESULTS)}
+    settled = {row["url"]: row for row in io.rows(INDEX)}
+    too_old = datetime.fromisoformat(io.params["now"]) - timedelta(days=fetch.retry_after_days)
     left = []
-    with StoreReader(run) as store:
-        for request in requests:
+    with StoreReader(lambda path: io.open(STORE, path)) as store:
+        for request in io.rows(REQUESTS):
             row = earlier.get(request["url"]) or settled.get(request["location"])
             again = row is None or (row["transient"] and row["fetched_at"] <= too_old)
             if row is None or again or row["status"] == REDIRECTED or request["refused"]:
                 left.append(request)
             else:
-                index.carry(request, row, store.read(row["place"]) if row["place"] else None)
+                index.carry(request, row, store.read(row["location"]) if row["location"] else None)
     return left
 
 
-def _from_archive(requests: list[Row], recipe: Recipe, run: Run, index: _Index) -> list[Row]:
+def _from_archive(io: StageIO, requests: list[Row], fetch: FetchSettings, index: _Index) -> list[Row]:
     """Index what the archive holds; give back what is to be asked of the web."""
     left = []
-    for request, content in _contents(requests, recipe, run):
+    for request, content in _contents(io, requests, fetch):
         try:
             if isinstance(content, NoImageError):
                 raise content
             index.add(request, OK, index.look(content), fetched_at=request["crawled_at"])
         except NoImageError as error:
-            if recipe.fetch.source == "web" and not request["url"].startswith("data:"):
+            if fetch.source == "web" and not request["url"].startswith("data:"):
                 left.append(request)
             else:
                 index.add(request, str(error), fetched_at=request["crawled_at"])
     return left
 
 
-def _contents(requests: list[Row], recipe: Recipe, run: Run) -> Iterator[tuple[Row, bytes | NoImageError]]:
+def _contents(io: StageIO, requests: list[Row], fetch: FetchSettings) -> Iterator[tuple[Row, bytes | NoImageError]]:
     """Each request with its bytes or why there are none, by archive file and offset, so that a file is opened once."""
     requests = sorted(requests, key=lambda request: (request["warc_path"] or "", request["warc_offset"] or 0))
     with ExitStack() as files:
@@ -140,18 +225,18 @@ def _contents(requests: list[Row], recipe: Recipe, run: Run) -> Iterator[tuple[R
             if request["warc_path"] not in (None, path):
                 files.close()
                 path = request["warc_path"]
-                file = files.enter_context(_archive(path, recipe, run))
+                file = files.enter_context(_archive(io, path, fetch.storage))
             try:
-                yield request, _content(request, file, recipe.fetch.max_image_mib * MIB)
+                yield request, _content(request, file, fetch.max_image_mib * MIB)
             except NoImageError as error:
                 yield request, error
 
 
-def _archive(path: str, recipe: Recipe, run: Run) -> AbstractContextManager[BinaryIO]:
+def _archive(io: StageIO, path: str, storage: Storage) -> AbstractContextManager[BinaryIO]:
     """A file of the crawl, or of the run: images that came with documents of another project."""
-    if path.startswith(CARRIED):
-        return cast(AbstractContextManager[BinaryIO], run.fs.open(run.full(path), "rb"))
-    return open_file(path, recipe.crawl.storage)
+    if CARRIED_IMAGES.holds(path):
+        return cast(AbstractContextManager[BinaryIO], io.open(CARRIED_IMAGES, path))
+    return open_file(path, storage)
 
 
 def _content(request: Row, file: BinaryIO | None, max_bytes: int) -> bytes:
@@ -165,24 +250,23 @@ def _content(request: Row, file: BinaryIO | None, max_bytes: int) -> bytes:
     return read_image(file, request["warc_path"], request["warc_offset"], request["url"], max_bytes=max_bytes)
 
 
-def _from_web(requests: list[Row], recipe: Recipe, index: _Index) -> None:
+def _from_web(requests: list[Row], fetch: FetchSettings, index: _Index) -> None:
     """Ask for the requests' locations, each once, whatever number of URLs led there."""
     by_location: dict[str, list[Row]] = {}
     for request in requests:
         by_location.setdefault(request["location"], []).append(request)
 
     def emit(outcome: Outcome) -> None:
-        fields = ("http_status", "final_url", "attempts", "seconds", "transient", "consent", "fetched_at")
-        known = {name: getattr(outcome, name) for name in fields}
+        known = {name: getattr(outcome, name) for name in OUTCOME_FIELDS}
         for request in by_location[outcome.request.location]:
             hops = request["hops"] + outcome.hops - outcome.request.hops
             index.add(request, outcome.status, outcome.image, hops=hops, **known)
 
     fetch_all(
         [Request(location=location, hops=max(row["hops"] for row in rows)) for location, rows in by_location.items()],
-        recipe.fetch,
-        recipe.consent,
+        fetch.section,
+        fetch.consent,
         look=index.look,
         emit=emit,
-        threads=max(1, int(recipe.execution.cpus_per_part)),
+        threads=max(1, int(fetch.cpus)),
     )

@@ -6,11 +6,11 @@ own: two texts that become neighbours are not joined. Videos are no image refere
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from m3w.pipeline.engine.drops import Drop
-from m3w.pipeline.filters.rules import Broken, broken
-from m3w.pipeline.filters.section import Rules
+from m3w.pipeline.filters.rules import Broken, Rule, broken
 from m3w.pipeline.filters.signals.node import TextSignals, reference_signals
 from m3w.pipeline.filters.signals.word_lists import WordLists
 from m3w.schemas.document import InterleavedDocument
@@ -18,7 +18,17 @@ from m3w.schemas.document import InterleavedDocument
 TEXT, REFERENCE = "text", "image_reference"
 
 
-def drop_nodes(document: InterleavedDocument, rules: Rules, lists: WordLists) -> list[Drop]:
+class NodeRules(Protocol):
+    """The rules on nodes of a recipe."""
+
+    @property
+    def text(self) -> Mapping[str, Rule]: ...
+
+    @property
+    def image_reference(self) -> Mapping[str, Rule]: ...
+
+
+def drop_nodes(document: InterleavedDocument, rules: NodeRules, lists: WordLists) -> list[Drop]:
     """Take out of `document` what breaks `rules.text` or `rules.image_reference`; what that was, in page order."""
     drops: list[Drop] = []
     for find in (_broken_texts, _broken_references):
@@ -51,7 +61,7 @@ def drop_of(
     )
 
 
-def _broken_texts(document: InterleavedDocument, rules: Rules, lists: WordLists) -> Iterator[tuple[int, Drop]]:
+def _broken_texts(document: InterleavedDocument, rules: NodeRules, lists: WordLists) -> Iterator[tuple[int, Drop]]:
     if not rules.text:
         return
     for place, text in enumerate(document.texts):
@@ -61,7 +71,7 @@ def _broken_texts(document: InterleavedDocument, rules: Rules, lists: WordLists)
                 yield place, drop_of(TEXT, found, document, text, None)
 
 
-def _broken_references(document: InterleavedDocument, rules: Rules, lists: WordLists) -> Iterator[tuple[int, Drop]]:
+def _broken_references(document: InterleavedDocument, rules: NodeRules, lists: WordLists) -> Iterator[tuple[int, Drop]]:
     if not rules.image_reference:
         return
     for place, signals in enumerate(reference_signals(document)):

@@ -1,6 +1,6 @@
 """Stage `score`: images of documents to the numbers that the recipe's scorers give them.
 
-Reads a part's documents and its images' bytes by their places; `images_scored` + `images_not_scored.STATUS` are the
+Reads a part's documents and its images' bytes by their locations; `images_scored` + `images_not_scored.STATUS` are the
 references to images that were fetched. Every one of them is scored, whatever the rules say, so that a changed rule
 scores nothing again; and in its own document, since the texts beside it count.
 """
@@ -12,44 +12,55 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import pyarrow.parquet as pq
 from PIL import Image
 
 from m3w.pipeline.crawl.urls import without_fragment
-from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.parquet import RowWriter, rows_if_there
-from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.stage import Part
-from m3w.pipeline.images import pixels as raster
+from m3w.pipeline.engine.settings import key, settings
+from m3w.pipeline.engine.stage import Pool, per_part
+from m3w.pipeline.engine.stage_io import StageIO
+from m3w.pipeline.images import pixels
 from m3w.pipeline.images.decode import NoImageError, opened
 from m3w.pipeline.images.resize import resized, target_size
-from m3w.pipeline.images.scorers import ImageInContext, Scorer, finite_or_none, load_scorer
-from m3w.pipeline.images.section import Scores
+from m3w.pipeline.images.scorers import ImageInContext, Scorer, check_scorers, finite_or_none, load_scorer
+from m3w.pipeline.images.section import ScorerEntry, Scores
 from m3w.pipeline.images.store import StoreReader
-from m3w.pipeline.recipe import Recipe
-from m3w.pipeline.tables import SCORE_SCHEMA
+from m3w.pipeline.tables import IMAGE_RESULTS, SCORES, STORE, UNIQUE
 from m3w.schemas.document import OK
 
 PICTURE_SIDE = 448
 """Pixels that the shorter side of a scored picture has at most; encoders of this use take 224 to 384."""
+ScoredImage = tuple[dict[str, Any], ImageInContext]
+"""The columns that name an image in a document, and the image."""
 
 
-def process(attempt: Attempt, part: Part, recipe: Recipe) -> None:
-    """Read `documents/unique`, `images/links`, `images/store`; write `images/scores`."""
-    scorers = _loaded(recipe.scores.model_dump_json(include={"scorers"}))
-    with (
-        attempt.create(f"images/scores/{part.name}.parquet") as file,
-        RowWriter(file, SCORE_SCHEMA) as writer,
-    ):
-        images = _images(attempt, part.name, recipe.fetch.max_megapixels * 1_000_000)
-        while batch := list(itertools.islice(images, recipe.scores.batch)):
+@settings
+class ScoreSettings:
+    scorers: dict[str, ScorerEntry] = key("scores.scorers")
+    actors: int = key("scores.actors", effect="none")
+    gpus: float = key("scores.gpus", effect="none")
+    batch: int = key("scores.batch", effect="none")
+    max_megapixels: int = key("fetch.max_megapixels", effect="none")
+    """What is larger was never stored."""
+
+
+@per_part(
+    reads=[UNIQUE, IMAGE_RESULTS, STORE.by_path],
+    writes=[SCORES],
+    settings=ScoreSettings,
+    enabled=lambda score: bool(score.scorers),
+    check=lambda score: check_scorers(score.scorers),
+    pool=lambda score: Pool(actors=score.actors, gpus=score.gpus, gpus_key="scores.gpus"),
+    units=("images_scored",),
+)
+def score(io: StageIO, score: ScoreSettings) -> None:
+    """Score the images that the part's documents show."""
+    scorers = _loaded(Scores(scorers=score.scorers).model_dump_json(include={"scorers"}))
+    with io.write(SCORES) as writer:
+        images = _images(io, score.max_megapixels * 1_000_000)
+        while batch := list(itertools.islice(images, score.batch)):
             for row in _scored(batch, scorers):
                 writer.write(row)
-            attempt.counters["images_scored"] += len(batch)
-
-
-Placed = tuple[dict[str, Any], ImageInContext]
-"""The columns that name an image in a document, and the image."""
+            io.counters["images_scored"] += len(batch)
 
 
 @functools.lru_cache(maxsize=1)
@@ -59,39 +70,39 @@ def _loaded(scores: str) -> dict[tuple[str, ...], Scorer]:
     return {tuple(entry.signals or [name]): load_scorer(entry) for name, entry in scorers.items()}
 
 
-def _scored(batch: list[Placed], scorers: dict[tuple[str, ...], Scorer]) -> Iterator[dict[str, Any]]:
+def _scored(batch: list[ScoredImage], scorers: dict[tuple[str, ...], Scorer]) -> Iterator[dict[str, Any]]:
     for signals, scorer in scorers.items():
         scores = scorer([image for _, image in batch])
-        for (place, _), numbers in zip(batch, scores, strict=True):
+        for (columns, _), numbers in zip(batch, scores, strict=True):
             for signal, number in zip(signals, numbers, strict=True):
-                yield {**place, "signal": signal, "score": finite_or_none(number)}
+                yield {**columns, "signal": signal, "score": finite_or_none(number)}
 
 
-def _images(attempt: Attempt, part: str, max_pixels: int) -> Iterator[Placed]:
-    links = {row["url"]: row for row in rows_if_there(attempt.run, f"images/links/{part}.parquet")}
-    with StoreReader(attempt.run) as store:
-        for document in _documents(attempt.run, part):
+def _images(io: StageIO, max_pixels: int) -> Iterator[ScoredImage]:
+    results = {row["url"]: row for row in io.rows(IMAGE_RESULTS)}
+    with StoreReader(lambda path: io.open(STORE, path)) as store:
+        for document in io.rows(UNIQUE, columns=["document_id", "texts", "images"], size=200):
             for position, image in enumerate(document["images"]):
-                link = links.get(without_fragment(image["url"])) if image and image["status"] is None else None
-                if link is None or link["status"] != OK:
+                result = results.get(without_fragment(image["url"])) if image and image["status"] is None else None
+                if result is None or result["status"] != OK:
                     continue
                 try:
-                    picture = viewed(store.read(link["place"]), max_pixels)
+                    picture = viewed(store.read(result["location"]), max_pixels)
                 except NoImageError as error:
-                    attempt.counters[f"images_not_scored.{error}"] += 1
+                    io.counters[f"images_not_scored.{error}"] += 1
                     continue
-                place = {"document_id": document["document_id"], "position": position}
-                yield place, _in_context(document["texts"], image, position, picture)
+                columns = {"document_id": document["document_id"], "position": position}
+                yield columns, _in_context(document["texts"], image, position, picture)
 
 
 def viewed(content: bytes, max_pixels: int) -> Image.Image:
     """The picture in RGB, as a viewer shows it, its shorter side of at most `PICTURE_SIDE`. Raises `NoImageError`."""
     with opened(content, max_pixels=max_pixels) as image:
-        fitting = (factor for factor in raster.FACTORS if min(image.size) >= 2 * PICTURE_SIDE * factor)
-        picture = raster.shown(image, next(fitting, 1), raster.orientation_of(image))
+        fitting = (factor for factor in pixels.FACTORS if min(image.size) >= 2 * PICTURE_SIDE * factor)
+        picture = pixels.shown(image, next(fitting, 1), pixels.orientation_of(image))
     target = target_size(*picture.size, "shortest_side", PICTURE_SIDE)
     picture = picture if target is None else resized(picture, target)
-    return raster.on_white(picture).convert("RGB")
+    return pixels.on_white(picture).convert("RGB")
 
 
 def _in_context(texts: list[str | None], image: dict[str, Any], position: int, picture: Image.Image) -> ImageInContext:
@@ -106,10 +117,3 @@ def _in_context(texts: list[str | None], image: dict[str, Any], position: int, p
 
 def _first_text(texts: Iterable[str | None]) -> str | None:
     return next((text for text in texts if text is not None), None)
-
-
-def _documents(run: Run, part: str) -> Iterator[dict[str, Any]]:
-    columns = ["document_id", "texts", "images"]
-    with run.fs.open(run.full(f"documents/unique/{part}.parquet"), "rb") as file:
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=200, columns=columns):
-            yield from batch.to_pylist()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, BinaryIO, Self
 
-from m3w.pipeline.engine.attempt import OutputFile
-from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.tar import TarWriter
+from m3w.pipeline.engine.output_files import OutputFile, TarWriter
 from m3w.schemas.sequence import SUFFIX_OF_MIME
 
 OPEN_STORES = 64
@@ -20,36 +19,38 @@ class StoreWriter(TarWriter):
     def __init__(self, file: OutputFile, name: str):
         super().__init__(file)
         self._file, self._name = file, name
-        self._places: dict[str, dict[str, Any]] = {}
+        self._locations: dict[str, dict[str, Any]] = {}
 
     def store(self, sha256: str, mime: str, content: bytes) -> dict[str, Any]:
-        """Store `content`; its place, as `m3w.pipeline.tables.PLACE_TYPE` has it."""
-        if sha256 not in self._places:
+        """Store `content`; its location, a `m3w.pipeline.tables.STORE_LOCATION`."""
+        if sha256 not in self._locations:
             offset = self.add(f"{sha256}.{SUFFIX_OF_MIME[mime]}", content)
-            self._places[sha256] = {"path": self._name, "offset": offset, "size": len(content)}
+            self._locations[sha256] = {"path": self._name, "offset": offset, "size": len(content)}
             self._file.rows += 1
-        return self._places[sha256]
+        return self._locations[sha256]
 
 
 class StoreReader:
-    """Reads images by their place."""
+    """Reads images by their location."""
 
-    def __init__(self, run: Run):
-        self._run, self._files = run, dict[str, BinaryIO]()
+    def __init__(self, open_tar: Callable[[str], BinaryIO]):
+        """`open_tar` opens a tar of the store by its path in the run."""
+        self._open_tar, self._files = open_tar, dict[str, BinaryIO]()
         self._stack = ExitStack()
 
-    def read(self, place: dict[str, Any]) -> bytes:
-        file = self._files.get(place["path"]) or self._open(place["path"])
-        file.seek(place["offset"])
-        content = file.read(place["size"])
-        assert len(content) == place["size"], f"{place} lies behind the end of the image store"
+    def read(self, location: dict[str, Any]) -> bytes:
+        """The bytes at a `m3w.pipeline.tables.STORE_LOCATION`."""
+        file = self._files.get(location["path"]) or self._open(location["path"])
+        file.seek(location["offset"])
+        content = file.read(location["size"])
+        assert len(content) == location["size"], f"{location} lies behind the end of the image store"
         return content
 
     def _open(self, path: str) -> BinaryIO:
         if len(self._files) >= OPEN_STORES:
             self._stack.close()
             self._files.clear()
-        self._files[path] = self._stack.enter_context(self._run.fs.open(self._run.full(path), "rb"))
+        self._files[path] = self._stack.enter_context(self._open_tar(path))
         return self._files[path]
 
     def __enter__(self) -> Self:

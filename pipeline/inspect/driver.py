@@ -1,4 +1,4 @@
-"""The build at work on a run, from its lock file: one listing and one small file read."""
+"""The build that is at work on a run, as it says itself in its claim; one listing and one small file read."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from m3w.pipeline.engine.build_progress import Standing
-from m3w.pipeline.engine.process_name import is_dead
+from m3w.pipeline.engine.build_progress import BuildProgress
 from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.run_lock import HOLDING, ClaimFile, claims
+from m3w.pipeline.engine.run_lock import HOLDING, LockEntry, is_dead, lock_entries
 
 SILENT_BEATS = 3
 """Heartbeats that a driver may miss, because the store is slow, before it counts as gone."""
@@ -25,12 +24,12 @@ class DriverStatus(BaseModel):
     """Seconds since its last heartbeat, by this machine's clock."""
     gone: bool
     """It ended without releasing the run, or has missed several heartbeats."""
-    progress: Standing
+    progress: BuildProgress
 
 
 def driver_status(run: Run, now: datetime | None = None) -> DriverStatus | None:
     """The driver that holds the run, or the last one that never released it; None if there is none."""
-    holding = [claim for claim in claims(run).values() if claim.state == HOLDING]
+    holding = [claim for claim in lock_entries(run).values() if claim.state == HOLDING]
     if not holding:
         return None
     claim = max(holding, key=lambda claim: claim.beat_at)
@@ -45,8 +44,8 @@ def driver_status(run: Run, now: datetime | None = None) -> DriverStatus | None:
     )
 
 
-def _progress(claim: ClaimFile) -> Standing:
+def _progress(claim: LockEntry) -> BuildProgress:
     try:
-        return Standing.model_validate(claim.progress)
+        return BuildProgress.model_validate(claim.progress)
     except ValidationError:  # of another version's build
-        return Standing()
+        return BuildProgress()

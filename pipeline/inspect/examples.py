@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from m3w.pipeline.engine.drops import Drop, image_drop
+from m3w.pipeline.engine.drops import DROPS, Drop, image_drop
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.images.store import StoreReader
 from m3w.pipeline.inspect.figures import Exit, Step
 from m3w.pipeline.inspect.funnel import steps_by_unit
+from m3w.pipeline.tables import COPIES, IMAGE_RESULTS, KEPT
 from m3w.recipes.errors import InputError
 from m3w.schemas.dataset import Dataset
 from m3w.schemas.document import DATASET_SCHEMA, OK, VIDEO, InterleavedDocument
@@ -27,8 +28,6 @@ ROWS = 16
 MOST_PARTS = 64
 """Parts of a stage, and shards, that are searched for drops and images."""
 MOST_CHARACTERS = 20_000
-COPIES = "duplicates/parts"
-LINKS = "images/links"
 REFERENCE_COLUMNS = ("document_id", "url", "language", "images")
 COPY_COLUMNS = ["document_id", "url", "language", "texts"]
 KINDS_OF_UNIT = {
@@ -151,7 +150,7 @@ def drop_reasons(dataset: Dataset, run: Run | None, count: int) -> list[DropReas
 
 def _sampled(run: Run) -> Iterator[tuple[str, Drop]]:
     """What stages wrote with `m3w.pipeline.engine.drops.DropSample`."""
-    for folder in run.names("drops"):
+    for folder in run.names(DROPS.folder):
         for name in run.names(folder)[:MOST_PARTS]:
             for row in _read(run, name):
                 yield PurePath(folder).name, Drop(**row)
@@ -159,12 +158,12 @@ def _sampled(run: Run) -> Iterator[tuple[str, Drop]]:
 
 def _copies(run: Run, count: int) -> Iterator[tuple[str, Drop]]:
     """Duplicates, which `unique` drops."""
-    for name in run.names(COPIES)[:MOST_PARTS]:
+    for name in run.names(COPIES.folder)[:MOST_PARTS]:
         by_reason: dict[str, list[int]] = {}
         for row in _read(run, name):
             by_reason.setdefault(row["reason"], []).append(row["row"])
         chosen = {row: reason for reason, rows in by_reason.items() for row in sorted(rows)[:count]}
-        kept = f"documents/kept/{PurePath(name).stem}.parquet"
+        kept = KEPT.path(PurePath(name).stem)
         if not chosen or not run.exists(kept):
             continue
         with run.fs.open(run.full(kept), "rb") as file:
@@ -196,16 +195,21 @@ def _read(run: Run, name: str) -> list[dict[str, Any]]:
     return rows
 
 
+def image_store(run: Run) -> StoreReader:
+    """The images that the run fetched, to be read by their location."""
+    return StoreReader(lambda path: run.fs.open(run.full(path), "rb"))
+
+
 def fetched_images(run: Run, urls: Collection[str]) -> dict[str, bytes]:
     """The bytes of the images at `urls`, as far as the run fetched them and still has them in its store."""
     contents: dict[str, bytes] = {}
-    with StoreReader(run) as store:
-        for name in run.names(LINKS)[:MOST_PARTS]:
+    with image_store(run) as store:
+        for name in run.names(IMAGE_RESULTS.folder)[:MOST_PARTS]:
             with run.fs.open(run.full(name), "rb") as file:
-                links = pq.read_table(file, columns=["url", "place"])
-            wanted = pc.is_in(links["url"], value_set=pa.array(sorted(urls), pa.string()))
-            for row in links.filter(wanted).to_pylist():
-                if row["place"] is not None and row["url"] not in contents:
+                results = pq.read_table(file, columns=["url", "location"])
+            wanted = pc.is_in(results["url"], value_set=pa.array(sorted(urls), pa.string()))
+            for row in results.filter(wanted).to_pylist():
+                if row["location"] is not None and row["url"] not in contents:
                     with suppress(OSError):  # a store that was removed costs its pictures, not the report
-                        contents[row["url"]] = store.read(row["place"])
+                        contents[row["url"]] = store.read(row["location"])
     return contents

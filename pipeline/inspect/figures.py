@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from m3w.pipeline.inspect.causes import Cause
+from m3w.pipeline.engine.stage import Cause
 
 SCHEMA_VERSION = 1
 """Raised when a name or a meaning in the JSON changes; a new name alone does not raise it."""

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from fsspec.core import url_to_fs
 
+from m3w.pipeline.build import STAGES
 from m3w.pipeline.engine.drops import Drop
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.inspect.examples import drop_samples, example_documents, fetched_images, recipe_of, run_of
 from m3w.pipeline.inspect.figures import Statistics
 from m3w.pipeline.inspect.presentation import NOT_SHOWN, Cell, Section, Table, read_static, templates, thumbnail_url
 from m3w.pipeline.inspect.wording import TRACKS, short_name
-from m3w.pipeline.recipe import STAGE_FIELDS
 from m3w.recipes.errors import InputError
 from m3w.schemas.dataset import Dataset, open_dataset
 
@@ -129,7 +129,7 @@ def _version(name: str) -> str:
 
 
 def _stages(run: Run) -> Iterator[tuple[Cell, ...]]:
-    for stage in STAGE_FIELDS:
+    for stage in dict.fromkeys(stage.name for stage in STAGES):
         entries = list(run.entries(stage).values())
         if entries:
             seconds = [entry.seconds for entry in entries]

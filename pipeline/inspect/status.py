@@ -6,26 +6,27 @@ Works on a run at any moment, a finished one and one that a build is working on.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from m3w.pipeline.crawl.parts import archive_parts, index_files
-from m3w.pipeline.engine.ledger import FailedPart, FaultEntry, LedgerEntry
+from m3w.pipeline.build import STAGES, dataset_digest
+from m3w.pipeline.engine.inputs import Entries, Inputs, sum_counters
+from m3w.pipeline.engine.ledger import FailedPart, Fault, LedgerEntry
+from m3w.pipeline.engine.plan import Plan, PlannedStage
 from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.stage import GroupStage, PartStage
+from m3w.pipeline.engine.table import Table
+from m3w.pipeline.fetch.redirect_rounds import redirects
 from m3w.pipeline.inspect.driver import DriverStatus, driver_status
-from m3w.pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, parse_recipe, stages_of
+from m3w.pipeline.recipe import Recipe, parse_recipe
+from m3w.pipeline.tables import REQUESTS
 from m3w.recipes.errors import InputError
 from m3w.schemas.manifest import Manifest, ManifestError
 
 EXAMPLES = 3
 """Faults named for each reason."""
-GROUPINGS = ("selected", "deduplicate", "repeated", "requests", "links", "frequent")
-"""Stages that bring all parts together; each is one part in the ledger."""
-OF_EACH_FILE = ("extract", "filter", "fingerprint", "unique", "score", "join")
-"""Stages with one part for each file of the crawl."""
 
 
 class _Figure(BaseModel):
@@ -45,7 +46,7 @@ class FaultStatus(_Figure):
 
     reason: str
     count: int
-    examples: list[FaultEntry]
+    examples: list[Fault]
 
 
 class StageStatus(_Figure):
@@ -76,24 +77,34 @@ class RunStatus(_Figure):
 def run_status(run: Run) -> RunStatus:
     """The status of `run` as its ledger has it now."""
     recipe = _recipe(run)
+    if recipe is None:
+        return RunStatus(run=run.path, finished=False, driver=driver_status(run))
     finished = _finished(run, recipe)
-    found: dict[str, StageStatus] = {}
-    entries: dict[str, dict[str, LedgerEntry]] = {}
-    for stage in STAGE_FIELDS if recipe is None else stages_of(recipe):
-        entries[stage], failures = _read(run, stage)
-        failures = {name: failed for name, failed in failures.items() if name not in entries[stage]}
-        done = len(entries[stage])
-        total = done + len(failures) if finished else _total(run, stage, recipe, entries, found)
-        found[stage] = StageStatus(
-            stage=stage,
-            done=done,
-            failed=[_failed(failed) for failed in failures.values()],
-            left=None if total is None else max(0, total - done - len(failures)),
-            counters=_sum(entries[stage].values()),
-            faults=_faults(entries[stage].values()),
-            seconds=round(sum(entry.seconds for entry in entries[stage].values()), 3),
-        )
-    return RunStatus(run=run.path, finished=finished, stages=list(found.values()), driver=driver_status(run))
+    inputs, stages = Inputs(), list[StageStatus]()
+    parts: dict[Table, int | None] = {}
+    for planned in Plan(STAGES, recipe).stages:
+        entries, failures = _read(run, planned.stage.name)
+        failures = {name: failed for name, failed in failures.items() if name not in entries}
+        ended = len(entries) + len(failures)
+        complete = all(status.left == 0 for status in stages)
+        total = ended if finished else _total(run, planned, inputs, parts, complete)
+        left = None if total is None else max(0, total - ended)
+        stages.append(_stage_status(planned.stage.name, entries, failures, left))
+        inputs.add(planned.stage, entries)
+        parts |= dict.fromkeys(planned.stage.writes, None if left is None else len(entries) + left)
+    return RunStatus(run=run.path, finished=finished, stages=stages, driver=driver_status(run))
+
+
+def _stage_status(stage: str, entries: Entries, failures: dict[str, FailedPart], left: int | None) -> StageStatus:
+    return StageStatus(
+        stage=stage,
+        done=len(entries),
+        failed=[_failed(failed) for failed in failures.values()],
+        left=left,
+        counters=dict(sum_counters(entries.values())),
+        faults=_faults(entries.values()),
+        seconds=round(sum(entry.seconds for entry in entries.values()), 3),
+    )
 
 
 def _read(run: Run, stage: str) -> tuple[dict[str, LedgerEntry], dict[str, FailedPart]]:
@@ -113,56 +124,41 @@ def _recipe(run: Run) -> Recipe | None:
         return None  # a build freezes it first thing; before that there is no stage either
 
 
-def _finished(run: Run, recipe: Recipe | None) -> bool:
+def _finished(run: Run, recipe: Recipe) -> bool:
     try:
         manifest = Manifest.from_json(run.read("dataset/dataset.json"))
     except (FileNotFoundError, ManifestError):
         return False
     try:
-        return recipe is not None and manifest.recipe_sha256 == recipe.digest(RESULT_FIELDS)
+        return manifest.recipe_sha256 == dataset_digest(recipe)
     except InputError:  # a list that the recipe names is gone: the next build will say so
         return False
 
 
 def _total(
-    run: Run,
-    stage: str,
-    recipe: Recipe | None,
-    entries: dict[str, dict[str, LedgerEntry]],
-    found: dict[str, StageStatus],
+    run: Run, planned: PlannedStage, inputs: Inputs, parts: dict[Table, int | None], complete: bool
 ) -> int | None:
-    """How many parts the stage has or will have; None where that is not known yet."""
-    if stage in GROUPINGS or stage == "evaluation":
+    """How many parts the stage has or will have; None where that is not known yet.
+
+    `parts` says how many the stages before it have or will have, by table; `complete` whether they all have ended.
+    """
+    stage = planned.stage
+    if isinstance(stage, GroupStage):
         return 1
-    if stage == "extract" and "selected" in entries:
-        return sum(len(entry.outputs) for entry in entries["selected"].values()) or None
-    if stage in ("select", "extract"):
-        return _files(recipe)
-    if stage in OF_EACH_FILE:
-        before = found[[name for name in OF_EACH_FILE[: OF_EACH_FILE.index(stage)] if name in found][-1]]
-        return None if before.left is None else before.done + before.left
-    if stage == "fetch":
-        requests = [*entries["requests"].values(), *run.entries("redirects").values()]
-        return sum(len(entry.outputs) for entry in requests) if requests else None
-    return _shards(entries["assemble"], entries["join"])
-
-
-def _files(recipe: Recipe | None) -> int | None:
-    if recipe is None:
+    assert isinstance(stage, PartStage)
+    if stage.one_part:
+        return 1
+    if stage.rounds is not None:
+        outputs = [o for entry in run.entries(redirects.name).values() for o in entry.outputs]
+        return len(inputs.outputs(REQUESTS)) + len(outputs) if inputs.entries(REQUESTS) else None
+    if stage.parts is None:
+        return parts[stage.reads[0].table]
+    if not complete and any(declared.table in parts for declared in stage.reads):
         return None
     try:
-        index = recipe.crawl.index.paths
-        return len(index_files(recipe.crawl)) if index else len(archive_parts(recipe.crawl))
+        return len(planned.parts(inputs)) or None
     except (InputError, OSError):
         return None  # the crawl has moved since, or cannot be reached from here
-
-
-def _shards(assembled: dict[str, LedgerEntry], joined: dict[str, LedgerEntry]) -> int | None:
-    """The shards of all splits that have documents: a part's name says how many its split has."""
-    counts = {part.split("-")[0]: int(part.rpartition("-of-")[2]) for part in assembled}
-    chunks = (entry.facts.get("chunks", {}) for entry in joined.values())
-    splits = {split for each in chunks for split, listed in each.items() if listed}
-    return sum(counts.values()) if splits and splits <= counts.keys() else None
 
 
 def _failed(failed: FailedPart) -> FailedPartStatus:
@@ -174,20 +170,15 @@ def _failed(failed: FailedPart) -> FailedPartStatus:
     )
 
 
-def _sum(entries: Iterable[LedgerEntry]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for entry in entries:
-        total.update(entry.counters)
-    return dict(sorted(total.items()))
-
-
 def _faults(entries: Iterable[LedgerEntry]) -> list[FaultStatus]:
     """Counts from the counters, since a ledger entry names only its first faults; the most frequent first."""
     entries = list(entries)
     counts = {
-        name.removeprefix("faults."): count for name, count in _sum(entries).items() if name.startswith("faults.")
+        name.removeprefix("faults."): count
+        for name, count in sum_counters(entries).items()
+        if name.startswith("faults.")
     }
-    examples: dict[str, list[FaultEntry]] = {}
+    examples: dict[str, list[Fault]] = {}
     for entry in entries:
         for fault in entry.faults:
             named = examples.setdefault(fault.reason, [])

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from m3w.pipeline.engine.build_progress import StageStanding, duration
+from m3w.pipeline.engine.build_progress import StageProgress, duration
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.inspect.driver import DriverStatus, driver_status
 from m3w.pipeline.inspect.status import RunStatus, StageStatus
@@ -137,7 +137,7 @@ def _who(driver: DriverStatus) -> Text:
     return Text(f"at work for {at_work}: {process}, last heartbeat {silent} ago", style="green")
 
 
-def _progress(stages: list[StageStanding], *, gone: bool) -> Table:
+def _progress(stages: list[StageProgress], *, gone: bool) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     columns: tuple[JustifyMethod, ...] = ("left", "left", "right", "left")
     for justify in columns:
@@ -152,15 +152,15 @@ def _progress(stages: list[StageStanding], *, gone: bool) -> Table:
     return table
 
 
-def _joined(texts: list[str], stage: StageStanding) -> Text:
+def _joined(texts: list[str], stage: StageProgress) -> Text:
     return Text(" · ".join(texts), style="red" if stage.failed else "")
 
 
-def _at_work(stage: StageStanding) -> list[Text | Table]:
+def _at_work(stage: StageProgress) -> list[Text | Table]:
     """Speeds, and the parts that take long."""
     lines: list[Text | Table] = []
-    if stage.speeds:
-        lines.append(Text(f"{stage.stage}: {' · '.join(stage.speeds)}"))
+    if stage.rates:
+        lines.append(Text(f"{stage.stage}: {' · '.join(stage.rates)}"))
     parts = "part" if stage.at_work == 1 else "parts"
     lines.append(Text(f"{stage.at_work:,} {parts} running or waiting for a machine", style="dim"))
     slow = [part for part in stage.longest if part.seconds > SLOW_S]
@@ -186,4 +186,4 @@ def line(driver: DriverStatus) -> str:
     if not driver.progress.stages:
         return "starting"
     stage = driver.progress.stages[-1]
-    return f"{stage.stage}: {', '.join([*stage.counts, *stage.speeds])}"
+    return f"{stage.stage}: {', '.join([*stage.counts, *stage.rates])}"

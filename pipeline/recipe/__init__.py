@@ -1,7 +1,7 @@
 """The typed recipe of a build: YAML in, one frozen value out, errors that name the key.
 
-Every field is in `recipes/m3w.yaml` with the paper's figure where it has one. Which fields a stage's result depends
-on is said in `STAGE_FIELDS`; nothing else of a recipe can make a stage run again.
+Every field is in `recipes/m3w.yaml` with the paper's figure where it has one. A stage gets the keys that its settings
+declare and nothing else of a recipe (`m3w.pipeline.engine.settings`), so nothing else can make it run again.
 """
 
 from m3w.pipeline.crawl.section import Crawl, Index, Storage, Where
@@ -15,11 +15,9 @@ from m3w.pipeline.filters.section import BlockedUrls, Consent, Pii, Rules, Urls
 from m3w.pipeline.filters.signals.word_lists import WordListFiles
 from m3w.pipeline.images.section import Images, Scores
 from m3w.pipeline.recipe.load import load_recipe, parse_recipe
-from m3w.pipeline.recipe.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, stages_of
+from m3w.pipeline.recipe.recipe import Recipe
 
 __all__ = [
-    "RESULT_FIELDS",
-    "STAGE_FIELDS",
     "BlockedUrls",
     "Consent",
     "Crawl",
@@ -41,5 +39,4 @@ __all__ = [
     "WordListFiles",
     "load_recipe",
     "parse_recipe",
-    "stages_of",
 ]

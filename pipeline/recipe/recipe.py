@@ -1,9 +1,7 @@
-"""Everything about a run in one frozen value, and which fields a stage's result depends on."""
+"""Everything about a run in one frozen value."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Self
 
 import yaml
@@ -14,7 +12,6 @@ from m3w.pipeline.dataset.section import Dataset
 from m3w.pipeline.dedup.section import Duplicates
 from m3w.pipeline.engine.drops import Drops
 from m3w.pipeline.engine.execution import Execution
-from m3w.pipeline.engine.list_file import by_content
 from m3w.pipeline.extract.section import Extract
 from m3w.pipeline.fetch.section import Fetch
 from m3w.pipeline.filters.rules import check_rules
@@ -48,132 +45,16 @@ class Recipe(Section):
         check_rules(self.rules.image, (*IMAGE_SIGNALS, *self.scores.signals), "rules.image")
         return self
 
-    @model_validator(mode="after")
-    def _known_stages(self) -> Self:
-        for name in self.execution.stages.keys() - STAGE_FIELDS.keys():
-            raise ValueError(f"execution.stages.{name} is no stage; stages are {', '.join(STAGE_FIELDS)}")
-        return self
-
     def to_yaml(self) -> str:
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
-    def digest(self, fields: tuple[str, ...]) -> str:
-        """SHA-256 (hex) of the given fields, written `section`, `section.field` and so on.
+    @property
+    def smallest_side(self) -> float:
+        """Pixels; an image that its page declares with a shorter side need not be asked of the web: a rule drops it.
 
-        In the recipe's order, since of two rules that an image breaks the first gives the reason. Lists that are named
-        count by their content. Raises `InputError` for one that cannot be read.
+        What lies in the archive costs nobody anything, so there it is looked at.
         """
-        values = self.model_dump()
-        chosen = {}
-        for name in fields:
-            value = values
-            for key in name.split("."):
-                value = value[key]
-            chosen[name] = by_content(value)
-        return hashlib.sha256(json.dumps(chosen).encode()).hexdigest()
-
-
-COPIES = (
-    "duplicates.same_page",
-    "duplicates.same_text",
-    "duplicates.same_images",
-    "duplicates.near_text",
-    "duplicates.minhash",
-)
-REPETITIONS = ("duplicates.paragraph_documents", "duplicates.image_url_documents")
-FREQUENT_IMAGES = ("duplicates.image_documents", "duplicates.image_excess", "duplicates.image_distance")
-
-STAGE_FIELDS: dict[str, tuple[str, ...]] = {
-    "select": ("crawl.prefix", "crawl.index.where"),
-    "selected": ("crawl.index.pages_per_part",),
-    "extract": ("crawl.format", "extract", "word_lists", "fetch.agent", "fetch.max_image_mib", "drops"),
-    "filter": (
-        "urls.pages",
-        "consent",
-        "word_lists",
-        "rules.languages",
-        "rules.text",
-        "rules.image_reference",
-        "rules.document",
-        "pii",
-        "drops",
-    ),
-    "evaluation": (
-        "duplicates.evaluation.images",
-        "duplicates.evaluation.image_column",
-        "duplicates.evaluation.texts",
-        "duplicates.evaluation.text_column",
-        "duplicates.evaluation.ngram",
-        "fetch.max_megapixels",
-        "images.size",
-        "images.pixels",
-    ),
-    "fingerprint": (*COPIES, "duplicates.evaluation.texts", "duplicates.evaluation.ngram"),
-    "deduplicate": COPIES,
-    "repeated": REPETITIONS,
-    "unique": (*REPETITIONS, "duplicates.repeated_images", "drops"),
-    "requests": ("fetch.urls_per_part", "fetch.urls_per_host", "urls.images", "consent.opt_out"),
-    "fetch": (
-        "fetch.source",
-        "fetch.agent",
-        "fetch.max_redirects",
-        "fetch.max_image_mib",
-        "fetch.max_megapixels",
-        "fetch.robots",
-        "fetch.allow_private",
-        "fetch.resolve",
-        "consent.refuse",
-        "consent.tdm",
-        "images",
-    ),
-    "links": (),
-    "score": ("scores.scorers",),
-    "frequent": FREQUENT_IMAGES,
-    "join": (
-        "rules.formats",
-        "rules.image",
-        "consent.opt_out",
-        *FREQUENT_IMAGES,
-        "duplicates.repeated_images",
-        "duplicates.repeated_distance",
-        "duplicates.evaluation.images",
-        "duplicates.evaluation.image_distance",
-        "drops",
-        "dataset",
-    ),
-    "assemble": ("dataset", "drops"),
-}
-"""What each stage's own result depends on, besides its inputs, which the ledger names by their content's hash."""
-
-RESULT_FIELDS = (
-    "crawl.paths",
-    "crawl.prefix",
-    "crawl.index",
-    "crawl.part_mib",
-    "extract",
-    "urls",
-    "word_lists",
-    "rules",
-    "pii",
-    "duplicates",
-    "fetch",
-    "consent",
-    "images",
-    "scores.scorers",
-    "dataset",
-)
-"""All that can change a dataset; `execution` and how stores are asked cannot."""
-
-
-def stages_of(recipe: Recipe) -> list[str]:
-    """The stages that a run of `recipe` has, in order: those that serve a switch that is off are passed over."""
-    switches = recipe.duplicates
-    off = {
-        "select": not recipe.crawl.index.paths,
-        "selected": not recipe.crawl.index.paths,
-        "evaluation": switches.evaluation.images is None and switches.evaluation.texts is None,
-        "repeated": not switches.finds_repetitions,
-        "score": not recipe.scores.scorers,
-        "frequent": switches.image_documents is None,
-    }
-    return [stage for stage in STAGE_FIELDS if not off.get(stage)]
+        if self.fetch.source != "web":
+            return 0.0
+        rules = self.rules.image.items()
+        return max((rule.min or 0.0 for name, rule in rules if (rule.signal or name) == "shorter_side"), default=0.0)

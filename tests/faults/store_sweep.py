@@ -36,7 +36,7 @@ class Sweep:
 
     def build(self, name: str) -> None:
         from m3w.pipeline.build import build
-        from m3w.pipeline.engine.progress import Progress
+        from m3w.pipeline.engine.build_progress import Progress
         from m3w.pipeline.recipe import parse_recipe
 
         with Path(os.devnull).open("w") as nowhere:

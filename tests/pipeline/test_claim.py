@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.process_name import is_dead, own_process
 from m3w.pipeline.engine.run import ClaimLost, Run
-from m3w.pipeline.engine.run_lock import Claim, RunInUse, claims
+from m3w.pipeline.engine.run_lock import Claim, RunInUse, claims, is_dead, own_process
 
 FAST_S = 0.6
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from m3w.pipeline.engine.attempt import Attempt, Care
+from m3w.pipeline.engine.build_progress import Progress
 from m3w.pipeline.engine.executor import Executor, StageFailed
 from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.pipeline.engine.progress import Progress
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.stage import Part, Stage
 from m3w.pipeline.recipe import RESULT_FIELDS, STAGE_FIELDS, Recipe, parse_recipe

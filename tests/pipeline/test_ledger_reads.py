@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks.scale.counted import asked, most, register
 from benchmarks.scale.ledger import Inline, parts_of, plant, requested, touch
+from m3w.pipeline.engine.build_progress import Progress
 from m3w.pipeline.engine.ledger import LedgerEntry, Output
-from m3w.pipeline.engine.progress import Progress
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.stage import Stage
 from m3w.pipeline.fetch import plan as fetch_plan

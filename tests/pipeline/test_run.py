@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from m3w.pipeline.crawl.warc_record import Fault
 from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.ledger import FAULTS_IN_LEDGER, FailedPart, LedgerEntry
-from m3w.pipeline.engine.parquet import rows_if_there
+from m3w.pipeline.engine.ledger import FAULTS_IN_LEDGER, FailedPart, Fault, LedgerEntry
+from m3w.pipeline.engine.output_files import rows_if_there
 from m3w.pipeline.engine.run import RUN_FORMAT, Run
 from m3w.recipes.errors import InputError
 

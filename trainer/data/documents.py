@@ -2,7 +2,8 @@
 
 A shard in the sense of the order is a row group here: reading one document means reading its row group's columns, so
 the groups of a block (`shards_per_block` of them, each up to 128 MiB) stay in memory and samples are shuffled among
-them. Cutting needs only the texts and the positions of images; it is done once and kept as an index beside the training.
+them. Cutting needs only the texts and the positions of images; it is done once, and kept as an index beside the
+training.
 """
 
 from __future__ import annotations

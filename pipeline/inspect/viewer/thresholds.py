@@ -4,7 +4,7 @@ Of documents, in a run: all that `extract` measured, including dropped ones, so 
 Signals are those at extraction: where rules on nodes remove texts, documents are measured again and may pass or fail a
 rule that they do not here. A dataset without its run has only what was kept.
 
-Of images, in a run: all that were fetched, including dropped ones (`images/links`); in a dataset alone, the sizes of
+Of images, in a run: all that were fetched, including dropped ones (`images/results`); in a dataset alone, the sizes of
 the images in it.
 """
 
@@ -16,13 +16,12 @@ import yaml
 
 from m3w.pipeline.filters.rules import Rule
 from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
-from m3w.pipeline.images.store import StoreReader
-from m3w.pipeline.inspect.examples import LINKS, recipe_of
+from m3w.pipeline.inspect.examples import image_store, recipe_of
 from m3w.pipeline.inspect.viewer.tables import Tables, quoted, rule_condition, signal_column
 from m3w.pipeline.recipe import Recipe, parse_recipe
+from m3w.pipeline.tables import EXTRACTED, IMAGE_RESULTS
 from m3w.recipes.errors import InputError
 
-EXTRACTED = "documents/extracted"
 BINS = 48
 DOCUMENTS_LISTED = 30
 IMAGES_LISTED = 60
@@ -45,7 +44,7 @@ class DocumentPreview:
     def __init__(self, tables: Tables):
         self._tables = tables
         self._recipe = _recipe(tables)
-        self._extracted = tables.of_run(EXTRACTED)
+        self._extracted = tables.of_run(EXTRACTED.folder)
 
     def document_rules(self) -> dict[str, Rule]:
         """The recipe's rules on documents; none where it is not known."""
@@ -146,10 +145,10 @@ class ImagePreview:
 
     def __init__(self, tables: Tables):
         self._tables = tables
-        self._links = tables.of_run(LINKS)
+        self._results = tables.of_run(IMAGE_RESULTS.folder)
 
     def signals(self) -> list[str]:
-        return list(IMAGE_SIGNALS if self._links else OF_SIZES)
+        return list(IMAGE_SIGNALS if self._results else OF_SIZES)
 
     def take(self, signal: str, low: float | None, high: float | None) -> dict[str, Any]:
         """How many different images the range would drop, and those nearest to the thresholds."""
@@ -169,12 +168,12 @@ class ImagePreview:
         return {**totals, "examples": listed}
 
     def _table(self, signal: str) -> str:
-        if self._links is None:
+        if self._results is None:
             value, images = OF_SIZES[signal], f"(SELECT unnest(images) AS image FROM {self._tables.documents()})"
             source = f'(SELECT image.*, NULL AS path, NULL AS "offset", NULL AS size FROM {images})'
         else:
-            value, stored = f'signals."{signal}"', 'place.path, place."offset", place.size'
-            source = f"(SELECT url, status, width, height, signals, {stored} FROM {self._links})"
+            value, stored = f'signals."{signal}"', 'location.path, location."offset", location.size'
+            source = f"(SELECT url, status, width, height, signals, {stored} FROM {self._results})"
         columns = ", ".join(
             f'any_value("{name}") AS "{name}"' for name in ("width", "height", "path", "offset", "size")
         )
@@ -185,13 +184,13 @@ class ImagePreview:
 
     def image(self, url: str) -> bytes | None:
         """The bytes of a fetched image of the run by its URL."""
-        if self._links is None or self._tables.run is None:
+        if self._results is None or self._tables.run is None:
             return None
-        rows = self._tables.rows(f"SELECT place FROM {self._links} WHERE url = ? AND status = 'ok' LIMIT 1", [url])
-        if not rows or rows[0]["place"] is None:
+        rows = self._tables.rows(f"SELECT location FROM {self._results} WHERE url = ? AND status = 'ok' LIMIT 1", [url])
+        if not rows or rows[0]["location"] is None:
             return None
-        with StoreReader(self._tables.run) as store:
-            content: bytes = store.read(rows[0]["place"])
+        with image_store(self._tables.run) as store:
+            content: bytes = store.read(rows[0]["location"])
             return content
 
 

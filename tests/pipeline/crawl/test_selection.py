@@ -11,7 +11,8 @@ import pytest
 
 from m3w.pipeline.crawl.section import Storage
 from m3w.pipeline.crawl.selection import Place, read_places
-from m3w.pipeline.crawl.warc_record import Fault, WarcRecord
+from m3w.pipeline.crawl.warc_record import WarcRecord
+from m3w.pipeline.engine.ledger import Fault
 
 ArchiveRecord = Callable[..., bytes]
 

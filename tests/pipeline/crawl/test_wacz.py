@@ -14,7 +14,8 @@ import pytest
 from m3w.pipeline.crawl.paths import archive_files
 from m3w.pipeline.crawl.section import Storage
 from m3w.pipeline.crawl.warc import read_archive
-from m3w.pipeline.crawl.warc_record import Fault, WarcRecord
+from m3w.pipeline.crawl.warc_record import WarcRecord
+from m3w.pipeline.engine.ledger import Fault
 
 STORAGE = Storage(attempts=3, pause_s=0.001, timeout_s=2)
 

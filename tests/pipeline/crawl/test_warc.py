@@ -19,7 +19,8 @@ import pytest
 from m3w.pipeline.crawl.archive_stream import BLOCK_BYTES
 from m3w.pipeline.crawl.http_body import BodyError, response_body
 from m3w.pipeline.crawl.warc import read_archive, read_records
-from m3w.pipeline.crawl.warc_record import Fault, WarcRecord
+from m3w.pipeline.crawl.warc_record import WarcRecord
+from m3w.pipeline.engine.ledger import Fault
 
 MIB = 2**20
 ArchiveRecord = Callable[..., bytes]

@@ -16,7 +16,7 @@ from PIL import Image
 
 from m3w.pipeline.dataset.sequence_shard import SequenceShardWriter, write_index
 from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.parquet import RowWriter
+from m3w.pipeline.engine.output_files import RowWriter
 from m3w.pipeline.engine.run import Run
 from m3w.schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
 from m3w.schemas.sequence import INDEX_SCHEMA, Sequence, decode_sample, encode_sample

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from m3w.pipeline.crawl.warc_record import Fault
+from m3w.pipeline.engine.ledger import Fault
 from m3w.pipeline.exchange import mmc4, nemo, obelics, pairs
 from m3w.pipeline.exchange.sample import Reader, Sample
 from m3w.recipes.errors import InputError

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from m3w.pipeline.engine.run import RUN_FORMAT
 from m3w.schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
 from m3w.schemas.manifest import DocumentShard, Manifest, SequenceShard, Split
 from m3w.schemas.sequence import INDEX_SCHEMA
@@ -168,7 +169,7 @@ def write_dataset(tmp_path: Path) -> WriteDataset:
         )
         (dataset / "dataset.json").write_text(manifest.to_json())
         (tmp_path / name / "recipe.yaml").write_text("rules: {languages: [en, '<de>']}\n")
-        (tmp_path / name / "run.json").write_text('{"format": 1}\n')
+        (tmp_path / name / "run.json").write_text(f'{{"format": {RUN_FORMAT}}}\n')
         return tmp_path / name
 
     return write

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from m3w.pipeline.inspect import print_comparison, statistics
-from m3w.pipeline.inspect.causes import cause_of
 from m3w.pipeline.inspect.comparison import comparison, names_of
+from m3w.pipeline.inspect.funnel import cause_of
 from tests.pipeline.inspect.conftest import DOCUMENTS
 
 
@@ -62,4 +62,4 @@ def test_fits_80_columns_and_moves_no_cursor(run_folder: Path, hostile_run: Path
     ],
 )
 def test_each_drop_is_of_a_kind(stage: str, reason: str, cause: str) -> None:
-    assert cause_of(stage, reason, frozenset({"http_404"})) == cause
+    assert cause_of(stage, reason, {"fetch": {"image_urls_dropped.http_404": 1}}) == cause

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from m3w.pipeline.engine.build_progress import StageStanding, Standing, duration
+from m3w.pipeline.engine.build_progress import BuildProgress, StageProgress, duration
 from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.run_lock import ClaimFile
+from m3w.pipeline.engine.run_lock import LockEntry
 from m3w.pipeline.inspect import print_status, run_status, watch
 from m3w.pipeline.inspect.driver import driver_status
 
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
-EXTRACT = StageStanding(
+EXTRACT = StageProgress(
     stage="extract",
+    units=["pages", "documents"],
     total=900,
     done_before=100,
     done=300,
@@ -35,10 +36,10 @@ def run(tmp_path: Path) -> Run:
     return Run.create(str(tmp_path / "run"))
 
 
-def write_claim(
-    run: Run, standing: Standing, silent_s: float = 2.0, state: str = "holding", now: datetime = NOW
+def write_lock_entry(
+    run: Run, progress: BuildProgress, silent_s: float = 2.0, state: str = "holding", now: datetime = NOW
 ) -> None:
-    claim = ClaimFile(
+    entry = LockEntry(
         driver="d",
         state=state,
         host="elsewhere",
@@ -48,9 +49,9 @@ def write_claim(
         beat=5,
         beat_at=now - timedelta(seconds=silent_s),
         every_s=5.0,
-        progress=standing.model_dump(),
+        progress=progress.model_dump(),
     )
-    run.write("drivers/d.json", claim.model_dump_json())
+    run.write("drivers/d.json", entry.model_dump_json())
 
 
 def printed(run: Run) -> str:
@@ -59,12 +60,12 @@ def printed(run: Run) -> str:
     return file.getvalue()
 
 
-def test_speeds_and_time_left_are_those_of_this_build() -> None:
-    assert EXTRACT.speeds == ["1,200 pages/s", "0.1 documents/s", "5.0 MB/s written"]
+def test_rates_and_time_left_are_those_of_this_build() -> None:
+    assert EXTRACT.rates == ["1,200 pages/s", "0.1 documents/s", "5.0 MB/s written"]
     assert EXTRACT.left == 498 and EXTRACT.seconds_left == pytest.approx(600 * 498 / 302)
     assert EXTRACT.counts == ["400 of 900 parts", "2 failed", "5 tried again", "about 16 min left"]
-    begun = StageStanding(stage="join", total=3, done_before=0)
-    assert begun.speeds == [] and begun.counts == ["0 of 3 parts"]
+    begun = StageProgress(stage="join", total=3, done_before=0)
+    assert begun.rates == [] and begun.counts == ["0 of 3 parts"]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(7, "7 s"), (840, "14 min"), (7500, "2 h 05 min"), (200_000, "2 d 7 h")])
@@ -72,23 +73,23 @@ def test_a_duration_in_words(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_a_build_at_work_is_shown_with_its_speeds_and_its_last_heartbeat(run: Run) -> None:
-    write_claim(run, Standing(stages=[EXTRACT]), now=datetime.now(UTC))
+def test_a_build_at_work_is_shown_with_its_rates_and_its_last_heartbeat(run: Run) -> None:
+    write_lock_entry(run, BuildProgress(stages=[EXTRACT]), now=datetime.now(UTC))
     text = printed(run)
     assert "at work for 60 min: process 77 on elsewhere, last heartbeat 2 s ago" in text
     assert "400 of 900 parts" in text and "1,200 pages/s" in text and "24 parts running" in text
 
 
 def test_a_driver_that_is_silent_is_said_to_be_gone(run: Run) -> None:
-    write_claim(run, Standing(stages=[EXTRACT]), silent_s=14)
+    write_lock_entry(run, BuildProgress(stages=[EXTRACT]), silent_s=14)
     status = driver_status(run, NOW)
     assert status is not None and not status.gone, "two heartbeats may be late"
-    write_claim(run, Standing(stages=[EXTRACT]), silent_s=180, now=datetime.now(UTC))
+    write_lock_entry(run, BuildProgress(stages=[EXTRACT]), silent_s=180, now=datetime.now(UTC))
     assert "is gone (last heartbeat 3 min ago)" in printed(run).replace("\n", " ")
 
 
 def test_who_only_asks_for_the_run_is_not_at_work_on_it(run: Run) -> None:
-    write_claim(run, Standing(), state="asking")
+    write_lock_entry(run, BuildProgress(), state="asking")
     assert driver_status(run, NOW) is None
 
 
@@ -97,7 +98,7 @@ def test_without_a_driver_the_status_is_the_ledgers(run: Run) -> None:
 
 
 def test_a_watch_off_a_terminal_is_a_line_each_time_until_the_build_ends(run: Run) -> None:
-    write_claim(run, Standing(stages=[EXTRACT]), now=datetime.now(UTC))
+    write_lock_entry(run, BuildProgress(stages=[EXTRACT]), now=datetime.now(UTC))
     file, naps = io.StringIO(), 0
 
     def nap(seconds: float) -> None:

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from m3w.pipeline.engine.drops import DROP_SCHEMA, Drop
+from m3w.pipeline.engine.drops import DROPS, Drop
 from m3w.pipeline.inspect import Curve, Paragraph, Pictures, Section, Table, statistics, write_report
 from m3w.pipeline.inspect.presentation import thumbnail
-from m3w.pipeline.tables import LINK_SCHEMA
+from m3w.pipeline.tables import IMAGE_RESULTS
 from m3w.recipes.errors import InputError
 from m3w.schemas.document import DOCUMENT_SCHEMA
 from m3w.schemas.table import to_table
@@ -134,7 +134,7 @@ def test_drops_are_shown_with_the_threshold_that_took_them(run_folder: Path, tmp
     path = run_folder / "drops/filter/part.parquet"
     path.parent.mkdir(parents=True)
     rows = [replace(drop, document_id=f"{number:032x}").row() for number in range(5)]
-    pq.write_table(to_table(rows, DROP_SCHEMA), path)
+    pq.write_table(to_table(rows, DROPS.schema), path)
     html = written(run_folder, tmp_path)
     assert html.count("words = 12, allowed at least 50") == 3
     assert "hello &lt;b&gt;there&lt;/b&gt;" in html and "<code>short&lt;i&gt;</code>" in html
@@ -148,10 +148,10 @@ def test_images_that_were_fetched_and_dropped_are_shown_unless_somebody_refused(
     content = jpeg(40, 30)
     (run_folder / "images/store").mkdir(parents=True)
     (run_folder / "images/store/a.tar").write_bytes(b"head" + content)
-    row = dict.fromkeys(LINK_SCHEMA.names) | {"url": "http://a.example/gone.jpg", "status": "ok"}
-    row["place"] = {"path": "images/store/a.tar", "offset": 4, "size": len(content)}
-    (run_folder / "images/links").mkdir()
-    pq.write_table(to_table([row], LINK_SCHEMA), run_folder / "images/links/part.parquet")
+    row = dict.fromkeys(IMAGE_RESULTS.schema.names) | {"url": "http://a.example/gone.jpg", "status": "ok"}
+    row["location"] = {"path": "images/store/a.tar", "offset": 4, "size": len(content)}
+    (run_folder / "images/results").mkdir()
+    pq.write_table(to_table([row], IMAGE_RESULTS.schema), run_folder / "images/results/part.parquet")
     drops = written(run_folder, tmp_path).partition(">Examples of drops</h2>")[2]
     assert drops.count('<img src="data:image/webp;base64,') == shown and reason in drops
 
@@ -160,7 +160,7 @@ def test_copies_are_shown_by_the_kind_of_copy(run_folder: Path, tmp_path: Path) 
     kept = run_folder / "documents/kept/part.parquet"
     kept.parent.mkdir(parents=True)
     pq.write_table(to_table([each.row() for each in DOCUMENTS], DOCUMENT_SCHEMA), kept)
-    copies = run_folder / "duplicates/parts/part.parquet"
+    copies = run_folder / "duplicates/copies/part.parquet"
     copies.parent.mkdir(parents=True)
     pq.write_table(pa.table({"row": [1], "reason": ["same_text"]}), copies)
     drops = written(run_folder, tmp_path).partition(">Examples of drops</h2>")[2]

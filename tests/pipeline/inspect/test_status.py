@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from m3w.pipeline.engine.ledger import FailedPart, FaultEntry, LedgerEntry, Output
+from m3w.pipeline.build import dataset_digest
+from m3w.pipeline.engine.ledger import FailedPart, Fault, LedgerEntry, Output
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.inspect import RunStatus, print_status, run_status
 from m3w.pipeline.inspect.status import StageStatus
-from m3w.pipeline.recipe import RESULT_FIELDS, Recipe, parse_recipe
+from m3w.pipeline.recipe import Recipe, parse_recipe
 from m3w.schemas.manifest import Manifest
 
 
@@ -45,8 +46,8 @@ def fail(run: Run, stage: str, part: str) -> None:
     )
 
 
-def fault(offset: int, reason: str = "truncated_record") -> FaultEntry:
-    return FaultEntry(path="crawl/a.warc.gz", offset=offset, reason=reason, detail="at its end")
+def fault(offset: int, reason: str = "truncated_record") -> Fault:
+    return Fault(path="crawl/a.warc.gz", offset=offset, reason=reason, detail="at its end")
 
 
 def output(path: str) -> Output:
@@ -76,11 +77,12 @@ def test_a_run_that_has_not_begun_knows_the_files_of_its_recipe(run: Run) -> Non
 
 def test_a_run_without_a_recipe_has_a_status(tmp_path: Path) -> None:
     status = run_status(Run.create(str(tmp_path / "new")))
-    assert left(status)["extract"] is None and stage(status, "extract").done == 0
+    assert status.stages == [] and not status.finished
+    assert "not finished" in printed(status)
 
 
 def test_stages_that_the_recipe_passes_over_are_not_listed(run: Run, recipe: Recipe) -> None:
-    assert not {"evaluation", "repeated", "frequent"} & set(left(run_status(run)))
+    assert not {"evaluation", "repeated", "frequent_images"} & set(left(run_status(run)))
     switches = recipe.duplicates.model_copy(update={"paragraph_documents": 2})
     run.write("recipe.yaml", recipe.model_copy(update={"duplicates": switches}).to_yaml())
     assert left(run_status(run))["repeated"] == 1
@@ -108,13 +110,22 @@ def test_fetch_knows_its_parts_once_the_requests_are_grouped(run: Run) -> None:
     assert left(run_status(run))["fetch"] == 1
 
 
-def test_assemble_knows_its_shards_once_each_split_has_one(run: Run) -> None:
-    chunk = {"first": 0, "rows": 1, "bytes": 1}
-    commit(run, "join", "a", facts={"chunks": {"train": [chunk], "validation": [chunk]}})
+def test_assemble_knows_its_shards_once_all_before_it_is_done(run: Run) -> None:
+    chunk = {"first": 0, "rows": 1, "bytes": 300 * 2**20}
+    commit(run, "join", "a", metadata={"chunks": {"train": [chunk], "validation": [chunk]}})
     commit(run, "assemble", "train-00000-of-00003")
     assert left(run_status(run))["assemble"] is None
-    commit(run, "assemble", "validation-00000-of-00001")
-    assert left(run_status(run))["assemble"] == 2
+    run.remove("ledger/assemble")
+    for name in ("deduplicate", "requests", "image_results"):
+        commit(run, name, "all")
+    for part in "abc":
+        for name in ("extract", "filter", "document_hashes", "unique"):
+            commit(run, name, part)
+        joined = [output(f"documents/joined/{part}.{split}.parquet") for split in ("train", "validation")]
+        commit(run, "join", part, outputs=joined, metadata={"chunks": {"train": [chunk] * 2, "validation": []}})
+    assert left(run_status(run)) == {**dict.fromkeys(left(run_status(run)), 0), "assemble": 6}
+    commit(run, "assemble", "train-00000-of-00006")
+    assert left(run_status(run))["assemble"] == 5
 
 
 def test_a_failed_part_is_named_with_its_error_and_where_its_traceback_lies(run: Run) -> None:
@@ -144,7 +155,7 @@ def test_faults_are_counted_in_full_and_named_by_example(run: Run) -> None:
 
 
 def test_finished_is_the_dataset_of_this_recipe_alone(run: Run, recipe: Recipe) -> None:
-    manifest = Manifest(m3w_version="0", recipe_sha256=recipe.digest(RESULT_FIELDS), splits={}, counts={})
+    manifest = Manifest(m3w_version="0", recipe_sha256=dataset_digest(recipe), splits={}, counts={})
     run.write("dataset/dataset.json", manifest.to_json())
     assert run_status(run).finished
     assert f"{run.path}/dataset" in printed(run_status(run))

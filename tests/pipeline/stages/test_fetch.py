@@ -15,12 +15,11 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.pipeline.fetch import plan as fetch_plan
-from m3w.pipeline.fetch import requests
-from m3w.pipeline.fetch.requests import in_turns
+from m3w.pipeline.fetch.requests import in_turns, requests
+from m3w.pipeline.fetch.stage import fetch
 from m3w.pipeline.recipe import Recipe
-from m3w.schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
+from m3w.pipeline.tables import ARCHIVED_IMAGES, INDEX, UNIQUE
+from m3w.schemas.document import ImageReference, InterleavedDocument
 
 Answers = dict[tuple[str, str], tuple[int, dict[str, str], bytes]]
 
@@ -101,29 +100,21 @@ class Web:
         return found
 
     def build(self, urls: list[str], now: datetime | None = None, declared: int | None = None) -> dict[str, Any]:
-        """The index's row of each URL, after all waves."""
+        """The index's row of each URL, after all rounds."""
         work, recipe = self.in_place, self.recipe()
         sides = {"declared_width": declared, "declared_height": declared}
         document = InterleavedDocument(
             url="http://page.test/", texts=[None] * len(urls), images=[ImageReference(url=u, **sides) for u in urls]
         )
-        work.write("documents/unique/p.parquet", [document.row()], DOCUMENT_SCHEMA)
-        work.write("images/archive/p.parquet", [], requests.ARCHIVE_SCHEMA)
-        empty = {"fingerprint": "", "inputs": [], "outputs": [], "counters": {}, "seconds": 0, "attempt": 1}
-        entry = LedgerEntry(stage="unique", part="p", **empty)
-        wanted = requests.grouping("-", self.groups, recipe, requests.refusal(recipe))
-        requested, _ = work.gather(wanted, [entry])
-        known = work.run.entries("fetch")
-        if known:
-            work.gather(fetch_plan.earlier("-", self.groups), list(known.values()))
-        self.entries: list[LedgerEntry] = []
-        for wave in range(1, 7):
-            found = work.fetch(requested, recipe, now, settled=self.entries)
-            self.entries += found
-            if not any(entry.counters.get("redirects") for entry in found):
-                break
-            requested, _ = work.gather(fetch_plan.redirects("-", wave, self.groups, recipe.fetch), found)
-        rows = [row for entry in self.entries for row in work.rows(f"images/index/{entry.part}.parquet")]
+        work.put(UNIQUE, [document.row()])
+        work.put(ARCHIVED_IMAGES, [])
+        work.inputs.entries(ARCHIVED_IMAGES)["p"].counters["image_references"] = (
+            self.groups * recipe.fetch.urls_per_part
+        )
+        work.now = now
+        work.stage(requests, recipe)
+        self.entries = list(work.stage(fetch, recipe).values())
+        rows = [row for entry in self.entries for row in work.rows(INDEX, entry.part)]
         final = [row for row in rows if row["status"] != "redirected"]
         assert len(final) == len({row["url"] for row in final}), "a URL has two ends"
         return {row["url"]: row for row in final}
@@ -149,7 +140,7 @@ def test_a_fetched_image_has_all_its_columns(web: Web, site: Site) -> None:
     )  # fmt: skip
     assert (row["mime"], row["width"], row["height"], row["fetched_bytes"]) == ("image/png", 90, 80, len(picture()))
     assert row["consent"] == "robots.txt 404, tdmrep.json 404"
-    assert row["fetched_at"] and row["seconds"] > 0 and row["place"]["size"] > 0
+    assert row["fetched_at"] and row["seconds"] > 0 and row["location"]["size"] > 0
     assert len(row["sha256"]) == len(row["fetched_sha256"]) == 64 and len(row["phash"]) == 16
 
 
@@ -319,11 +310,11 @@ def test_more_documents_ask_only_for_what_is_new(web: Web, site: Site, in_place:
     assert set(second) == set(urls[1:])
     assert site.images_asked() == {f"a.test/{n}.png": 1 for n in range(4)}
     for url in urls[1:3]:
-        same = {name: value for name, value in first[url].items() if name != "place"}
-        assert {name: value for name, value in second[url].items() if name != "place"} == same
+        same = {name: value for name, value in first[url].items() if name != "location"}
+        assert {name: value for name, value in second[url].items() if name != "location"} == same
         contents = [
-            (in_place.folder / "run" / place["path"]).read_bytes()[place["offset"] :][: place["size"]]
-            for place in (first[url]["place"], second[url]["place"])
+            (in_place.folder / "run" / at["path"]).read_bytes()[at["offset"] :][: at["size"]]
+            for at in (first[url]["location"], second[url]["location"])
         ]
         assert contents[0] == contents[1] != b""
     assert web.counters()["image_urls_carried_over"] == 2

@@ -18,14 +18,16 @@ import pytest
 from aiohttp import web
 
 from m3w.cli.viewing import window_cutter
-from m3w.pipeline.dataset.sequence_shard import SequenceShardWriter, write_index
+from m3w.pipeline.dataset.sequence_shard import SequenceShardWriter
 from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.drops import DROP_SCHEMA, Drop
+from m3w.pipeline.engine.drops import DROPS, Drop
+from m3w.pipeline.engine.output_files import RowWriter
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.inspect.viewer import Guard, Viewer, application
 from m3w.schemas.cutting import sequences_of
 from m3w.schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
 from m3w.schemas.manifest import DocumentShard, Manifest, SequenceShard, Split
+from m3w.schemas.sequence import INDEX_SCHEMA
 from m3w.schemas.table import to_table
 from tests.pipeline.inspect.conftest import document, image, jpeg, missing, write_parquet
 
@@ -72,8 +74,11 @@ def write_split(run: Run, name: str, documents: list[InterleavedDocument]) -> Sp
             contents = [jpeg(n.width or 1, n.height or 1) if n and n.status == "ok" else None for n in each.images]
             for sequence in sequences_of(each, contents, 5):
                 tar.write(sequence)
-    with attempt.create(f"dataset/sequences/{shard}.index.parquet") as index_file:
-        write_index(index_file, tar.index())
+    with (
+        attempt.create(f"dataset/sequences/{shard}.index.parquet") as index_file,
+        RowWriter(index_file, INDEX_SCHEMA) as rows,
+    ):
+        rows.write_columns(tar.index())
     samples = attempt.publish()[0].rows
     return Split(
         documents=[DocumentShard(path=f"documents/{shard}.parquet", sha256="0", bytes=1, documents=len(documents), images=1)],
@@ -110,7 +115,7 @@ def viewed_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         kind="document", reason="words", signal="words", value=2, min=3, document_id=DROPPED[0].document_id,
         url=DROPPED[0].url, text=f"two words {ATTACK}",
     )  # fmt: skip
-    write_rows(folder / "drops/filter/part.parquet", [drop.row()], DROP_SCHEMA)
+    write_rows(folder / "drops/filter/part.parquet", [drop.row()], DROPS.schema)
     return folder
 
 

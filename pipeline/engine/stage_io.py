@@ -1,0 +1,176 @@
+"""What a stage is given of its run: readers and writers of the tables that it declares, counters, drops.
+
+A stage names tables, never paths; a table that its declaration does not name raises `UndeclaredTable`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from m3w.pipeline.engine.attempt import Attempt, Isolation
+from m3w.pipeline.engine.drops import DROPS, Drop, DropSample
+from m3w.pipeline.engine.ledger import Fault
+from m3w.pipeline.engine.output_files import BYTES, OutputFile, RowWriter, extended
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.engine.stage import Part, PartStage, Stage
+from m3w.pipeline.engine.table import Table
+
+BATCH_ROWS = 500
+"""Rows that a reader holds at a time."""
+QUARANTINE = Table(
+    "quarantine",
+    pa.schema(
+        [
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("offset", pa.int64(), nullable=False),
+            pa.field("reason", pa.string(), nullable=False),
+            pa.field("detail", pa.string()),
+            pa.field("url", pa.string()),
+        ]
+    ),
+    by_stage=True,
+)
+"""What could not be read, and where it lies."""
+
+
+class UndeclaredTable(LookupError):
+    """A stage asked for a table that its declaration does not name: the result would depend on it unnoticed."""
+
+
+class PartFiles:
+    """The files of one part that a stage may read."""
+
+    def __init__(self, run: Run, stage: Stage, part: Part):
+        self._run, self._stage, self._part = run, stage, part
+        tables = [declared.table for declared in stage.reads]
+        self._paths = {**dict.fromkeys(tables, ()), **dict(zip(tables, part.files, strict=False))}
+
+    @property
+    def part(self) -> str:
+        """The part's name."""
+        return self._part.name
+
+    def paths(self, table: Table) -> Sequence[str]:
+        """The files of `table` that the part reads, from the run's folder; none where nothing was written for it."""
+        if table not in self._paths:
+            raise UndeclaredTable(f"{self._stage.name} reads {table.folder}, which its declaration does not name")
+        return self._paths[table]
+
+    def batches(
+        self, table: Table, *, columns: Sequence[str] | None = None, size: int = BATCH_ROWS
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of the part in order, `size` at a time; `columns` alone if they are given."""
+        for path in self.paths(table):
+            with self._run.fs.open(self._run.full(path), "rb") as file:
+                yield from pq.ParquetFile(file).iter_batches(batch_size=size, columns=columns)
+
+    def rows(
+        self, table: Table, *, columns: Sequence[str] | None = None, size: int = BATCH_ROWS
+    ) -> Iterator[dict[str, Any]]:
+        """The rows of the part in order; `size` of them are held in memory."""
+        for batch in self.batches(table, columns=columns, size=size):
+            yield from batch.to_pylist()
+
+    def read(self, table: Table, *, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows of the part, in memory at once; an empty table where it has none."""
+        assert table.schema is not None
+        tables = []
+        for path in self.paths(table):
+            with self._run.fs.open(self._run.full(path), "rb") as file:
+                tables.append(pq.read_table(file, columns=columns))
+        if tables:
+            return pa.concat_tables(tables)
+        empty = table.schema.empty_table()
+        return empty.select(list(columns)) if columns is not None else empty
+
+    def open(self, table: Table, path: str) -> BinaryIO:
+        """A file of `table` by its path, where another table's rows say so."""
+        if table not in self._paths or not table.holds(path) or posixpath.normpath(path) != path:
+            raise UndeclaredTable(f"{self._stage.name} opens {path}, which is no file of {table.folder} that it reads")
+        return cast(BinaryIO, self._run.fs.open(self._run.full(path), "rb"))
+
+
+class StageIO(PartFiles):
+    """One attempt at a part, as the stage's function sees it."""
+
+    def __init__(self, attempt: Attempt, stage: PartStage, part: Part, isolation: Isolation, drops_per_reason: int):
+        super().__init__(attempt.run, stage, part)
+        self._attempt, self._drops = attempt, DropSample(drops_per_reason)
+        self._writable = set(stage.writes)
+        self.isolation = isolation
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What the plan says of the part besides its files."""
+        return self._part.params
+
+    @property
+    def counters(self) -> Counter[str]:
+        return self._attempt.counters
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the plan of a later stage needs to know, kept in the ledger."""
+        return self._attempt.metadata
+
+    @contextmanager
+    def create(self, table: Table) -> Iterator[OutputFile]:
+        """The part's file of a table that is not Parquet; set its `rows`."""
+        if table not in self._writable:
+            raise UndeclaredTable(f"{self._stage.name} writes {table.folder}, which its declaration does not name")
+        with self._attempt.create(self.path(table)) as file:
+            yield file
+
+    @contextmanager
+    def write(
+        self, table: Table, *, like: Table | None = None, schema: pa.Schema | None = None, max_bytes: int = BYTES
+    ) -> Iterator[RowWriter]:
+        """The part's file of `table`; its row groups have about `max_bytes`.
+
+        `schema` replaces the table's, which it extends; of `like`, a table that the part reads, structs keep
+        the fields that they have beyond the schema: signals of the user's own.
+        """
+        schema = schema or table.schema
+        assert schema is not None
+        for path in self.paths(like)[:1] if like is not None else ():
+            with self._run.fs.open(self._run.full(path), "rb") as file:
+                schema = extended(schema, pq.read_schema(file))
+        with self.create(table) as output, RowWriter(output, schema, max_bytes=max_bytes) as writer:
+            yield writer
+
+    def path(self, table: Table) -> str:
+        """Where the part's file of a table that the stage writes lies, from the run's folder."""
+        return table.path(self.part, self._stage.name)
+
+    def drop(self, unit: str, drop: Drop) -> None:
+        """Count something dropped as `UNIT_dropped.REASON`, and keep it as an example if the sample has room."""
+        self.count_dropped(unit, drop.reason)
+        self._drops.add(drop)
+
+    def count_dropped(self, unit: str, reason: str, count: int = 1) -> None:
+        """Count things dropped of which there is no example, or some given to `example`."""
+        self.counters[f"{unit}_dropped.{reason}"] += count
+
+    def example(self, drop: Drop) -> None:
+        """One of the things that `count_dropped` counted."""
+        self._drops.add(drop)
+
+    def fault(self, fault: Fault) -> None:
+        """Count what could not be read, and keep where it lies in `quarantine/` and in the ledger."""
+        self.counters[f"faults.{fault.reason}"] += 1
+        self._attempt.faults.append(fault)
+
+    def close(self) -> None:
+        """Write the sample of drops and the quarantine, where there are any."""
+        for table, rows in ((DROPS, self._drops.rows()), (QUARANTINE, [f.model_dump() for f in self._attempt.faults])):
+            if rows:
+                with self.write(table) as writer:
+                    for row in rows:
+                        writer.write(row)
