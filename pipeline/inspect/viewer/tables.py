@@ -1,7 +1,7 @@
 """The Parquet files of a dataset and its run as tables of DuckDB, and what a reader asks for as SQL.
 
 DuckDB reads the columns and rows of each query; at the start only the manifest is read (docs/decisions/viewer.md).
-Names in the SQL come from our own lists, values are parameters.
+Names in the SQL come from our own lists, texts are parameters, and bounds of ranges are numbers that were parsed.
 """
 
 from __future__ import annotations
