@@ -1,9 +1,10 @@
-"""Random access to the sequences of a dataset by way of its Parquet documents, cut as the pipeline cuts them.
+"""Random access to the sequences of a dataset through its Parquet documents, cut as the pipeline cuts them.
 
-A shard in the sense of the order is a row group here: reading one document means reading its row group's columns, so
-the groups of a block (`shards_per_block` of them, each up to 128 MiB) stay in memory and samples are shuffled among
-them. The cuts need the texts and the places of images alone; they are found once and kept as an index beside the
-training.
+The order's shards are row groups here: reading a document means reading its row group's columns, so the groups of a
+block (`shards_per_block` of them, each up to 128 MiB) stay in memory and samples are shuffled among them. Where a
+document is
+cut depends on its texts and on the positions of its images alone; it is computed once and kept as an index in the
+training's folder.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from m3w.trainer.data.order import SampleAddress
 from m3w.trainer.data.sequences import UnreadableSampleError
 
 CUT_COLUMNS = ["document_id", "url", "texts", "images"]
-"""All that says where a document is cut."""
+"""The columns that decide where a document is cut."""
 
 DOCUMENT_INDEX = pa.schema([("group", pa.int32()), ("row", pa.int32()), ("sequence", pa.int32())])
 """One row a sequence: the row group, the document's row in it, and the sequence's number in the document."""
@@ -49,16 +50,16 @@ class DocumentReader:
         files: Files | None = None,
     ) -> None:
         self.folder, self.split = folder.rstrip("/"), split
-        found = read_split(self.folder, split)
-        if not found.documents:
+        listed = read_split(self.folder, split)
+        if not listed.documents:
             raise ValueError(f"{self.folder} lists no documents of {split!r}, only sequences; leave data.read out")
-        self.shards = found.documents
+        self.shards = listed.documents
         self._indexes, self._images = indexes, images_per_sequence
         self._files = files or Files()
         self._group = lru_cache(maxsize=groups_in_memory)(self._load_group)
 
     def make_indexes(self) -> None:
-        """Write the index of each file that has none yet; by one process, before any other reads."""
+        """Write the missing indexes. One process must do so before any other reads."""
         self._indexes.mkdir(parents=True, exist_ok=True)
         for shard in range(len(self.shards)):
             target = self._index_path(shard)
@@ -70,14 +71,14 @@ class DocumentReader:
     @cached_property
     def _groups(self) -> list[tuple[int, int, pa.Table]]:
         """(file, row group, its rows of the index) of every row group with a sequence."""
-        found = []
+        groups = []
         for shard in range(len(self.shards)):
             table = pq.read_table(self._index_path(shard), schema=DOCUMENT_INDEX)
             column = table["group"].to_numpy()
             for group in sorted(set(column.tolist())):
                 start, stop = column.searchsorted(group), column.searchsorted(group, side="right")
-                found.append((shard, group, table.slice(start, stop - start)))
-        return found
+                groups.append((shard, group, table.slice(start, stop - start)))
+        return groups
 
     @property
     def shard_sizes(self) -> tuple[int, ...]:
@@ -86,7 +87,7 @@ class DocumentReader:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of what the samples are: the files' contents, and how they are cut."""
+        """SHA-256 of the files' contents and of how they are cut: it identifies the samples."""
         contents = "\n".join([*(shard.sha256 for shard in self.shards), f"{self.shard_sizes}"])
         return hashlib.sha256(contents.encode()).hexdigest()
 
@@ -97,16 +98,16 @@ class DocumentReader:
     def read(self, address: SampleAddress) -> Sequence:
         """The sequence at `address`; raises UnreadableSampleError if its document cannot be cut."""
         shard, group, rows = self._groups[address.shard]
-        place = rows.slice(address.row, 1).to_pylist()[0]
-        row = self._group(shard, group).slice(place["row"], 1).to_pylist()[0]
+        entry = rows.slice(address.row, 1).to_pylist()[0]
+        row = self._group(shard, group).slice(entry["row"], 1).to_pylist()[0]
         try:
-            sequence: Sequence = self._cut(row, row["image_bytes"])[place["sequence"]]
+            sequence: Sequence = self._cut(row, row["image_bytes"])[entry["sequence"]]
             return sequence
         except (ValueError, TypeError, IndexError) as error:
             raise UnreadableSampleError(f"{row['document_id']} of {self.shards[shard].path}: {error}") from error
 
     def expect(self, shards: ListOf[int]) -> None:
-        """Said ahead of time: the row groups that will be read next, soonest first."""
+        """Hint: the row groups that will be read next, soonest first."""
         files = dict.fromkeys(self._groups[shard][0] for shard in shards)
         self._files.expect([shard_file(self.folder, self.shards[file]) for file in files])
 
@@ -118,18 +119,18 @@ class DocumentReader:
             return pq.ParquetFile(file).read_row_group(group, columns=[*CUT_COLUMNS, "image_bytes"])
 
     def _scan(self, shard: int) -> pa.Table:
-        """The index of one file. What cannot be cut has no sequence, as the pipeline would have had it."""
-        places = []
+        """The index of one file. A document that cannot be cut has no sequence, as in the pipeline."""
+        entries = []
         with self._files.open(shard_file(self.folder, self.shards[shard])) as opened:
             file = pq.ParquetFile(opened)
             for group in range(file.num_row_groups):
                 for row, document in enumerate(file.read_row_group(group, columns=CUT_COLUMNS).to_pylist()):
-                    # Of an image's bytes it matters only where they stand.
+                    # The cuts depend on where images stand, not on their bytes.
                     cut = self._cut(document, [None] * len(document["images"]))
-                    places += [{"group": group, "row": row, "sequence": number} for number in range(len(cut))]
-        return pa.Table.from_pylist(places, schema=DOCUMENT_INDEX)
+                    entries += [{"group": group, "row": row, "sequence": number} for number in range(len(cut))]
+        return pa.Table.from_pylist(entries, schema=DOCUMENT_INDEX)
 
     def _index_path(self, shard: int) -> Path:
-        """Named by the file's content: a file that was written anew is indexed anew."""
+        """Named after the file's content: a file that was written again is indexed again."""
         name = Path(self.shards[shard].path).stem
         return self._indexes / f"{name}-{self.shards[shard].sha256[:16]}-{self._images}.parquet"
