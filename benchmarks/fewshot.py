@@ -25,9 +25,9 @@ import torch
 
 from benchmarks.cifar_crawl import ARCHIVE, FACTS, SHARED, articled, pictures, write_crawl
 from benchmarks.fewshot_plot import draw_plot
+from m3w.trainer.distributed.ranks import Ranks
 from m3w.trainer.evaluate.evaluation import evaluate
 from m3w.trainer.evaluate.recipe import load_evaluation
-from m3w.trainer.ranks import Ranks
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "eval-cifar.yaml"
 CHANCE = 100 / len(FACTS)

@@ -38,13 +38,13 @@ from m3w.model import FlamingoProcessor
 from m3w.schemas.document import ImageReference
 from m3w.schemas.manifest import Manifest, SequenceShard, Split
 from m3w.schemas.sequence import INDEX_SCHEMA, Sequence, encode_sample
-from m3w.trainer.build import pixel_format, special_tokens
-from m3w.trainer.data.lanes import LaneDataset, SampleForm
-from m3w.trainer.data.loading import load_steps
+from m3w.trainer.data.batch_slots import BatchSlotDataset, SampleFormat
+from m3w.trainer.data.mixture import load_steps
 from m3w.trainer.data.order import SampleOrder
 from m3w.trainer.data.sequences import SequenceReader
 from m3w.trainer.data.windows import cut_window, tokenize_nodes
-from m3w.trainer.tokenizer import Tokenize, train_tokenizer
+from m3w.trainer.setup.build import pixel_format, special_tokens
+from m3w.trainer.setup.tokenizer import Tokenize, train_tokenizer
 
 BATCH, TOKENS, IMAGES, SIDE = 8, 256, 3, 320
 MEAN, MOST = 3.0, 12.0
@@ -79,8 +79,8 @@ def sequences(shared: Path, images: int = IMAGES) -> list[Sequence]:
     ]
 
 
-def sample_form(processor: FlamingoProcessor, *, images: int) -> SampleForm:
-    return SampleForm(
+def sample_format(processor: FlamingoProcessor, *, images: int) -> SampleFormat:
+    return SampleFormat(
         tokenize=Tokenize(processor.tokenizer),
         special=special_tokens(processor),
         pixels=pixel_format(processor),
@@ -121,19 +121,19 @@ def write_tar(folder: Path, samples: list[Sequence]) -> Path:
     return tar
 
 
-def ours(folder: Path, form: SampleForm, samples: int) -> Iterator[Batch]:
+def ours(folder: Path, form: SampleFormat, samples: int) -> Iterator[Batch]:
     """The training's own loader in one process, up to the pixels that the model is called with."""
     reader = SequenceReader(str(folder), "train")
     order = SampleOrder(reader.shard_sizes, seed=0)
-    lanes = LaneDataset(reader, order, form, batch_size=BATCH, lanes=range(BATCH), micro_batch_size=BATCH)
-    for (batch,) in load_steps(lanes, first_step=0, last_step=samples // BATCH, workers=0):
+    dataset = BatchSlotDataset(reader, order, form, batch_size=BATCH, batch_slots=range(BATCH), micro_batch_size=BATCH)
+    for (batch,) in load_steps(dataset, first_step=0, last_step=samples // BATCH, workers=0):
         inputs = batch.inputs()
         assert inputs["input_ids"] is not None and inputs["pixel_values"] is not None
         yield inputs["input_ids"], inputs["pixel_values"][:, 0]
 
 
 def in_batches(
-    samples: Iterator[tuple[list[str | None], list[Image.Image]]], form: SampleForm, processor: FlamingoProcessor
+    samples: Iterator[tuple[list[str | None], list[Image.Image]]], form: SampleFormat, processor: FlamingoProcessor
 ) -> Iterator[Batch]:
     """What a peer's samples take to become the same tensors."""
     ids: list[list[int]] = []
@@ -223,7 +223,7 @@ def main() -> None:
     torch.set_num_threads(1)
     samples = sequences(words.data)
     processor = FlamingoProcessor(train_tokenizer([WORDS] * 9, 300), image_size=SIDE)
-    form = sample_form(processor, images=IMAGES)
+    form = sample_format(processor, images=IMAGES)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         tar = write_tar(folder, samples)

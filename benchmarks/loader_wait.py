@@ -22,17 +22,17 @@ from pathlib import Path
 import torch
 
 from benchmarks.command import options_parser, print_figures, require_data
-from benchmarks.loader import TOKENS, WORDS, sample_form, sequences, write_tar
+from benchmarks.loader import TOKENS, WORDS, sample_format, sequences, write_tar
 from m3w.model import FlamingoProcessor
+from m3w.trainer.cost.flops import count_costs, peak_flops
+from m3w.trainer.data.batch_slots import BatchSlotDataset
 from m3w.trainer.data.collate import Batch
-from m3w.trainer.data.lanes import LaneDataset
-from m3w.trainer.data.loading import load_steps
+from m3w.trainer.data.mixture import load_steps
 from m3w.trainer.data.order import SampleOrder
 from m3w.trainer.data.sequences import SequenceReader
-from m3w.trainer.flops import count_costs, peak_flops
-from m3w.trainer.meta_model import image_size_of, meta_model
 from m3w.trainer.recipe import Recipe, load_recipe
-from m3w.trainer.tokenizer import train_tokenizer
+from m3w.trainer.setup.meta_model import image_size_of, meta_model
+from m3w.trainer.setup.tokenizer import train_tokenizer
 
 IMAGES = 5
 WARM_UP = 10
@@ -43,10 +43,11 @@ def step_seconds(recipe: Recipe, rows: int, gpu: str, mfu: float) -> float:
     """Of one micro-batch on one GPU."""
     peak = peak_flops(gpu)
     if peak is None:
-        sys.exit(f"the speed of a GPU called {gpu!r} is not known; trainer/flops.py has those that are")
+        sys.exit(f"the speed of a GPU called {gpu!r} is not known; trainer/cost/flops.py has those that are")
     costs = count_costs(meta_model(recipe.model, bf16=True), image_size_of(recipe.model))
     images = rows * IMAGES
-    return costs.of(places=rows * TOKENS, pairs=rows * TOKENS**2, images=images, frames=images) / (peak * mfu)
+    flops = costs.of(padded_tokens=rows * TOKENS, squared_lengths=rows * TOKENS**2, images=images, frames=images)
+    return flops / (peak * mfu)
 
 
 def micro_batches(folder: Path, side: int, rows: int, count: int, workers: int) -> Iterator[list[Batch]]:
@@ -54,9 +55,9 @@ def micro_batches(folder: Path, side: int, rows: int, count: int, workers: int) 
     processor = FlamingoProcessor(train_tokenizer([WORDS] * 9, 300), image_size=side)
     reader = SequenceReader(str(folder), "train")
     order = SampleOrder(reader.shard_sizes, seed=0)
-    form = sample_form(processor, images=IMAGES)
-    lanes = LaneDataset(reader, order, form, batch_size=rows, lanes=range(rows), micro_batch_size=rows)
-    return load_steps(lanes, first_step=0, last_step=count, workers=workers)
+    form = sample_format(processor, images=IMAGES)
+    dataset = BatchSlotDataset(reader, order, form, batch_size=rows, batch_slots=range(rows), micro_batch_size=rows)
+    return load_steps(dataset, first_step=0, last_step=count, workers=workers)
 
 
 def waiting_share(steps: Iterator[list[Batch]], step_s: float) -> float:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from m3w.model.cross_attention import Visible, attend_one, nothing_first
+from m3w.model.cross_attention import AttentionMap, attend_one, with_null_image
 from m3w.model.layers import attention
 from m3w.model.phi import image_table, previous_image, tile_index
 
@@ -33,11 +33,11 @@ def compare_ways(
     key, value = (x.clone().requires_grad_() for x in images.unbind())
     phi, table = _layout(counts, tokens, device)
     image = table.gather(1, phi)
-    visible = Visible(tile_index(image, sum(counts)), table, phi)
+    attention_map = AttentionMap(tile_index(image, sum(counts)), table, phi)
     ways: dict[str, Callable[[], Tensor]] = {
-        "tiles": lambda: attend_one(q, nothing_first(key), nothing_first(value), visible),
-        "dense": lambda: _dense(q, nothing_first(key), nothing_first(value), table, phi),
-        "gather": lambda: _gather(q, nothing_first(key), nothing_first(value), image),
+        "tiles": lambda: attend_one(q, with_null_image(key), with_null_image(value), attention_map),
+        "dense": lambda: _dense(q, with_null_image(key), with_null_image(value), table, phi),
+        "gather": lambda: _gather(q, with_null_image(key), with_null_image(value), image),
     }
     if tokens > 256:  # 2 x 2,048 x 64 x 512 numbers: 512 MiB in fp32, and as much again for the gradient
         del ways["gather"]

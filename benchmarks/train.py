@@ -31,13 +31,13 @@ from benchmarks.command import options_parser, print_figures
 from benchmarks.train_open_flamingo import open_flamingo_step
 from m3w.model import Flamingo
 from m3w.model.presets import preset
+from m3w.trainer.cost.flops import count_costs, device_peak
 from m3w.trainer.data.collate import Batch
-from m3w.trainer.flops import count_costs, device_peak
-from m3w.trainer.loss import autocast
-from m3w.trainer.mixture import Share
-from m3w.trainer.parallelize import inner, parallelize, set_types
-from m3w.trainer.progress import memory_gib
-from m3w.trainer.ranks import Ranks, join_ranks
+from m3w.trainer.data.mixture import Share
+from m3w.trainer.distributed.parallelize import inner, parallelize
+from m3w.trainer.distributed.precision import autocast, set_types
+from m3w.trainer.distributed.ranks import Ranks, join_ranks
+from m3w.trainer.metrics.progress import memory_gib
 from m3w.trainer.recipe import ParallelRecipe
 from m3w.trainer.update import update
 
@@ -235,7 +235,10 @@ def report(times: dict[str, list[float]], shapes: Shapes, device: torch.device) 
         costs = count_costs(flamingo(shapes, torch.device("meta")), shapes.image_size)
     images = sum(1 + row % 3 for row in range(shapes.rows))
     flops = costs.of(
-        places=shapes.rows * shapes.tokens, pairs=shapes.rows * shapes.tokens**2, images=images, frames=images
+        padded_tokens=shapes.rows * shapes.tokens,
+        squared_lengths=shapes.rows * shapes.tokens**2,
+        images=images,
+        frames=images,
     )
     peak = device_peak(device)
     print(f"\n{'':36} {'samples/s':>10} {'TFLOP/s':>9} {'MFU':>7}")

@@ -20,7 +20,7 @@ from benchmarks.command import options_parser, print_figures
 from m3w.trainer.evaluate.answers import rank_answers
 from m3w.trainer.evaluate.loaded_model import LoadedModel, load_model
 from m3w.trainer.generate import picture_row
-from m3w.trainer.journal import read_metrics
+from m3w.trainer.metrics.journal import read_metrics
 
 PICTURES = 200
 """Held-out pictures that are named."""

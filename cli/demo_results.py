@@ -66,7 +66,7 @@ def _first(sentence: str, words: Iterable[str]) -> str | None:
 
 def results(training: Path, dataset: str) -> Results:
     """What the training in the folder `training` came to."""
-    from m3w.trainer.journal import read_metrics
+    from m3w.trainer.metrics.journal import read_metrics
 
     lines = read_metrics(training)
 

@@ -61,9 +61,9 @@ def _lines() -> Iterator[str]:
 
 def _begin(checkpoint: Path, shots: list[str], images: list[Path], *, beams: int, tokens: int) -> Any:
     """A conversation that starts with the shots and pictures."""
-    from m3w.trainer.conversation import Conversation
     from m3w.trainer.evaluate.loaded_model import check_model_folder
     from m3w.trainer.evaluate.media import UnreadableMediaError
+    from m3w.trainer.generate import Conversation
 
     check_model_folder(checkpoint)
     pairs = [_shot(shot) for shot in shots] + [(str(image), "") for image in images]
@@ -104,8 +104,8 @@ def import_from(kind: str, checkpoint: Path, out: Path, **arguments: Any) -> Non
 
 def describe_training(recipe: str, overrides: Sequence[str], *, gpus: int, gpu: str, mfu: float) -> str:
     """What a training needs and costs, in words."""
-    from m3w.trainer.dry_run import describe as in_words
-    from m3w.trainer.dry_run import dry_run
+    from m3w.trainer.cost.dry_run import describe as in_words
+    from m3w.trainer.cost.dry_run import dry_run
     from m3w.trainer.recipe import load_recipe
 
     return "\n".join(in_words(dry_run(load_recipe(recipe, overrides), gpus=gpus, gpu=gpu, mfu=mfu)))

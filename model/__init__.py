@@ -1,6 +1,6 @@
 """The network: Flamingo over any decoder and vision encoder of transformers.
 
-torch and transformers only; nothing here knows of datasets, Ray or training.
+Depends on torch and transformers only, not on datasets, Ray or training.
 """
 
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor

@@ -1,4 +1,5 @@
-"""What a checkpoint holds: everything, or what was trained plus the names of the frozen backbones."""
+"""Loading and saving: a checkpoint holds everything, or the trained parameters and the names of the frozen
+backbones."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ def load_language_model(name: str, **kwargs: Any) -> PreTrainedModel:
 
 
 def load_vision_encoder(name: str, **kwargs: Any) -> PreTrainedModel:
-    """The vision encoder by name or folder; of a model of images and texts (CLIP, SigLIP) the vision half."""
+    """The vision encoder by name or folder; for a model of images and texts (CLIP, SigLIP) its vision part."""
     config = AutoConfig.from_pretrained(name)
     return AutoModel.from_pretrained(name, config=getattr(config, "vision_config", config), **kwargs)
 
@@ -42,7 +43,8 @@ class FlamingoCheckpoint:
         vision_encoder: PreTrainedModel | str | None = None,
         **kwargs: Any,
     ) -> Any:
-        """A saved model. The backbones that it lacks are loaded by the names it gives, or as given here."""
+        """Load a saved model. Backbones that it lacks are loaded by the names in its configuration, or as given
+        here."""
         hub = {key: kwargs[key] for key in HUB_ARGUMENTS if key in kwargs}
         config = kwargs.get("config")
         if not isinstance(config, FlamingoConfig):
@@ -72,9 +74,9 @@ class FlamingoCheckpoint:
         state_dict: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Save to a folder, as safetensors. With `trained_only` the backbones that are frozen are left out.
+        """Save to a folder, as safetensors. With `trained_only` frozen backbones are left out.
 
-        Raises ValueError if a frozen backbone has no name to be found by.
+        Raises ValueError if a frozen backbone has no name to load it by.
         """
         if not trained_only:
             super().save_pretrained(save_directory, state_dict=state_dict, **kwargs)  # type: ignore[misc]
@@ -97,7 +99,7 @@ class FlamingoCheckpoint:
             self.config.checkpoint_holds = "everything"
 
     def is_trained(self, key: str) -> bool:
-        """Whether the tensor of this name belongs to a new part or to a backbone that is not frozen."""
+        """Whether the tensor `key` belongs to a new part or to a backbone that is not frozen."""
         if key.startswith("vision_encoder."):
             return not self.config.freeze_vision_encoder
         if key.startswith("language_model."):
@@ -106,7 +108,7 @@ class FlamingoCheckpoint:
 
 
 def read_weights(name: str, hub: dict[str, Any]) -> dict[str, Tensor]:
-    """All tensors of a checkpoint in safetensors, in one file or in shards."""
+    """All tensors of a safetensors checkpoint, in one file or in shards."""
     single = cached_file(name, SAFE_WEIGHTS_NAME, _raise_exceptions_for_missing_entries=False, **hub)
     if single is not None:
         return load_file(single)
@@ -116,7 +118,7 @@ def read_weights(name: str, hub: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def load_trained(model: Any, weights: dict[str, Tensor]) -> None:
-    """Put `weights` into the model; raises ValueError unless they are all that was trained, and no more."""
+    """Load `weights` into the model. Raises ValueError unless they are exactly the trained tensors."""
     missing, unknown = model.load_state_dict(weights, strict=False)
     lost = [key for key in missing if model.is_trained(key) and key not in model.all_tied_weights_keys]
     if lost or unknown:

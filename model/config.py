@@ -1,4 +1,4 @@
-"""What a Flamingo is made of: its two backbones and the new parts between them."""
+"""The configuration of a Flamingo: its two backbones and the new parts between them."""
 
 from __future__ import annotations
 
@@ -8,64 +8,65 @@ from typing import Any, ClassVar
 from transformers import AutoConfig, PreTrainedConfig
 
 FORMAT_VERSION = 1
-"""Of the configuration file. Raised when an old release could not run a new file."""
+"""Version of the configuration file, increased when older releases could not run a new file."""
 
 ACTIVATIONS = ("squared_relu", "gelu")
 ATTEND = ("one", "all_previous")
 MULTIPLES = ("feed_forward_multiple", "resampler_feed_forward_multiple")
 RESOLVED = ("vision_width", "image_token_id", "end_of_chunk_token_id", "cross_attention_heads")
-"""Fields that follow from the backbones unless given."""
+"""Fields that are derived from the backbones unless given."""
 
 
 class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
     """The backbones' configurations and the sizes of the resampler and the cross-attention blocks.
 
     The defaults are those of the paper (arXiv 2204.14198, appendix A.1.1 and tables 4 and 5). Raises ValueError
-    for a number that cannot be, an unknown option, or a file that a newer release wrote.
+    for an impossible number, an unknown option, or a file of a newer release.
     """
 
     model_type: ClassVar[str] = "m3w_flamingo"
     sub_configs: ClassVar[dict[str, Any]] = {"text_config": AutoConfig, "vision_config": AutoConfig}
 
     text_config: Any = None
-    """The language model's: a transformers configuration, or its dict with `model_type`."""
+    """The language model's configuration: one of transformers, or its dict with `model_type`."""
     vision_config: Any = None
-    """The vision encoder's, in the same two forms."""
+    """The vision encoder's configuration, in the same two forms."""
     vision_width: int = None  # type: ignore[assignment]  # never None once made
-    """Channels of one vision feature; None reads it from `vision_config` (a timm encoder does not say)."""
+    """Channels of a vision feature; None reads it from `vision_config` (which lacks it for timm encoders)."""
 
     image_token_id: int = None  # type: ignore[assignment]  # never None once made
-    """`<image>`; None puts it right behind the language model's vocabulary."""
+    """Id of `<image>`; None: the first after the language model's vocabulary."""
     end_of_chunk_token_id: int = None  # type: ignore[assignment]  # never None once made
-    """`<|endofchunk|>`; None puts it behind `<image>`."""
+    """Id of `<|endofchunk|>`; None: the one after `<image>`."""
 
     activation: str = "squared_relu"
-    """Of the new feed-forward layers: `squared_relu` (the paper) or `gelu` (OpenFlamingo)."""
+    """Activation of the new feed-forward layers: `squared_relu` (the paper) or `gelu` (OpenFlamingo)."""
     head_dim: int = 128
     """Width of one attention head, in the resampler and in the cross-attention."""
     attend: str = "one"
-    """`one`: a token sees the image that phi names; `all_previous`: that one and all before it (the ablation)."""
+    """`one`: a token attends to the image that phi names; `all_previous`: to that one and all before it (the
+    ablation)."""
     feed_forward_multiple: float = 4.0
     """Hidden width of a cross-attention block's feed-forward layer, as a multiple of the language model's."""
 
     cross_attention_interval: int = 1
-    """A cross-attention block stands before every `interval`-th block of the language model,"""
+    """A cross-attention block is inserted before every `interval`-th block of the language model,"""
     cross_attention_first: int = 0
-    """from this block on, counted from 0. The paper starts at the first; OpenFlamingo at `interval - 1`."""
+    """starting from this block, counted from 0. The paper starts at the first, OpenFlamingo at `interval - 1`."""
     cross_attention_heads: int = None  # type: ignore[assignment]  # never None once made
-    """None: as many heads of `head_dim` as fit the language model's width, at least one."""
+    """None: as many heads of `head_dim` as fit into the language model's width, at least one."""
 
     resampler_layers: int = 6
     resampler_latents: int = 64
-    """Visual tokens that stand for one image or video."""
+    """Visual tokens per image or video."""
     resampler_heads: int = 16
     resampler_feed_forward_multiple: float = 4.0
     resampler_width: int | None = None
-    """None: `vision_width`, without a projection. The paper has 1536 whatever the encoder."""
+    """None: `vision_width`, without a projection. The paper has 1536 for every encoder."""
     resampler_frames: int = 8
-    """Learnt temporal embeddings; more frames interpolate them. 0: none, and frames have no order."""
+    """Learned temporal embeddings, interpolated for more frames. 0: none, and the order of frames is lost."""
     latent_width: int | None = None
-    """Width of the visual tokens as the cross-attention reads them; None: `resampler_width`, without a projection."""
+    """Width of the visual tokens that the cross-attention reads; None: `resampler_width`, without a projection."""
 
     freeze_language_model: bool = True
     freeze_vision_encoder: bool = True
@@ -73,17 +74,17 @@ class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
     """Standard deviation of the new weights' initial values."""
     format_version: int = FORMAT_VERSION
     checkpoint_holds: str = "everything"
-    """Of a saved configuration: `everything`, or only what was `trained`."""
+    """In a saved configuration: whether the checkpoint holds `everything` or only what was `trained`."""
     language_model_name: str | None = None
-    """Where a checkpoint that holds only trained weights finds its language model; None: it holds that, too."""
+    """Name of the language model that a checkpoint of trained weights needs; None: it is in the checkpoint."""
     vision_encoder_name: str | None = None
-    """The same of the vision encoder."""
+    """The same for the vision encoder."""
 
     def __post_init__(self, **kwargs: Any) -> None:
         if self.format_version > FORMAT_VERSION:
             raise ValueError(
                 f"the configuration has format_version {self.format_version}, this release reads up to "
-                f"{FORMAT_VERSION}: its fields may mean something else; install a newer m3w"
+                f"{FORMAT_VERSION}, so its fields may mean something else; install a newer m3w"
             )
         self.text_config = _sub_config(self.text_config, "llama")
         self.vision_config = _sub_config(self.vision_config, "clip_vision_model")
@@ -111,9 +112,7 @@ class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
     def _check(self) -> None:
         for name, allowed in (("activation", ACTIVATIONS), ("attend", ATTEND)):
             if getattr(self, name) not in allowed:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}, so it is unknown what to do; take one of {allowed}"
-                )
+                raise ValueError(f"{name} is {getattr(self, name)!r}, which is unknown; take one of {allowed}")
         positive = ("head_dim", "cross_attention_interval", "cross_attention_heads", "resampler_layers")
         for name in (*positive, "resampler_latents", "resampler_heads", *MULTIPLES):
             if getattr(self, name) <= 0:
@@ -132,14 +131,14 @@ class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
             )
 
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> PreTrainedConfig:
-        """The language model's, with the columns of the logits as its vocabulary: transformers' beam search and scores
-        count on them."""
+        """The language model's configuration with the number of logits as `vocab_size`, which transformers' beam
+        search and scores rely on."""
         wide = copy(self.text_config)
         wide.vocab_size = max(wide.vocab_size, self.image_token_id + 1, self.end_of_chunk_token_id + 1)
         return wide
 
     def own_fields(self) -> dict[str, Any]:
-        """The fields that are not of the backbones."""
+        """The fields that don't belong to the backbones."""
         others = (*self.sub_configs, "sub_configs", "model_type")
         return {name: getattr(self, name) for name in FlamingoConfig.__annotations__ if name not in others}
 
@@ -149,8 +148,8 @@ class FlamingoConfig(PreTrainedConfig):  # type: ignore[misc]
         return self.resampler_width or self.vision_width
 
     @property
-    def visible_width(self) -> int:
-        """Width of the visual tokens as the cross-attention reads them."""
+    def visual_token_width(self) -> int:
+        """Width of the visual tokens that the cross-attention reads."""
         return self.latent_width or self.resampled_width
 
     @property

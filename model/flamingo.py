@@ -1,7 +1,7 @@
-"""Flamingo: a language model that sees through a resampler and gated cross-attention.
+"""Flamingo: a language model that attends to images through a resampler and gated cross-attention.
 
-Alayrac et al., arXiv 2204.14198, section 3. A call costs the vision encoder and the resampler per image (none for
-an image that is in the cache), the language model and its cross-attention blocks per token.
+Alayrac et al., arXiv 2204.14198, section 3. A call runs the vision encoder and the resampler once per image (not for
+cached ones), the language model and its cross-attention blocks once per token.
 
 Shapes: B rows, L tokens, N images or videos of the batch, T frames, C = 3 channels, H and W pixels, R visual tokens
 of an image, M their width, E width of embeddings, V columns of the logits.
@@ -9,6 +9,7 @@ of an image, M their width, E width of embeddings, V columns of the logits.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
@@ -19,11 +20,11 @@ from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from m3w.model.cache import FlamingoCache, with_room_for_images
+from m3w.model.attention_map import build_attention_map
+from m3w.model.cache import FlamingoCache, as_flamingo_cache
 from m3w.model.checkpoint import FlamingoCheckpoint, load_language_model, load_vision_encoder
 from m3w.model.config import FlamingoConfig
-from m3w.model.cross_attention import GatedCrossAttention, Sight
-from m3w.model.freezing import FlamingoFreezing
+from m3w.model.cross_attention import GatedCrossAttention, VisionContext
 from m3w.model.generation import FlamingoGeneration, generation_defaults
 from m3w.model.insertion import BLOCKS_GET_NO_KEYWORDS, insert, reaching_every_block
 from m3w.model.layers import initialize
@@ -31,24 +32,23 @@ from m3w.model.loss import IGNORED, next_token_loss
 from m3w.model.new_tokens import NewTokens, attach
 from m3w.model.positions import packed_arguments, position_ids_of
 from m3w.model.resampler import PerceiverResampler, latent_projection
-from m3w.model.sight import see
 from m3w.model.vision import check_pixels, feature_width, frame_features
 
 
 @dataclass
 class FlamingoOutput(ModelOutput):  # type: ignore[misc]
-    """What a call gives."""
+    """The output of a call."""
 
     loss: Tensor | None = None
     """Mean over the labels that count, if labels were given."""
     logits: Tensor | None = None
-    """[B, L, V]: the language model's columns, and those of new tokens behind them."""
+    """[B, L, V]: the language model's columns, followed by those of new tokens."""
     past_key_values: FlamingoCache | None = None
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
 
 
-class Flamingo(FlamingoCheckpoint, FlamingoFreezing, FlamingoGeneration, PreTrainedModel, GenerationMixin):  # type: ignore[misc]
+class Flamingo(FlamingoCheckpoint, FlamingoGeneration, PreTrainedModel, GenerationMixin):  # type: ignore[misc]
     """A frozen language model, a frozen vision encoder, and the new parts that connect them.
 
     Only the new parts train unless the configuration (or `set_frozen`) says otherwise. Names of their parameters:
@@ -91,10 +91,10 @@ class Flamingo(FlamingoCheckpoint, FlamingoFreezing, FlamingoGeneration, PreTrai
         insert(language_model, blocks)
         self.language_model = language_model
         self._reached = False
-        """Whether a call has shown that the language model hands its blocks what to attend to."""
+        """Whether a call has shown that the language model passes the vision context to all its blocks."""
         self.blank_size: int | None = None
-        """Pixels of a side. Where parameters are sharded, every process gathers the vision encoder or one waits for
-        ever: a call without an image then runs it on a blank of this size, and drops what it gives."""
+        """Side in pixels of a blank image, or None. If parameters are sharded, all processes must gather the vision
+        encoder or one waits for ever: a call without images then encodes a blank of this size and drops the result."""
         self._keep_initial_values()
         self.generation_config = generation_defaults(language_model, config.end_of_chunk_token_id)
         self.post_init()
@@ -109,10 +109,10 @@ class Flamingo(FlamingoCheckpoint, FlamingoFreezing, FlamingoGeneration, PreTrai
         vision_encoder: PreTrainedModel | str,
         **options: Any,
     ) -> Flamingo:
-        """A Flamingo over two models, each given as transformers loads it or by its name or folder.
+        """A Flamingo over two models, each a transformers model or its name or folder.
 
-        `options` are fields of `FlamingoConfig`; with `config`, they change it. The models are used, not copied: the
-        language model's blocks are wrapped in place. Names are kept, so that a checkpoint may leave the backbones out.
+        `options` are fields of `FlamingoConfig` and override those of `config`. The models are not copied: the language
+        model's blocks are wrapped in place. Names are stored, so that checkpoints can leave out the backbones.
         """
         if isinstance(language_model, str):
             options.setdefault("language_model_name", language_model)
@@ -123,7 +123,7 @@ class Flamingo(FlamingoCheckpoint, FlamingoFreezing, FlamingoGeneration, PreTrai
         if config is None:
             options.setdefault("vision_width", feature_width(vision_encoder))
         fields = {} if config is None else config.own_fields()
-        # Copies: a configuration that is given sub-configurations resets their choice of attention kernel.
+        # Copies: a configuration resets the attention kernel in the sub-configurations it is given.
         backbones = {"text_config": deepcopy(language_model.config), "vision_config": deepcopy(vision_encoder.config)}
         return cls(FlamingoConfig(**{**fields, **options, **backbones}), language_model, vision_encoder)
 
@@ -144,33 +144,35 @@ class Flamingo(FlamingoCheckpoint, FlamingoFreezing, FlamingoGeneration, PreTrai
         """Logits of every next token and, with labels, their loss.
 
         input_ids [B, L]. pixel_values [N, T, 3, H, W]: the images of all rows, row by row, in the order of their
-        `<image>` tags; none (None, or N = 0) is fine. image_counts [B]: how many belong to each row; None counts
-        the tags. labels [B, L] as input_ids, -100 where nothing is to be learnt; the loss shifts them and is the mean
-        over those that count. phi [B, L]: i for the row's i-th image, 0 for none; None is the image before (and at
-        the tag itself, its image). The attention mask is of the text alone; padding may be on either side.
+        `<image>` tags; None or N = 0 without images. image_counts [B]: the number of images of each row; None counts
+        the tags. labels [B, L]: like input_ids, -100 at tokens without loss; the loss shifts them and is the mean over
+        the tokens with loss. phi [B, L]: i for the row's i-th image, 0 for none; None: the last image at or before the
+        token. The attention mask is that of the text; padding may be on either side.
         Several documents may be packed into one row: without a mask, `position_ids` [B, L] in `kwargs` that start at 0
-        with each keep their attention apart (not in bloom); phi has to do so for images.
-        `past_key_values` holds earlier tokens and their images: then all arguments are of the new tokens.
+        with each document keep their attention separate (not in bloom); phi must do so for images.
+        `past_key_values` holds earlier tokens and their images: then all arguments are those of the new tokens.
 
-        Raises ValueError if tags and images differ in number, if phi names an image that is not there,
-        or if the pixels do not have the shape above.
+        Raises ValueError if the numbers of tags and images differ, if phi names an image that does not exist, or if
+        the pixels don't have the shape above.
         """
         if past_key_values is None and use_cache:
             past_key_values = FlamingoCache(config=self.language_model.config)
-        cache = with_room_for_images(past_key_values)
+        cache = as_flamingo_cache(past_key_values)
         latents_NRM = self.encode_images(pixel_values)
         is_image_BL = input_ids.eq(self.config.image_token_id)
-        visible = see(is_image_BL, len(latents_NRM), image_counts, phi, cache, attend=self.config.attend, beams=beams)
+        attention_map = build_attention_map(
+            is_image_BL, len(latents_NRM), image_counts, phi, cache, attend=self.config.attend, beams=beams
+        )
         outputs = self._run_language_model(
             self.new_tokens.embed(input_ids, self.language_model.get_input_embeddings()),
-            Sight(latents_NRM, visible, cache),
+            VisionContext(latents_NRM, attention_map, cache),
             attention_mask=attention_mask,
             use_cache=use_cache,
             **kwargs,
         )
         loss = None
         if labels is not None:
-            loss = next_token_loss(self._sayable(labels), outputs.logits, kwargs.get("num_items_in_batch"))
+            loss = next_token_loss(self._predictable(labels), outputs.logits, kwargs.get("num_items_in_batch"))
         return FlamingoOutput(
             loss=loss,
             logits=outputs.logits,
@@ -180,7 +182,7 @@ class Flamingo(FlamingoCheckpoint, FlamingoFreezing, FlamingoGeneration, PreTrai
         )
 
     def encode_images(self, pixel_values: Tensor | None) -> Tensor:
-        """latents_NRM of pixel_values [N, T, 3, H, W]; of none, an empty tensor. A frozen encoder gets no gradient."""
+        """latents_NRM of pixel_values [N, T, 3, H, W]; empty for None. A frozen encoder gets no gradient."""
         if pixel_values is not None:
             check_pixels(pixel_values)
         images = 0 if pixel_values is None else len(pixel_values)
@@ -198,8 +200,10 @@ class Flamingo(FlamingoCheckpoint, FlamingoFreezing, FlamingoGeneration, PreTrai
         latents_NRM: Tensor = self.latent_projection(self.resampler(features))
         return latents_NRM
 
-    def _run_language_model(self, x_BLE: Tensor, sight: Sight, *, attention_mask: Tensor | None, **kwargs: Any) -> Any:
-        cache = sight.cache
+    def _run_language_model(
+        self, x_BLE: Tensor, vision_context: VisionContext, *, attention_mask: Tensor | None, **kwargs: Any
+    ) -> Any:
+        cache = vision_context.cache
         for ours in ("num_items_in_batch", "return_dict"):
             kwargs.pop(ours, None)
         if kwargs.get("position_ids") is not None and attention_mask is None and cache is None:
@@ -212,26 +216,49 @@ class Flamingo(FlamingoCheckpoint, FlamingoFreezing, FlamingoGeneration, PreTrai
             del kwargs["position_ids"]
         if self.language_model.config.model_type in BLOCKS_GET_NO_KEYWORDS:
             cache = cache if cache is not None else FlamingoCache()
-            cache.sight = sight
+            cache.vision_context = vision_context
         else:
-            kwargs["cross_attention"] = sight
-        unproven = not (self._reached or torch.compiler.is_compiling())
-        with reaching_every_block(self.language_model) if unproven else nullcontext():
+            kwargs["cross_attention"] = vision_context
+        unverified = not (self._reached or torch.compiler.is_compiling())
+        with reaching_every_block(self.language_model) if unverified else nullcontext():
             outputs = self.language_model(
                 inputs_embeds=x_BLE, attention_mask=attention_mask, past_key_values=cache, return_dict=True, **kwargs
             )
         self._reached = True
         if cache is not None:
-            cache.sight = None
+            cache.vision_context = None
         if getattr(self.language_model.config, "final_logit_softcapping", None):
-            outputs.logits = self.new_tokens.hide_unsayable(outputs.logits)
+            outputs.logits = self.new_tokens.hide_unpredictable(outputs.logits)
         return outputs
 
-    def _sayable(self, labels_BL: Tensor) -> Tensor:
-        """Labels without those of `<image>` where it has no logit: it is read, never said."""
+    def _predictable(self, labels_BL: Tensor) -> Tensor:
+        """The labels, without those of `<image>` if it has no logit, since it is never generated."""
         if self.new_tokens.image_has_logit:
             return labels_BL
         return labels_BL.masked_fill(labels_BL.eq(self.config.image_token_id), IGNORED)
+
+    def set_frozen(self, *, language_model: bool | None = None, vision_encoder: bool | None = None) -> None:
+        """Freeze (True) or train (False) the backbones; None changes nothing. The new parts always train."""
+        if language_model is not None:
+            self.config.freeze_language_model = language_model
+            for name, parameter in self.language_model.named_parameters():
+                if ".cross_attention." not in name:
+                    parameter.requires_grad_(not language_model)
+        if vision_encoder is not None:
+            self.config.freeze_vision_encoder = vision_encoder
+            self.vision_encoder.requires_grad_(not vision_encoder)
+        self.train(self.training)
+
+    def trainable_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters that train, in a stable order."""
+        return (parameter for parameter in self.parameters() if parameter.requires_grad)
+
+    def train(self, mode: bool = True) -> Any:
+        """Like any module's, but a frozen vision encoder stays in evaluation mode."""
+        super().train(mode)
+        if self.config.freeze_vision_encoder:
+            self.vision_encoder.eval()
+        return self
 
     @property
     def cross_attention_blocks(self) -> list[GatedCrossAttention]:
@@ -239,24 +266,25 @@ class Flamingo(FlamingoCheckpoint, FlamingoFreezing, FlamingoGeneration, PreTrai
         return [part for part in self.language_model.modules() if isinstance(part, GatedCrossAttention)]
 
     def get_input_embeddings(self) -> nn.Module:
-        """The language model's; rows of the new tokens are in `new_tokens`."""
+        """The language model's embeddings; those of the new tokens are in `new_tokens`."""
         embeddings: nn.Module = self.language_model.get_input_embeddings()
         return embeddings
 
     def get_output_embeddings(self) -> nn.Module:
-        """The language model's, in the same sense."""
+        """The language model's output matrix; the row of `<|endofchunk|>` is in `new_tokens`."""
         head: nn.Module = self.language_model.get_output_embeddings()
         return head
 
     def _keep_initial_values(self) -> None:
-        """Every part has its values (loaded, or drawn when it was made): transformers need not draw them again."""
+        """Marks all parts as initialised (loaded, or drawn in their constructors), so that transformers keeps their
+        values."""
         for part in self.modules():
             own = (*part.parameters(recurse=False), *part.buffers(recurse=False))
             if all(tensor.device.type != "meta" for tensor in own):
                 part._is_hf_initialized = True
 
     def _init_weights(self, module: nn.Module) -> None:
-        """For parts that a checkpoint lacks."""
+        """Initialises parts that a checkpoint lacks."""
         super()._init_weights(module)
         if isinstance(module, PerceiverResampler):
             nn.init.normal_(module.latents, std=self.config.initializer_range)

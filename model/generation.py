@@ -1,7 +1,7 @@
-"""Generation: what `generate` needs to know of images.
+"""Generation: support for images in `generate`.
 
-Images are encoded, and the keys and values of every cross-attention block computed, when they first come; from then on
-they are in the cache. A later turn brings its own images with the cache of the turns before.
+Images are encoded, and their keys and values in every cross-attention block computed, at the first step; from then on
+they are in the cache. A later turn passes its own images with the cache of the turns before.
 
 Shapes: B rows, L tokens, N images.
 """
@@ -29,11 +29,11 @@ class FlamingoGeneration(_Base):  # type: ignore[misc]
 
     @torch.no_grad()
     def generate(self, inputs: Tensor | None = None, **kwargs: Any) -> Any:
-        """As transformers' `generate`, with `pixel_values`, `image_counts` and `phi` as in `forward`.
+        """Like transformers' `generate`, with `pixel_values`, `image_counts` and `phi` as in `forward`.
 
-        Rows padded at the right are moved to the right first (the answer then begins with the padding). For a further
-        turn give the whole text, `past_key_values` of the turn before (`return_dict_in_generate=True`) and either all
-        images or those that are new.
+        Rows with padding at the right get it at the left instead (the output then begins with padding). For a further
+        turn pass the whole text, `past_key_values` of the turn before (`return_dict_in_generate=True`) and either all
+        images or the new ones.
         """
         if inputs is not None:
             kwargs["input_ids"] = inputs
@@ -46,7 +46,7 @@ class FlamingoGeneration(_Base):  # type: ignore[misc]
     ) -> None:
         if generation_config.cache_implementation not in (None, "dynamic"):
             raise ValueError(
-                f"cache_implementation is {generation_config.cache_implementation!r}, which has no place for images; "
+                f"cache_implementation is {generation_config.cache_implementation!r}, which cannot store images; "
                 "leave it out to get a FlamingoCache"
             )
         if generation_config.use_cache is not False and model_kwargs.get("past_key_values") is None:
@@ -56,7 +56,7 @@ class FlamingoGeneration(_Base):  # type: ignore[misc]
     def _expand_inputs_for_generation(
         self, expand_size: int = 1, is_encoder_decoder: bool = False, input_ids: Tensor | None = None, **kwargs: Any
     ) -> tuple[Tensor, dict[str, Any]]:
-        """Rows for beams. Images and their counts stay as they are: all beams of a row see the same ones."""
+        """Repeats the rows for beams, but not images and their counts: all beams of a row share them."""
         images = {name: kwargs.pop(name) for name in IMAGE_ARGUMENTS if kwargs.get(name) is not None}
         if "pixel_values" in images and "image_counts" not in images and input_ids is not None:
             images["image_counts"] = (input_ids == self.config.image_token_id).sum(dim=1)
@@ -69,7 +69,8 @@ class FlamingoGeneration(_Base):  # type: ignore[misc]
     def prepare_inputs_for_generation(
         self, input_ids: Tensor, next_sequence_length: int | None = None, past_key_values: Any = None, **kwargs: Any
     ) -> dict[str, Any]:
-        """The arguments of `forward` for the next step: the images only once, phi as far as it goes."""
+        """The arguments of `forward` for the next step: images at the first step only, phi for the tokens that it
+        covers."""
         images = {name: kwargs.pop(name, None) for name in (*IMAGE_ARGUMENTS, "phi")}
         inputs: dict[str, Any] = super().prepare_inputs_for_generation(
             input_ids, next_sequence_length=next_sequence_length, past_key_values=past_key_values, **kwargs
@@ -84,7 +85,7 @@ class FlamingoGeneration(_Base):  # type: ignore[misc]
 
 
 def generation_defaults(language_model: PreTrainedModel, end_of_chunk_token_id: int) -> GenerationConfig:
-    """The language model's, which also stop at the end of chunk."""
+    """The language model's generation configuration, with `<|endofchunk|>` as a further end."""
     given = getattr(language_model, "generation_config", None)
     defaults = deepcopy(given) if given is not None else GenerationConfig()
     ends = defaults.eos_token_id if isinstance(defaults.eos_token_id, list) else [defaults.eos_token_id]
@@ -98,7 +99,7 @@ def generation_defaults(language_model: PreTrainedModel, end_of_chunk_token_id: 
 def _not_yet_cached(
     images: dict[str, Any], input_ids_BL: Tensor, cache: FlamingoCache, image_token_id: int
 ) -> dict[str, Any]:
-    """The images of which the cache has no keys and values. `images` are all of the text, or the new ones only."""
+    """The images that are not in the cache. `images` are those of the whole text, or the new ones only."""
     pixels, counts_B = images["pixel_values"], images["image_counts"]
     if pixels is None or cache.counts_B is None:
         return {name: images[name] for name in IMAGE_ARGUMENTS}
@@ -117,24 +118,24 @@ def _not_yet_cached(
 
 
 def _phi_of_step(phi_BL: Tensor | None, input_ids_BL: Tensor, new_tokens: int) -> Tensor | None:
-    """phi of the step's tokens. Tokens behind the end of a given phi see the last image, as by default."""
+    """phi of the step's tokens. Tokens after the end of a given phi attend to the last image, as by default."""
     if phi_BL is None:
         return None
-    behind = input_ids_BL.shape[1] - phi_BL.shape[1]
-    if behind >= new_tokens:
+    beyond = input_ids_BL.shape[1] - phi_BL.shape[1]
+    if beyond >= new_tokens:
         return None
-    last = phi_BL.max(dim=1, keepdim=True).values.expand(-1, max(behind, 0))
+    last = phi_BL.max(dim=1, keepdim=True).values.expand(-1, max(beyond, 0))
     return torch.cat((phi_BL, last), dim=1)[:, -new_tokens:]
 
 
 def _left_padded(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Text, mask and phi with the padding of every row at its left."""
+    """input_ids, mask and phi with the padding of every row moved to its left."""
     mask_BL, input_ids_BL = kwargs.get("attention_mask"), kwargs.get("input_ids")
     if mask_BL is None or input_ids_BL is None or mask_BL.ndim != 2 or bool((mask_BL[:, -1] != 0).all()):
         return {}
     length = mask_BL.shape[1]
     position_L = torch.arange(length, device=mask_BL.device)
-    behind_B = length - 1 - (mask_BL * (position_L + 1)).argmax(dim=1)
-    from_BL = (position_L - behind_B[:, None]) % length
+    padding_B = length - 1 - (mask_BL * (position_L + 1)).argmax(dim=1)
+    from_BL = (position_L - padding_B[:, None]) % length
     named = {"input_ids": input_ids_BL, "attention_mask": mask_BL, "phi": kwargs.get("phi")}
     return {name: value.gather(1, from_BL) for name, value in named.items() if value is not None}

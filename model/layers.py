@@ -1,4 +1,4 @@
-"""The two layers that the resampler and the cross-attention share.
+"""Layers that the resampler and the cross-attention share.
 
 Shapes: N batch, Q queries, K keys, H heads, D head width, W width, M width of what is attended to,
 I = H x D.
@@ -17,7 +17,7 @@ def activate(x: Tensor, activation: str) -> Tensor:
 
 
 class FeedForward(nn.Module):
-    """Norm, expand, activate, contract: x_NQW to x_NQW, without biases in the matrices."""
+    """x_NQW to x_NQW: norm, expand, activate, contract. The matrices have no biases."""
 
     def __init__(self, width: int, *, multiple: float, activation: str) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class FeedForward(nn.Module):
 
 
 class AttentionProjections(nn.Module):
-    """The four matrices of multi-head attention; who attends to what is the caller's."""
+    """The matrices of multi-head attention; the caller decides what attends to what."""
 
     def __init__(self, width: int, memory_width: int, *, heads: int, head_dim: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class AttentionProjections(nn.Module):
 
 
 def attention(q_NQHD: Tensor, k_NKHD: Tensor, v_NKHD: Tensor, mask_NQK: Tensor | None = None) -> Tensor:
-    """Scaled dot-product attention, heads merged: out_NQ(HD). True in the mask means: may be seen."""
+    """Scaled dot-product attention, heads merged: out_NQ(HD). True in the mask: attended to."""
     mask = None if mask_NQK is None else mask_NQK.unsqueeze(1)
     q, k, v = (x.transpose(1, 2) for x in (q_NQHD, k_NKHD, v_NKHD))
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)
@@ -63,7 +63,7 @@ def attention(q_NQHD: Tensor, k_NKHD: Tensor, v_NKHD: Tensor, mask_NQK: Tensor |
 
 @torch.no_grad()
 def initialize(module: nn.Module, std: float) -> None:
-    """New weights: normal with `std`; norms at one and zero. Gates are left at what they are: zero."""
+    """Initialises new weights: normal with `std`, norms at one and zero. Gates stay at zero."""
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Embedding):
             part.weight.normal_(0.0, std)

@@ -1,4 +1,4 @@
-"""The loss: cross-entropy of every next token that counts.
+"""The loss: cross-entropy of the next token.
 
 Shapes: B rows, L tokens, V columns.
 """
@@ -13,10 +13,10 @@ IGNORED = -100
 
 
 def next_token_loss(labels_BL: Tensor, logits_BLV: Tensor, items: Tensor | int | None = None) -> Tensor:
-    """Mean negative log-likelihood, in float32, of labels_BL[:, 1:] under logits_BLV[:, :-1]; -100 does not count.
+    """Mean negative log-likelihood, in float32, of labels_BL[:, 1:] under logits_BLV[:, :-1], ignoring labels of -100.
 
-    The labels are shifted, not the logits, which would be copied. Without a label that counts it is 0. `items`, where
-    given, divides the sum instead of the number of labels (gradients accumulated over several calls).
+    The labels are shifted, not the logits, which would be copied. 0 if all labels are ignored. `items`, if given,
+    divides the sum instead of the number of labels (for gradients accumulated over several calls).
     """
     next_BL = F.pad(labels_BL[:, 1:], (0, 1), value=IGNORED)
     total = F.cross_entropy(logits_BLV.flatten(0, 1).float(), next_BL.flatten(), ignore_index=IGNORED, reduction="sum")

@@ -1,7 +1,8 @@
 """The names of tensors in OpenFlamingo's files, and ours.
 
-A file holds `perceiver.*`, the gated cross-attention layers beside the blocks of the language model, and those of the
-language model's own tensors that were trained or kept: token embeddings, and in files that were not stripped more.
+A file has `perceiver.*`, the gated cross-attention layers among the blocks of the language model, and some of the
+language model's own tensors: those that were trained, such as token embeddings, and all of them if the file was not
+stripped.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ RESAMPLER_NAMES = (
     (r"perceiver\.layers\.(\d+)\.1\.1\.weight", r"layers.\1.feed_forward.expand.weight"),
     (r"perceiver\.layers\.(\d+)\.1\.3\.weight", r"layers.\1.feed_forward.contract.weight"),
 )
-"""OpenFlamingo's names (a pattern) and ours, inside the resampler."""
+"""Patterns of OpenFlamingo's names, and ours, inside the resampler."""
 
 BLOCK_NAMES = {
     "attn_gate": "attention_gate",
@@ -39,32 +40,32 @@ BLOCK_NAMES = {
     "ff.1.weight": "feed_forward.expand.weight",
     "ff.3.weight": "feed_forward.contract.weight",
 }
-"""The same inside a gated cross-attention layer."""
+"""OpenFlamingo's names, and ours, inside a gated cross-attention layer."""
 
 BLOCK_KEY = re.compile(r"lang_encoder\.(?:.*\.)?(\d+)\.gated_cross_attn_layer\.(.+)")
 BLOCK_ALIAS = re.compile(r"lang_encoder\.gated_cross_attn_layers\.(\d+)\.(.+)")
-"""The same layers a second time, in a list of their own; older files name them so."""
+"""A second name of the same layers, in older files."""
 LANGUAGE_MODEL_KEY = re.compile(r"lang_encoder\.(?!old_decoder_blocks\.)(.+)")
-"""A tensor of the language model. `old_decoder_blocks` are its blocks a second time."""
+"""A tensor of the language model. `old_decoder_blocks` is a second name of its blocks."""
 
 VOCABULARY_MATRIX = re.compile(r".*\b(?:embed_tokens|embed_in|wte|word_embeddings)\.weight|(lm_head|embed_out)\.weight")
-"""Of the language model's own names: its token embeddings or (the group) its output rows."""
+"""The language model's names of its token embeddings or (the group) its output rows."""
 MASK_OR_ANGLES = re.compile(r".*\.(?:attention|attn|self_attn)\.(?:masked_bias|bias|rotary_emb\.inv_freq)")
-"""Constants that decoders of transformers 4 kept beside their weights, frozen or not; they are made anew here."""
+"""Constants that decoders of transformers 4 saved with their weights; transformers 5 computes them."""
 
 
 class Checkpoint(NamedTuple):
-    """OpenFlamingo's tensors under our names, sorted by where they belong."""
+    """OpenFlamingo's tensors under our names, by part of the model."""
 
     resampler: dict[str, Tensor]
     blocks: dict[int, dict[str, Tensor]]
-    """By the block of the language model that they stand before, counted from 0."""
+    """By the number of the language model's block that they precede, counted from 0."""
     language_model: dict[str, Tensor]
     """Under the language model's own names."""
 
     @property
     def interval(self) -> int:
-        """One more than the first block with cross-attention."""
+        """The interval of cross-attention: one more than the number of the first block that has it."""
         return min(self.blocks) + 1
 
     @property
@@ -73,34 +74,34 @@ class Checkpoint(NamedTuple):
         return len({name.split(".")[1] for name in self.resampler if name.startswith("layers.")})
 
 
-def read_checkpoint(held: dict[str, Any]) -> Checkpoint:
-    """Sort what a file holds. Raises ValueError for a tensor without a known place, or if it holds no Flamingo."""
-    held = held.get("model_state_dict", held)
-    weights = {key.removeprefix("module."): value for key, value in held.items()}
+def read_checkpoint(content: dict[str, Any]) -> Checkpoint:
+    """The tensors in the content of a file. Raises ValueError for an unknown tensor, or if it is not a Flamingo."""
+    content = content.get("model_state_dict", content)
+    weights = {key.removeprefix("module."): value for key, value in content.items()}
     if "perceiver.latents" not in weights:
         raise ValueError(
             f"the checkpoint has {len(weights)} tensors, no perceiver.latents (first: {list(weights)[:3]}), so "
             "it is not one of OpenFlamingo; give its checkpoint.pt"
         )
-    found = Checkpoint({}, {}, {})
+    checkpoint = Checkpoint({}, {}, {})
     for key, tensor in weights.items():
-        _put(found, key, tensor)
-    if not found.blocks:
+        _put(checkpoint, key, tensor)
+    if not checkpoint.blocks:
         raise ValueError(
-            f"none of the checkpoint's {len(weights)} tensors belongs to a gated cross-attention layer, so it could "
-            "not see; give a checkpoint.pt of OpenFlamingo"
+            f"none of the checkpoint's {len(weights)} tensors belongs to a gated cross-attention layer, so the model "
+            "would be blind to images; give a checkpoint.pt of OpenFlamingo"
         )
-    return found
+    return checkpoint
 
 
-def _put(found: Checkpoint, key: str, tensor: Tensor) -> None:
+def _put(checkpoint: Checkpoint, key: str, tensor: Tensor) -> None:
     if match := BLOCK_KEY.fullmatch(key) or BLOCK_ALIAS.fullmatch(key):
-        found.blocks.setdefault(int(match[1]), {})[_block_name(key, match[2])] = tensor
+        checkpoint.blocks.setdefault(int(match[1]), {})[_block_name(key, match[2])] = tensor
     elif match := LANGUAGE_MODEL_KEY.fullmatch(key):
         if not MASK_OR_ANGLES.fullmatch(key):
-            found.language_model[match[1].replace(".decoder_layer.", ".")] = tensor
+            checkpoint.language_model[match[1].replace(".decoder_layer.", ".")] = tensor
     elif not key.startswith("lang_encoder.old_decoder_blocks."):
-        found.resampler[_resampler_name(key)] = tensor
+        checkpoint.resampler[_resampler_name(key)] = tensor
 
 
 def _resampler_name(key: str) -> str:
@@ -117,7 +118,8 @@ def _block_name(key: str, name: str) -> str:
 
 
 def unknown(key: str) -> ValueError:
-    """The error for a tensor that has no place."""
+    """The error for an unknown tensor."""
     return ValueError(
-        f"the checkpoint has the tensor {key}, which no OpenFlamingo that is known here has; nothing was loaded"
+        f"the checkpoint has the tensor {key}, which is in no known OpenFlamingo, so nothing was loaded; give a "
+        "checkpoint.pt of OpenFlamingo"
     )

@@ -1,11 +1,11 @@
-"""Which image a token may see: phi, and the tokens sorted by it.
+"""phi, the image that a token attends to, and the tokens sorted by it.
 
-phi_BL is an integer per token: i means the i-th image of that row (counted from 1), 0 means none. Image i of a row
-is the i-th `<image>` of its text. Flamingo (arXiv 2204.14198), section 3.1.3.
+phi_BL is an integer per token: i is the i-th image of its row (counted from 1), 0 is none. Image i of a row is the i-th
+`<image>` of its text. Flamingo (arXiv 2204.14198), section 3.1.3.
 
-Every token sees one image, so tokens are sorted into tiles that each belong to one image, and a tile attends
-to that image's visual tokens alone. This costs L + tile x images queries against one image each, where dense attention
-under a mask costs L queries against every image; the number of tiles depends on shapes alone, not on phi.
+Every token attends to one image, so tokens are sorted into tiles that each belong to one image, and a tile attends to
+the visual tokens of that image alone. This costs L + tile x images queries against one image each, where dense
+attention under a mask costs L queries against every image. The number of tiles depends on shapes alone, not on phi.
 
 Shapes: B rows, L tokens, P images of the fullest row, N images of the batch, T = B x L, K tiles, S = K x tile slots.
 """
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 TILE = 32
-"""Tokens of a tile. Half of a tile is wasted per image on average; smaller tiles copy an image's keys more often."""
+"""Tokens of a tile. On average half a tile per image is wasted; smaller tiles copy an image's keys more often."""
 
 
 def previous_image(is_image_BL: Tensor) -> Tensor:
@@ -27,22 +27,22 @@ def previous_image(is_image_BL: Tensor) -> Tensor:
 
 
 def next_image(is_image_BL: Tensor) -> Tensor:
-    """phi_BL: the first image behind the token, where there is one, else 0 (the paper's p_next, appendix A.3.2)."""
-    phi = previous_image(is_image_BL) + 1
+    """phi_BL: the first image at or after the token; 0 after the last (the paper's p_next, appendix A.3.2)."""
+    phi = previous_image(is_image_BL) + is_image_BL.logical_not()
     return phi.masked_fill(phi > is_image_BL.sum(dim=1, keepdim=True), 0)
 
 
 class TileIndex(NamedTuple):
-    """Where every token stands among the tiles; a tuple, so that compile and checkpointing see through it."""
+    """The slots of tokens in tiles; a tuple, which torch.compile and activation checkpointing can traverse."""
 
     token_of_slot_S: Tensor
     slot_of_token_T: Tensor
     image_of_tile_K: Tensor
-    """0 is nothing; 1 to N are the images of the batch."""
+    """0 is the null image; 1 to N are the images of the batch."""
 
 
 def tile_index(image_BL: Tensor, images: int) -> TileIndex:
-    """The tiles of tokens that see image_BL (0: nothing, 1 to `images`: an image of the batch)."""
+    """The tiles of tokens that attend to image_BL (0: the null image, 1 to `images`: an image of the batch)."""
     image_T = image_BL.flatten()
     tokens, tile = len(image_T), min(TILE, image_BL.shape[1])
     count = torch.zeros(images + 1, dtype=torch.long, device=image_T.device).scatter_add(
@@ -63,7 +63,7 @@ def tile_index(image_BL: Tensor, images: int) -> TileIndex:
 
 
 def image_table(image_counts_B: Tensor, images: int) -> Tensor:
-    """table_B(P + 1): the batch's number (from 1) of each row's i-th image; 0 at i = 0 and behind the row's last."""
+    """table_B(P + 1): the batch's number (from 1) of each row's i-th image; 0 at i = 0 and after the row's last."""
     first_B = image_counts_B.cumsum(0) - image_counts_B
     widest = int(image_counts_B.max()) if len(image_counts_B) and images else 0
     number_P = torch.arange(widest + 1, device=image_counts_B.device)

@@ -1,4 +1,4 @@
-"""Positions of padded text, and of several documents packed into one row.
+"""Position ids of padded text and of documents packed into one row.
 
 Shapes: B rows, L tokens of the call, A tokens of the mask (with those in the cache).
 """
@@ -12,14 +12,14 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 POSITIONS_FROM_MASK = frozenset({"opt"})
-"""Families that derive positions from the mask themselves, in a count of their own."""
+"""Families that derive positions from the mask in their own way."""
 
 
 def position_ids_of(language_model: PreTrainedModel, mask_BA: Tensor | None, tokens: int) -> Tensor | None:
-    """position_ids_BL that start at 0 at each row's first token, so that padding at the left changes nothing.
+    """position_ids_BL that start at 0 at each row's first token, so that padding at the left has no effect.
 
-    Padding at the right, and rows without any, get the positions they have without this. None where there is
-    no mask, or the language model derives positions from it or has none (alibi).
+    Rows without padding, or with padding at the right, get their usual positions. None if there is no mask, or if the
+    language model derives positions from it or has none (ALiBi).
     """
     model_type = language_model.config.model_type
     accepts = "position_ids" in inspect.signature(type(language_model).forward).parameters
@@ -31,15 +31,14 @@ def position_ids_of(language_model: PreTrainedModel, mask_BA: Tensor | None, tok
 
 
 PACKED_BY_MASK = frozenset({"opt", "mpt"})
-"""Families that do not end their attention where positions begin anew, but take a mask that does."""
+"""Families whose attention crosses a return of the positions to 0, but which accept a mask that prevents it."""
 
 
 def packed_arguments(language_model: PreTrainedModel, position_ids_BL: Tensor, dtype: torch.dtype) -> dict[str, Tensor]:
-    """What tells the language model where the documents of packed rows begin: positions, which start at 0 with each.
+    """The arguments that tell the language model where the documents of packed rows begin: positions from 0 in each.
 
-    transformers 5 takes the documents from them where there is neither mask nor cache. Families that do not get a mask
-    [B, 1, L, L] of what is added to the scores; ALiBi is counted along the row, which among the keys of one document
-    adds the same number to all.
+    Without mask and cache, transformers 5 infers the documents from them. Families that don't get an additive mask
+    [B, 1, L, L]; their ALiBi is counted along the row, which adds the same number to all keys of a document.
     """
     model_type = language_model.config.model_type
     accepts = "position_ids" in inspect.signature(type(language_model).forward).parameters

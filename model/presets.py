@@ -1,10 +1,10 @@
 """Flamingo-3B, 9B and 80B with the sizes of the paper's tables 4 and 5.
 
-The paper's language models (Chinchilla) are not public, so a gpt_neox stands in, with their layers, width and heads and
-a feed-forward width that gives their parameter count. The vision encoder is timm's NFNet-F6.
+The paper's language models (Chinchilla) are not public. They are replaced by a gpt_neox of the same layers, width and
+heads, with a feed-forward width that gives their parameter count. The vision encoder is timm's NFNet-F6.
 
-What the tables leave open is chosen so that their counts come out (docs/decisions/model-presets.md): visual tokens are
-mapped to the language model's width once, and the 9B's new feed-forward layers are 2.69 widths wide, not 4.
+What the tables leave open is chosen to match their counts (docs/decisions/model-presets.md): visual tokens are mapped
+to the language model's width once, and the 9B's new feed-forward layers are 2.69 widths wide, not 4.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from m3w.model.config import FlamingoConfig
 
 NFNET_F6_WIDTH = 3072
-"""Channels of its last feature map."""
+"""Channels of the last feature map of NFNet-F6."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +26,12 @@ class Preset:
     width: int
     heads: int
     language_feed_forward: int
-    """Hidden width of the stand-in's feed-forward layers."""
+    """Hidden width of the gpt_neox's feed-forward layers."""
     interval: int
     feed_forward_multiple: float = 4.0
 
     def fields(self) -> dict[str, Any]:
-        """Of a FlamingoConfig."""
+        """The fields of a FlamingoConfig."""
         return {
             "text_config": {
                 "model_type": "gpt_neox",
@@ -62,7 +62,7 @@ PRESETS = {
 
 
 def preset(name: str, **changes: Any) -> FlamingoConfig:
-    """The configuration of `Flamingo-3B`, `Flamingo-9B` or `Flamingo-80B`, with fields changed as given."""
+    """The configuration of `Flamingo-3B`, `Flamingo-9B` or `Flamingo-80B`, with `changes` to its fields."""
     if name not in PRESETS:
         raise ValueError(f"{name!r} is not a Flamingo of the paper; take one of {', '.join(PRESETS)}")
     return FlamingoConfig(**{**PRESETS[name].fields(), **changes})

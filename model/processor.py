@@ -1,4 +1,4 @@
-"""Text with `<image>` tags and pictures to what `Flamingo` takes.
+"""Text with `<image>` tags and pictures to the inputs of `Flamingo`.
 
 Shapes: B rows, L tokens, N images or videos, T frames, S side of the square in pixels.
 """
@@ -27,8 +27,8 @@ Picture = Image.Image | np.ndarray[Any, Any]
 class FlamingoProcessor(ProcessorMixin):  # type: ignore[misc]
     """A tokenizer with the two new tokens, and the format of the pixels.
 
-    A picture keeps its aspect: its longer side becomes `image_size`, and the square is filled with the mean colour,
-    which is 0 once normalised (appendix A.3.1, 320 x 320). Raises ValueError where tags and pictures differ in number.
+    A picture keeps its aspect: its longer side becomes `image_size`, and the square is padded with the mean colour,
+    which is 0 after normalisation (appendix A.3.1, 320 x 320).
     """
 
     def __init__(
@@ -52,21 +52,21 @@ class FlamingoProcessor(ProcessorMixin):  # type: ignore[misc]
     def from_backbones(
         cls, *, language_model: str | None = None, vision_encoder: str, tokenizer: Any = None, **options: Any
     ) -> FlamingoProcessor:
-        """The processor of two backbones, each by name or folder: its tokenizer, its image size, mean and deviation.
+        """The processor of two backbones, each by name or folder: tokenizer, image size, mean and standard deviation.
 
-        A `tokenizer` that is given takes the place of the language model's.
+        `tokenizer`, if given, replaces the language model's.
         """
         tokenizer = tokenizer or AutoTokenizer.from_pretrained(language_model)
         return cls(tokenizer, **{**image_format(vision_encoder), **options})
 
     @property
     def image_token_id(self) -> int:
-        """The number of `<image>`, for `FlamingoConfig`."""
+        """The id of `<image>`, for `FlamingoConfig`."""
         return int(self.tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))
 
     @property
     def end_of_chunk_token_id(self) -> int:
-        """The number of `<|endofchunk|>`, for `FlamingoConfig`."""
+        """The id of `<|endofchunk|>`, for `FlamingoConfig`."""
         return int(self.tokenizer.convert_tokens_to_ids(END_OF_CHUNK_TOKEN))
 
     def __call__(
@@ -77,10 +77,11 @@ class FlamingoProcessor(ProcessorMixin):  # type: ignore[misc]
         padding_side: str | None = None,
         **kwargs: Any,
     ) -> BatchFeature:
-        """input_ids [B, L], attention_mask, and with tags pixel_values [N, T, 3, S, S] and image_counts [B].
+        """input_ids [B, L], attention_mask, image_counts [B] and, if there are images, pixel_values [N, T, 3, S, S].
 
-        `images` has a list for each text (for one text, just its list), an item for each of its tags: a picture,
-        or a list of frames for a video. Further keywords are the tokenizer's (`max_length`, `truncation`, ...).
+        `images` has a list for each text (for a single text, just its list) with an item for each of its tags: a
+        picture, or a list of frames for a video. Further keywords are the tokenizer's (`max_length`, `truncation`,
+        ...). Raises ValueError if the numbers of tags and images differ.
         """
         texts = [text] if isinstance(text, str) else list(text)
         rows = _rows(images, single=isinstance(text, str), texts=len(texts))
@@ -104,7 +105,7 @@ class FlamingoProcessor(ProcessorMixin):  # type: ignore[misc]
         """frames_T3SS of one picture (T = 1) or of a video's frames, normalised."""
         frames: Sequence[Any] = item if isinstance(item, list | tuple) else [item]
         if not frames:
-            raise ValueError("a video has 0 frames, so nothing stands for its tag; give at least one")
+            raise ValueError("a video has 0 frames, so there is no image for its tag; give at least one")
         return torch.stack([self._frame(frame) for frame in frames])
 
     def _frame(self, picture: Picture) -> Tensor:
@@ -124,13 +125,14 @@ class FlamingoProcessor(ProcessorMixin):  # type: ignore[misc]
         frames = [len(item) for item in packed]
         if len(set(frames)) > 1:
             raise ValueError(
-                f"the images have {frames} frames and one batch holds one number of them; sample frames alike"
+                f"the images have {frames} frames, and all images of a batch must have the same number; "
+                "give each as many frames"
             )
         return torch.stack(list(packed))
 
     @property
     def model_input_names(self) -> list[str]:
-        """What `Flamingo.forward` takes of a processed batch."""
+        """The keys of a processed batch that `Flamingo.forward` accepts."""
         return ["input_ids", "attention_mask", "pixel_values", "image_counts"]
 
 
@@ -142,17 +144,17 @@ def fit(picture: Image.Image, side: int) -> Image.Image:
 
 
 def image_format(vision_encoder: str) -> dict[str, Any]:
-    """`image_size`, `image_mean` and `image_std` of a vision encoder, by name or folder, as far as it says."""
+    """`image_size`, `image_mean` and `image_std` of a vision encoder, by name or folder, without unknown ones."""
     config = AutoConfig.from_pretrained(vision_encoder)
     config = getattr(config, "vision_config", config)
     if config.model_type == "timm_wrapper":
         trained = getattr(config, "pretrained_cfg", None) or {}
         size = trained.get("input_size", [None])[-1]
-        found = {"image_size": size, "image_mean": trained.get("mean"), "image_std": trained.get("std")}
+        values = {"image_size": size, "image_mean": trained.get("mean"), "image_std": trained.get("std")}
     else:
         images, size = AutoImageProcessor.from_pretrained(vision_encoder), getattr(config, "image_size", None)
-        found = {"image_size": size, "image_mean": images.image_mean, "image_std": images.image_std}
-    return {name: value for name, value in found.items() if value is not None}
+        values = {"image_size": size, "image_mean": images.image_mean, "image_std": images.image_std}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _rows(images: Sequence[Any] | None, *, single: bool, texts: int) -> list[Sequence[Any]]:

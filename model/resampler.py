@@ -1,7 +1,7 @@
 """The Perceiver Resampler: any number of visual features to a fixed number of visual tokens.
 
 Flamingo (arXiv 2204.14198), section 3.1.1 and the pseudo-code of appendix A.1.1. Cost per image and layer:
-latents x (frames x features + latents) in attention, which the projections of the features outweigh.
+latents x (frames x features + latents) in attention; the projections of the features cost more.
 
 Shapes: N images or videos, T frames, S features of a frame, V their width, R latents, W width, H heads, D head width.
 """
@@ -19,11 +19,11 @@ from m3w.model.layers import AttentionProjections, FeedForward, attention
 class PerceiverResampler(nn.Module):
     """Features of images or videos to `resampler_latents` visual tokens each.
 
-    Learnt latents attend to the features and to themselves (keys and values of both, concatenated), layer
-    by layer. Every feature of frame t gets the t-th temporal embedding; there are no spatial ones.
+    In each layer, learned latents attend to the features and to themselves (keys and values of both, concatenated).
+    Every feature of frame t gets the t-th temporal embedding; there are no spatial ones.
 
     Deviations from the paper: layer norms before attention and at the end, which its pseudo-code leaves out.
-    Where the encoder's features are not `resampler_width` wide, a linear map comes first.
+    If the encoder's features are not `resampler_width` wide, a linear map comes first.
     """
 
     def __init__(self, config: FlamingoConfig) -> None:
@@ -37,7 +37,7 @@ class PerceiverResampler(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, features_NTSV: Tensor) -> Tensor:
-        """features_NTSV to latents_NRW. One picture is a video of one frame; N may be 0."""
+        """features_NTSV to latents_NRW. A picture is a video of one frame; N may be 0."""
         x_NTSW = self.projection(features_NTSV.to(self.latents.dtype))
         if self.temporal is not None:
             x_NTSW = x_NTSW + temporal_embeddings(self.temporal, x_NTSW.shape[1])[:, None]
@@ -64,24 +64,24 @@ class ResamplerLayer(nn.Module):
         queries_NRW = self.norm_latents(latents_NRW)
         memory = torch.cat((self.norm_features(x_NKW), queries_NRW), dim=1)
         key, value = self.attention.keys_values(memory)
-        seen = attention(self.attention.queries(queries_NRW), key, value)
-        latents_NRW = latents_NRW + self.attention.out(seen)
+        attended = attention(self.attention.queries(queries_NRW), key, value)
+        latents_NRW = latents_NRW + self.attention.out(attended)
         hidden_NRW: Tensor = self.feed_forward(latents_NRW)
         return latents_NRW + hidden_NRW
 
 
-def temporal_embeddings(learnt_FW: Tensor, frames: int) -> Tensor:
-    """temporal_TW for `frames` frames: the first T that were learnt or, beyond, all of them interpolated linearly.
+def temporal_embeddings(learned_FW: Tensor, frames: int) -> Tensor:
+    """temporal_TW for T = `frames`: the first T learned embeddings; if there are fewer, all, interpolated linearly.
 
-    Appendix A.1.1: trained with 8 frames, run with 30. First and last frame keep the first and last embedding.
+    Appendix A.1.1: trained with 8 frames, run with 30. The first and last frame keep the first and last embedding.
     """
-    if frames <= len(learnt_FW):
-        return learnt_FW[:frames]
-    return F.interpolate(learnt_FW.T[None], size=frames, mode="linear", align_corners=True)[0].T
+    if frames <= len(learned_FW):
+        return learned_FW[:frames]
+    return F.interpolate(learned_FW.T[None], size=frames, mode="linear", align_corners=True)[0].T
 
 
 def latent_projection(config: FlamingoConfig) -> nn.Module:
-    """The map of visual tokens to the width that the cross-attention reads, where it is another."""
-    if config.visible_width == config.resampled_width:
+    """The map of visual tokens to the width that the cross-attention reads; the identity if that is the same."""
+    if config.visual_token_width == config.resampled_width:
         return nn.Identity()
-    return nn.Linear(config.resampled_width, config.visible_width, bias=False)
+    return nn.Linear(config.resampled_width, config.visual_token_width, bias=False)

@@ -1,4 +1,4 @@
-"""Frames to features, whatever the vision encoder: CLIP, SigLIP, SigLIP2, DINOv2, timm.
+"""Frames to features with any vision encoder: CLIP, SigLIP, SigLIP2, DINOv2, timm.
 
 Shapes: M frames, C = 3 channels, H and W pixels, S features, V their width, G x G patches.
 """
@@ -12,11 +12,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 SUMMARY_TOKENS = {"clip_vision_model": 1, "dinov2": 1, "vit": 1}
-"""Leading features that stand for the whole frame and are left out: the resampler summarises by itself."""
+"""Number of leading features that summarise the frame. They are dropped, since the resampler summarises."""
 
 
 def frame_features(encoder: PreTrainedModel, pixels_MCHW: Tensor) -> Tensor:
-    """features_MSV of every frame: the encoder's last layer, without summary tokens. M may be 0."""
+    """features_MSV of the frames: the encoder's last layer, without summary tokens. M may be 0."""
     if encoder.config.model_type == "siglip2_vision_model":
         hidden: Tensor = encoder(**_patches(pixels_MCHW, encoder.config.patch_size)).last_hidden_state
     else:
@@ -27,7 +27,7 @@ def frame_features(encoder: PreTrainedModel, pixels_MCHW: Tensor) -> Tensor:
 
 
 def summary_tokens(encoder: PreTrainedModel) -> int:
-    """How many leading features of a frame are not of a place in it."""
+    """The number of leading features of a frame that belong to no region of it."""
     if encoder.config.model_type == "timm_wrapper":
         return int(getattr(encoder.timm_model, "num_prefix_tokens", 0))
     registers = int(getattr(encoder.config, "num_register_tokens", 0) or 0)
@@ -35,14 +35,14 @@ def summary_tokens(encoder: PreTrainedModel) -> int:
 
 
 def feature_width(encoder: PreTrainedModel) -> int | None:
-    """Channels V of its features where only the encoder itself tells (timm); else None: its configuration says."""
+    """Channels V of the features of a timm encoder; None for others, whose configuration says."""
     if encoder.config.model_type == "timm_wrapper":
         return int(encoder.timm_model.num_features)
     return None
 
 
 def _patches(pixels_MCHW: Tensor, size: int) -> dict[str, Any]:
-    """Frames as SigLIP2 takes them: flat patches, a mask and the grid's shape."""
+    """The inputs of SigLIP2 for frames: flat patches, a mask and the shape of the grid."""
     frames, channels, height, width = pixels_MCHW.shape
     grid = height // size, width // size
     patches = pixels_MCHW[:, :, : grid[0] * size, : grid[1] * size].reshape(

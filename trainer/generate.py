@@ -1,23 +1,27 @@
-"""Captions by an exported model, and the test whether it looks at its pictures."""
+"""Use of an exported model: a caption, a conversation about pictures, and the look test."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from m3w.trainer.build import sample_form
+from m3w.trainer.data.batch_slots import BatchSlotDataset
 from m3w.trainer.data.images import decode_image
-from m3w.trainer.data.lanes import LaneDataset
 from m3w.trainer.data.order import SampleOrder
 from m3w.trainer.data.sequences import SequenceReader
+from m3w.trainer.distributed.ranks import Ranks
 from m3w.trainer.evaluate.answers import generate_answers
-from m3w.trainer.evaluate.inputs import Chunk, Prompt, Row
+from m3w.trainer.evaluate.inputs import Chunk, PixelCache, Prompt, Row
 from m3w.trainer.evaluate.loaded_model import LoadedModel, load_model
 from m3w.trainer.evaluate.tasks.source import Media
-from m3w.trainer.held_out import HeldOutLoss, held_out_loss, rank_batches
-from m3w.trainer.ranks import Ranks
+from m3w.trainer.metrics.loss import HeldOutLoss, held_out_loss, rank_batches
 from m3w.trainer.recipe import DataRecipe
+from m3w.trainer.setup.build import make_sample_format
+
+FRAMES = 8
+"""Frames read of a video."""
 
 
 def caption(checkpoint: str | Path, image: bytes, prompt: str = "", *, max_new_tokens: int = 32) -> str:
@@ -55,13 +59,54 @@ def look_test(
     loaded = load_model(Path(checkpoint))
     recipe = (data or DataRecipe(dataset=dataset)).model_copy(update={"flip": False, "colour": False})
     reader = SequenceReader(dataset, "validation")
-    lanes = LaneDataset(
+    windows = BatchSlotDataset(
         reader,
         SampleOrder(reader.shard_sizes, seed=0),
-        sample_form(loaded.processor, recipe),
+        make_sample_format(loaded.processor, recipe),
         batch_size=batch_size,
-        lanes=range(batch_size),
+        batch_slots=range(batch_size),
         micro_batch_size=batch_size,
     )
     alone = Ranks(0, 1, torch.device("cpu"))
-    return held_out_loss(loaded.model, rank_batches(lanes, batches, alone), alone, precision="fp32")
+    return held_out_loss(loaded.model, rank_batches(windows, batches, alone), alone, precision="fp32")
+
+
+@dataclass
+class Conversation:
+    """The pictures and texts so far. As in training on pages, a picture is `<|endofchunk|><image>`, then its text."""
+
+    loaded: LoadedModel
+    beams: int = 1
+    tokens: int = 32
+    """The most tokens of an answer."""
+    chunks: list[Chunk] = field(default_factory=list)
+
+    @classmethod
+    def with_checkpoint(cls, folder: Path, *, beams: int = 1, tokens: int = 32) -> Conversation:
+        """A conversation with the exported model in `folder`. Raises InputError if it cannot be loaded."""
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(load_model(folder, device), beams, tokens)
+
+    def __post_init__(self) -> None:
+        self.cache = PixelCache(self.loaded.processor, FRAMES)
+
+    def show(self, path: str, text: str = "") -> None:
+        """Add a picture or video, and a text about it. Raises UnreadableMediaError, and then adds nothing."""
+        media = Media(path=path)
+        self.cache.pixels(media)
+        self.chunks.append(Chunk(media, text))
+
+    def ask(self, text: str) -> str:
+        """The model's continuation of everything so far and `text`; both stay for the next turn."""
+        chunk = self.chunks.pop() if self.chunks else Chunk(None, "")
+        question = f"{chunk.text} {text}".strip() if text else chunk.text
+        chunks = (*self.chunks, Chunk(chunk.media, question))
+        prompt = Prompt(chunks, starts_with_end_of_chunk=chunks[0].media is not None)
+        row = self.loaded.row(prompt, self.cache.pixels)
+        (answer,) = generate_answers(self.loaded, [row], max_new_tokens=self.tokens, beams=self.beams)
+        self.chunks.append(Chunk(chunk.media, f"{question} {answer}".strip()))
+        return answer
+
+    def forget(self) -> None:
+        """Remove all pictures and texts."""
+        self.chunks.clear()

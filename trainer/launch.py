@@ -1,6 +1,6 @@
-"""Starts a training: in this process, in several of this machine by torchrun, or on a Ray cluster.
+"""Starts a training: in this process, in several on this machine by torchrun, or on a Ray cluster.
 
-Nothing else here knows how it was started, and nothing else here imports Ray.
+The rest of the trainer does not depend on the launcher and does not import Ray.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from m3w.trainer.recipe import Recipe, load_recipe
 
 LAUNCHERS = ("torchrun", "ray")
 RESTARTS = 3
-"""Times that Ray starts the workers again after one or its machine was lost, each from the newest checkpoint."""
+"""Times that Ray restarts the workers, from the newest checkpoint, after one of them or its machine is lost."""
 
 
 def train(
@@ -32,12 +32,12 @@ def train(
     processes: int = 1,
     address: str | None = None,
 ) -> int:
-    """Trains by the recipe at `recipe_path` in so many processes; returns the exit status.
+    """Runs the training of the recipe at `recipe_path` in `processes` processes; returns the exit status.
 
-    0: done. 2: the recipe, the dataset or an earlier checkpoint does not allow it; one line on stderr says why.
-    1: the training broke off. 143: it was asked to stop by SIGTERM, and saved a checkpoint first.
-    Where a launcher has already started this process as one of several (WORLD_SIZE is set), it trains as that one.
-    `address` is of a Ray cluster; null: that of RAY_ADDRESS, or Ray on this machine.
+    0: done. 1: the training failed. 2: the recipe, the dataset or an earlier checkpoint is wrong; one line on stderr
+    says why. 143: SIGTERM stopped it, after a checkpoint was saved.
+    If a launcher has already started this process as one of several (WORLD_SIZE is set), it trains as that one.
+    `address` is that of a Ray cluster; None uses RAY_ADDRESS, else Ray on this machine.
     """
     try:
         _check(launcher, processes)
@@ -51,19 +51,19 @@ def train(
         from m3w.trainer.worker import work  # takes seconds: torch and transformers
 
         return work(recipe)
-    # A session of its own: a signal to the process group reaches torchrun once, from here.
+    # A new session: a signal to the process group reaches torchrun once, through this process.
     command = torchrun_command(recipe_path, overrides, processes)
     return _wait_for(subprocess.Popen(command, start_new_session=True))
 
 
 def torchrun_command(recipe_path: str, overrides: Sequence[str], processes: int) -> list[str]:
-    """The command that starts `processes` workers on this machine and ends all of them if one fails."""
+    """The command that starts `processes` workers on this machine and ends all if one fails."""
     sets = [word for override in overrides for word in ("--set", override)]
     return [sys.executable, "-m", "m3w.trainer.torchrun", str(processes), recipe_path, *sets]
 
 
 def _wait_for(process: subprocess.Popen[bytes]) -> int:
-    """Its exit status; SIGTERM to this process is handed on, and waited out."""
+    """Waits for the process and returns its exit status; forwards SIGTERM to it."""
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, lambda *_: process.terminate()) if main else None
     try:
@@ -79,30 +79,30 @@ def _wait_for(process: subprocess.Popen[bytes]) -> int:
 
 def _check(launcher: str, processes: int) -> None:
     if launcher not in LAUNCHERS:
-        raise InputError(f"launcher {launcher!r} is none that starts a training; take one of {', '.join(LAUNCHERS)}")
+        raise InputError(f"launcher {launcher!r} cannot start a training; take one of {', '.join(LAUNCHERS)}")
     if processes < 1:
         raise InputError(f"{processes} processes cannot train; give 1 or more")
 
 
 def _train_on_ray(recipe: Recipe, processes: int, address: str | None) -> int:
-    """Ray Train: one worker a process, started again from the newest checkpoint where one is lost."""
+    """Runs one Ray Train worker per process; if one is lost, all restart from the newest checkpoint."""
     import ray
     from ray.exceptions import RayError
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # A minute by default: on a busy machine torch and transformers take longer to load.
+    # One minute by default; on a busy machine torch and transformers take longer to load.
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "600")
     if not ray.is_initialized():
-        # without an address Ray would join whatever cluster was last started on this machine
+        # without an address Ray would join the cluster that was last started on this machine
         address = address or os.environ.get("RAY_ADDRESS") or "local"
         ray.init(address=address, include_dashboard=False, logging_level=logging.ERROR)
     status = ray.remote(num_cpus=0)(_Status).remote()
     recipe = recipe.model_copy(update={"output": _absolute(recipe.output)})
-    with tempfile.TemporaryDirectory() as notes, _handing_on_sigterm(status):
+    with tempfile.TemporaryDirectory() as notes, _forwarding_sigterm(status):
         try:
             _trainer(recipe, processes, status, notes).fit()
         except RayError as error:
-            print(f"the training broke off on Ray: {' '.join(str(error).split())}", file=sys.stderr)
+            print(f"the training failed on Ray: {' '.join(str(error).split())}", file=sys.stderr)
             return 1
     return int(ray.get(status.ended.remote()))
 
@@ -116,51 +116,51 @@ def _trainer(recipe: Recipe, processes: int, status: Any, notes: str) -> Any:
     return TorchTrainer(
         _ray_worker,
         train_loop_config={"recipe": recipe.model_dump(), "status": status},
-        # Both: gradients go by nccl, small things that lie on the CPU by gloo.
+        # Both: nccl for gradients, gloo for small objects on the CPU.
         torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if gpus else "gloo"),
         scaling_config=ScalingConfig(num_workers=processes, use_gpu=gpus),
-        # Checkpoints are the recipe's own; Ray's notes on the run are of no use after it.
+        # Checkpoints are ours; Ray's records of the run are useless after it.
         run_config=RunConfig(storage_path=notes, failure_config=FailureConfig(max_failures=RESTARTS)),
     )
 
 
 def _ray_worker(config: dict[str, Any]) -> None:
-    """One process of the training. An end that another start would not change is noted, not raised."""
+    """One process of the training. An exit status that a restart would not change is recorded, not raised."""
     import ray
 
     from m3w.trainer.worker import FAILED, work
 
     if ray.get(config["status"].ended.remote()):
         return
-    asked, over = threading.Event(), threading.Event()
-    threading.Thread(target=_ask, args=(config["status"], asked, over), daemon=True).start()
+    stop_requested, over = threading.Event(), threading.Event()
+    threading.Thread(target=_watch_for_stop, args=(config["status"], stop_requested, over), daemon=True).start()
 
-    def note(ended: int) -> None:
-        # At once: Ray starts all again when one of the workers goes, which the others may do before this one returns.
+    def record(ended: int) -> None:
+        # At once: Ray restarts all when one of the workers ends, and the others may end before this one returns.
         if ended != FAILED:
             ray.get(config["status"].end.remote(ended))
 
     try:
-        ended = work(Recipe.model_validate(config["recipe"]), asked, note)
+        ended = work(Recipe.model_validate(config["recipe"]), stop_requested, record)
     finally:
         over.set()
     if ended == FAILED:
-        raise RuntimeError("the training broke off; what it said stands above")
-    note(ended)
+        raise RuntimeError("the training failed; see its message above")
+    record(ended)
 
 
-def _ask(status: Any, asked: threading.Event, over: threading.Event) -> None:
+def _watch_for_stop(status: Any, stop_requested: threading.Event, over: threading.Event) -> None:
     import ray
 
     while not over.wait(1.0):
         if ray.get(status.stops.remote()):
-            asked.set()
+            stop_requested.set()
             return
 
 
 @contextmanager
-def _handing_on_sigterm(status: Any) -> Iterator[None]:
-    """SIGTERM to this process asks the workers to save and leave."""
+def _forwarding_sigterm(status: Any) -> Iterator[None]:
+    """SIGTERM to this process asks the workers to save a checkpoint and end."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Python sets signal handlers in the main thread only
         return
@@ -172,12 +172,12 @@ def _handing_on_sigterm(status: Any) -> Iterator[None]:
 
 
 def _absolute(output: str) -> str:
-    """Workers have working directories of their own."""
+    """The absolute path: workers have other working directories."""
     return output if "://" in output else str(Path(output).absolute())
 
 
 class _Status:
-    """What the driver and its workers tell each other; an actor."""
+    """State shared by the driver and its workers; an actor."""
 
     def __init__(self) -> None:
         self._ended, self._stops = 0, False

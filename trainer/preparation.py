@@ -1,4 +1,4 @@
-"""A training made ready: its datasets opened, its model built and spread over the processes, its checkpoint loaded."""
+"""Preparation of a training: open datasets, build the model, distribute it, load the newest checkpoint."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ import torch
 from torch import nn
 
 from m3w.model import Flamingo
-from m3w.trainer.build import (
+from m3w.trainer.checkpoint.checkpoints import Checkpoints
+from m3w.trainer.checkpoint.output import Output
+from m3w.trainer.cost.flops import Costs, count_costs
+from m3w.trainer.data.batch_slots import BatchSlotDataset, SampleFormat, rank_batch_slots
+from m3w.trainer.data.mixture import Mixture
+from m3w.trainer.data.order import SampleOrder
+from m3w.trainer.data.packing import check_packable
+from m3w.trainer.data.sequences import DatasetReader, SampleReader
+from m3w.trainer.data.sources import FurtherDataset, check_size, make_mixture, open_dataset, open_further
+from m3w.trainer.distributed.parallelize import inner, parallelize
+from m3w.trainer.distributed.precision import in_bf16, set_types
+from m3w.trainer.distributed.ranks import Ranks
+from m3w.trainer.recipe import PairsRecipe, Recipe, WindowsRecipe
+from m3w.trainer.setup.build import (
     build_model,
     make_processor,
+    make_sample_format,
     make_vision_encoder,
     open_gates,
     pretrained_language_model,
-    sample_form,
 )
-from m3w.trainer.checkpoint import Checkpoints
-from m3w.trainer.data.lanes import LaneDataset, SampleForm, rank_lanes
-from m3w.trainer.data.order import SampleOrder
-from m3w.trainer.data.sequences import DatasetReader, SampleReader
-from m3w.trainer.flops import Costs, count_costs
-from m3w.trainer.loss import in_bf16
-from m3w.trainer.mixture import Mixture
-from m3w.trainer.optimizer import make_optimizer
-from m3w.trainer.output import Output
-from m3w.trainer.packed_rows import check_packable
-from m3w.trainer.parallelize import inner, parallelize, set_types
-from m3w.trainer.ranks import Ranks
-from m3w.trainer.recipe import PairsRecipe, Recipe, WindowsRecipe
-from m3w.trainer.sharded_loading import fill, meta_language_model
-from m3w.trainer.sources import FurtherDataset, check_size, make_mixture, open_dataset, open_further
+from m3w.trainer.setup.sharded_loading import fill, meta_language_model
+from m3w.trainer.update import make_optimizer
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Training:
-    """Everything that one process needs to go on from `step`."""
+    """The state of a training in one process."""
 
     recipe: Recipe
     ranks: Ranks
     model: nn.Module
-    """As it is called: wrapped for more than one rank."""
+    """The model as it is called: wrapped, if there is more than one rank."""
     optimizer: torch.optim.Optimizer
     mixture: Mixture
-    held_out: LaneDataset | None
+    held_out: BatchSlotDataset | None
     checkpoints: Checkpoints
     output: Output
     costs: Costs | None
-    """FLOPs, from the model's shapes; None where they cannot be counted."""
+    """FLOPs, from the model's shapes; None if they cannot be counted."""
     step: int
     """Updates done."""
 
 
 def prepare(recipe: Recipe, ranks: Ranks) -> tuple[Training, Any]:
-    """The training where its newest checkpoint left it, and the processor."""
+    """The training, resumed from its newest checkpoint if there is one, and its processor."""
     for batch_size in (recipe.training.batch_size, *(further.batch_size for further in recipe.further.values())):
-        rank_lanes(batch_size, ranks.rank, ranks.count)  # before anything is read
+        rank_batch_slots(batch_size, ranks.rank, ranks.count)  # raises before anything is read
     output = Output(recipe.output, ranks)
     indexes = output.folder / "indexes"
     reader = open_dataset(recipe.data, "train", indexes, ranks, recipe.data.cache)
@@ -70,8 +70,8 @@ def prepare(recipe: Recipe, ranks: Ranks) -> tuple[Training, Any]:
         reader.check_shards(contents=recipe.data.check == "contents")
     further = open_further(recipe, indexes, ranks)
     processor = make_processor(recipe.model, reader, output)
-    form = sample_form(processor, recipe.data)
-    model = _make_model(recipe, reader, form, processor, output)
+    sample_format = make_sample_format(processor, recipe.data)
+    model = _make_model(recipe, reader, sample_format, processor, output)
     torch.manual_seed(recipe.seed + 1 + ranks.rank)
     optimizer = make_optimizer(inner(model), recipe.optimizer)
     checkpoints = Checkpoints(output.checkpoints, recipe.checkpoints, _identity(recipe, reader, further), ranks)
@@ -80,8 +80,8 @@ def prepare(recipe: Recipe, ranks: Ranks) -> tuple[Training, Any]:
         ranks=ranks,
         model=model,
         optimizer=optimizer,
-        mixture=make_mixture(recipe, reader, further, form, ranks),
-        held_out=_held_out(recipe, form, indexes, ranks),
+        mixture=make_mixture(recipe, reader, further, sample_format, ranks),
+        held_out=_held_out(recipe, sample_format, indexes, ranks),
         checkpoints=checkpoints,
         output=output,
         costs=_costs(inner(model), processor.image_size),
@@ -98,13 +98,15 @@ def _costs(model: Flamingo, image_size: int) -> Costs | None:
         return None
 
 
-def _make_model(recipe: Recipe, reader: DatasetReader, form: SampleForm, processor: Any, output: Output) -> nn.Module:
-    """The model of the recipe with its first values, spread over the processes."""
+def _make_model(
+    recipe: Recipe, reader: DatasetReader, sample_format: SampleFormat, processor: Any, output: Output
+) -> nn.Module:
+    """The model of the recipe with its initial weights, distributed over the processes."""
     ranks, name = output.ranks, recipe.model.language_model.pretrained
     torch.manual_seed(recipe.seed)
-    encoder = make_vision_encoder(recipe.model, reader, form, len(processor.tokenizer), output)
+    encoder = make_vision_encoder(recipe.model, reader, sample_format, len(processor.tokenizer), output)
     torch.manual_seed(recipe.seed)
-    language_model = pretrained_language_model(recipe.model, reader, form, processor, output)
+    language_model = pretrained_language_model(recipe.model, reader, sample_format, processor, output)
     on_meta = name is not None and ranks.count > 1 and recipe.parallel.strategy != "ddp"
     if on_meta:
         assert name is not None
@@ -112,24 +114,24 @@ def _make_model(recipe: Recipe, reader: DatasetReader, form: SampleForm, process
     torch.manual_seed(recipe.seed)
     bf16 = in_bf16(ranks.device, recipe.training.precision)
     flamingo = build_model(recipe.model, processor, encoder, language_model)
-    if any(own.packing is not None for own in _all(recipe).values()):
+    if any(own.packing is not None for own in _datasets(recipe).values()):
         check_packable(flamingo)
     model = set_types(flamingo, bf16=bf16)
     if ranks.count == 1:
         model.to(ranks.device)
-    spread = parallelize(model, recipe.parallel, ranks, bf16=bf16, image_size=processor.image_size)
+    distributed = parallelize(model, recipe.parallel, ranks, bf16=bf16, image_size=processor.image_size)
     if on_meta:
         assert name is not None
         torch.manual_seed(recipe.seed)
         fill(model, name, ranks)
         open_gates(model, recipe.model.open_gates)
-    return spread
+    return distributed
 
 
 def _identity(recipe: Recipe, reader: SampleReader, further: Sequence[FurtherDataset]) -> dict[str, Any]:
-    """What a checkpoint must agree in with the training that goes on from it: all that its past depends on."""
-    others = {found.key: [found.reader.fingerprint, found.recipe.batch_size] for found in further}
-    packing = {key: own.packing.model_dump() for key, own in _all(recipe).items() if own.packing is not None}
+    """What a training must have in common with a checkpoint to resume from it: all that its past depends on."""
+    others = {opened.key: [opened.reader.fingerprint, opened.recipe.batch_size] for opened in further}
+    packing = {key: own.packing.model_dump() for key, own in _datasets(recipe).items() if own.packing is not None}
     return {
         **({"further": others} if others else {}),
         **({"packing": packing} if packing else {}),
@@ -141,17 +143,23 @@ def _identity(recipe: Recipe, reader: SampleReader, further: Sequence[FurtherDat
     }
 
 
-def _all(recipe: Recipe) -> dict[str, WindowsRecipe | PairsRecipe]:
+def _datasets(recipe: Recipe) -> dict[str, WindowsRecipe | PairsRecipe]:
     return {"data": recipe.data, **recipe.further}
 
 
-def _held_out(recipe: Recipe, form: SampleForm, indexes: Path, ranks: Ranks) -> LaneDataset | None:
+def _held_out(recipe: Recipe, sample_format: SampleFormat, indexes: Path, ranks: Ranks) -> BatchSlotDataset | None:
+    """The validation split, without augmentation; None, with a warning, if there is none."""
     try:
         reader = open_dataset(recipe.data, "validation", indexes, ranks, recipe.data.cache)
     except ValueError as error:
         log.warning("no held-out loss: %s", error)
         return None
     size = recipe.validation.batch_size
-    form = replace(form, flip=False, colour=False)
-    order = SampleOrder(reader.shard_sizes, recipe.seed, recipe.data.shards_per_block)
-    return LaneDataset(reader, order, form, batch_size=size, lanes=range(size), micro_batch_size=size)
+    return BatchSlotDataset(
+        reader,
+        SampleOrder(reader.shard_sizes, recipe.seed, recipe.data.shards_per_block),
+        replace(sample_format, flip=False, colour=False),
+        batch_size=size,
+        batch_slots=range(size),
+        micro_batch_size=size,
+    )

@@ -1,7 +1,6 @@
-"""torchrun on this machine, with the exit statuses of ours: `python -m m3w.trainer.torchrun PROCESSES RECIPE [--set
-...]`.
+"""torchrun on this machine with our exit statuses: `python -m m3w.trainer.torchrun PROCESSES RECIPE [--set ...]`.
 
-`torchrun` itself ends with 1 and a traceback of its own whatever its processes ended with.
+`torchrun` itself ends with status 1 and its own traceback, whatever the exit statuses of its processes.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from m3w.trainer.worker import FAILED, STOPPED
 
 WORKER = ["-m", "m3w.trainer.worker"]
-TO_SAVE = 600
-"""Seconds that processes have, after SIGTERM, to save a checkpoint and leave."""
+SHUTDOWN_SECONDS = 600
+"""Time that processes have, after SIGTERM, to save a checkpoint and end."""
 
 
 def launch(processes: int, words: list[str]) -> int:
-    """Starts the workers, ends all of them if one fails, and returns what the first to fail ended with."""
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the workers say what happened
+    """Runs the workers, ends all if one fails, and returns the exit status of the first to fail."""
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the workers report their errors
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -36,7 +35,7 @@ def launch(processes: int, words: list[str]) -> int:
         monitor_interval=0.2,
     )
     if "shutdown_timeout" in {field.name for field in fields(config)}:  # torch 2.13; 30 s before
-        config.shutdown_timeout = TO_SAVE
+        config.shutdown_timeout = SHUTDOWN_SECONDS
     try:
         elastic_launch(config, sys.executable)(*WORKER, *words)
     except ChildFailedError as error:

@@ -1,10 +1,10 @@
-"""A training from its recipe to the exported model: build, resume, update after update, save.
+"""A training from its recipe to the exported model: prepare, resume, update, validate, save.
 
 OUTPUT/recipe.yaml       as resolved
-OUTPUT/processor/        tokenizer and image settings, made once and kept for every resume
-OUTPUT/checkpoints/      see trainer/checkpoint.py
-OUTPUT/metrics.jsonl     see trainer/journal.py
-OUTPUT/model/            in the end: what `model.Flamingo.from_pretrained` reads
+OUTPUT/processor/        tokenizer and image settings, made once and kept for resumes
+OUTPUT/checkpoints/      see trainer/checkpoint/checkpoints.py
+OUTPUT/metrics.jsonl     see trainer/metrics/journal.py
+OUTPUT/model/            at the end: the model for `m3w.Flamingo.from_pretrained`
 """
 
 from __future__ import annotations
@@ -18,46 +18,44 @@ from contextlib import contextmanager
 from types import FrameType
 
 from m3w.recipes.loader import dump_yaml
-from m3w.trainer.export import export_model
-from m3w.trainer.flops import device_peak
-from m3w.trainer.held_out import held_out_loss, rank_batches
-from m3w.trainer.journal import Journal, open_journal
-from m3w.trainer.mixture import Share
-from m3w.trainer.optimizer import learning_rate, set_learning_rate
-from m3w.trainer.parallelize import inner
+from m3w.trainer.checkpoint.export import export_model
+from m3w.trainer.cost.flops import device_peak
+from m3w.trainer.data.mixture import Share
+from m3w.trainer.distributed.parallelize import inner
+from m3w.trainer.distributed.ranks import Ranks
+from m3w.trainer.metrics.journal import Journal, open_journal
+from m3w.trainer.metrics.loss import held_out_loss, rank_batches
+from m3w.trainer.metrics.progress import Progress, UpdateReport
 from m3w.trainer.preparation import Training, prepare
-from m3w.trainer.progress import Progress
-from m3w.trainer.ranks import Ranks
 from m3w.trainer.recipe import Recipe
-from m3w.trainer.update import NonFiniteError, UpdateReport, update
+from m3w.trainer.update import NonFiniteError, learning_rate, set_learning_rate, update
 
 log = logging.getLogger(__name__)
 
 
-def train(recipe: Recipe, ranks: Ranks, asked: threading.Event | None = None) -> bool:
-    """Trains to the last step, from the newest checkpoint if there is one; False if asked to stop before.
+def train(recipe: Recipe, ranks: Ranks, stop_requested: threading.Event | None = None) -> bool:
+    """Trains to the last step, from the newest checkpoint if there is one; returns False if stopped before.
 
-    SIGTERM asks; so does `asked` where it is given.
-
-    Raises ValueError for what the user can put right, NonFiniteError if the loss runs away.
+    SIGTERM stops the training after the update in progress; so does `stop_requested`, if given, once it is set. Raises
+    ValueError for what the user can correct, NonFiniteError if the loss diverges.
     """
     training, processor = prepare(recipe, ranks)
     output = training.output
     if ranks.first:
         resolved = dump_yaml(recipe.model_dump())
         (output.folder / "recipe.yaml").write_text(resolved, encoding="utf-8")
-    with _journal(training) as journal, _stop_signal(asked or threading.Event()) as asked:
-        finished = _run(training, journal, asked)
+    with _journal(training) as journal, _stop_signal(stop_requested or threading.Event()) as stop_requested:
+        finished = _run(training, journal, stop_requested)
     if finished:
         export_model(inner(training.model), processor, output.folder / "model", ranks)
     if ranks.first:
-        output.carry("recipe.yaml", "metrics.jsonl", "tensorboard", "model")
+        output.upload("recipe.yaml", "metrics.jsonl", "tensorboard", "model")
     ranks.wait()
     return finished
 
 
-def _run(training: Training, journal: Journal | None, asked: threading.Event) -> bool:
-    """Updates from `training.step` to the last; False if some rank was asked to stop on the way."""
+def _run(training: Training, journal: Journal | None, stop_requested: threading.Event) -> bool:
+    """Runs the updates from `training.step` to the last; False if some rank was asked to stop before."""
     recipe, ranks = training.recipe, training.ranks
     progress = Progress(training.costs, device_peak(ranks.device))
     steps = training.mixture.steps(training.step, recipe.training.steps, recipe.data.workers)
@@ -65,7 +63,7 @@ def _run(training: Training, journal: Journal | None, asked: threading.Event) ->
     for shares in progress.waiting(steps):
         rate = learning_rate(training.step, recipe.training.steps, recipe.optimizer)
         set_learning_rate(training.optimizer, rate)
-        report = _update(training, shares, asked)
+        report = _update(training, shares, stop_requested)
         training.step += 1
         progress.add(report)
         last = training.step == recipe.training.steps
@@ -81,7 +79,7 @@ def _run(training: Training, journal: Journal | None, asked: threading.Event) ->
         if last or report.stop or training.step % recipe.checkpoints.every == 0:
             training.checkpoints.save(training.step, inner(training.model), training.optimizer)
             if journal is not None:
-                training.output.carry("metrics.jsonl", "tensorboard")
+                training.output.upload("metrics.jsonl", "tensorboard")
             progress.restart()
         training.checkpoints.check()
         if report.stop and not last:
@@ -90,7 +88,7 @@ def _run(training: Training, journal: Journal | None, asked: threading.Event) ->
     return training.step >= recipe.training.steps
 
 
-def _update(training: Training, shares: list[Share], asked: threading.Event) -> UpdateReport:
+def _update(training: Training, shares: list[Share], stop_requested: threading.Event) -> UpdateReport:
     recipe = training.recipe
     try:
         return update(
@@ -100,7 +98,7 @@ def _update(training: Training, shares: list[Share], asked: threading.Event) -> 
             training.ranks,
             precision=recipe.training.precision,
             clip=recipe.optimizer.clip,
-            stop=asked.is_set(),
+            stop=stop_requested.is_set(),
             reduce_every_micro_batch=recipe.parallel.reduce_every_micro_batch,
         )
     except NonFiniteError as error:
@@ -115,13 +113,13 @@ def _update(training: Training, shares: list[Share], asked: threading.Event) -> 
 
 
 def _dump(training: Training, shares: list[Share], names: dict[int, str]) -> None:
-    """Keys of this rank's samples by source and micro-batch, if it is one of those in question."""
+    """Writes the keys of this rank's samples by source and micro-batch, if `names` has this rank."""
     if training.ranks.rank in names:
         path = training.output.folder / names[training.ranks.rank]
         keys = {share.name: [batch.keys for batch in share.batches] for share in shares}
         path.write_text(json.dumps(keys, indent=1), encoding="utf-8")
-        training.output.carry(path.name)
-    training.ranks.wait()  # the first to raise ends the others (trainer/alarm.py), written or not
+        training.output.upload(path.name)
+    training.ranks.wait()  # all have written: the first rank to raise ends the others (trainer/distributed/alarm.py)
 
 
 def _validate(training: Training) -> dict[str, float]:
@@ -140,7 +138,7 @@ def _describe(values: dict[str, float]) -> str:
 
 @contextmanager
 def _journal(training: Training) -> Iterator[Journal | None]:
-    """The first rank's journal; the others have none."""
+    """The journal on the first rank; None on the others."""
     if not training.ranks.first:
         yield None
         return
@@ -149,17 +147,17 @@ def _journal(training: Training) -> Iterator[Journal | None]:
 
 
 @contextmanager
-def _stop_signal(asked: threading.Event) -> Iterator[threading.Event]:
-    """`asked`, which SIGTERM sets, as a spot machine sends it before it goes."""
+def _stop_signal(stop_requested: threading.Event) -> Iterator[threading.Event]:
+    """`stop_requested`, which SIGTERM sets: schedulers and spot machines send it before they end a process."""
 
     def ask(number: int, frame: FrameType | None) -> None:
-        asked.set()
+        stop_requested.set()
 
     if threading.current_thread() is not threading.main_thread():
-        yield asked  # Python sets signal handlers in the main thread only
+        yield stop_requested  # Python sets signal handlers in the main thread only
         return
     before = signal.signal(signal.SIGTERM, ask)
     try:
-        yield asked
+        yield stop_requested
     finally:
         signal.signal(signal.SIGTERM, before)

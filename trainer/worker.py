@@ -11,47 +11,51 @@ import traceback
 from collections.abc import Callable
 
 from m3w.recipes.errors import InputError
-from m3w.trainer.alarm import alarm
-from m3w.trainer.checkpoint import CheckpointError
-from m3w.trainer.ranks import join_ranks
+from m3w.trainer.checkpoint.checkpoints import CheckpointError
+from m3w.trainer.distributed.alarm import alarm
+from m3w.trainer.distributed.ranks import join_ranks
 from m3w.trainer.recipe import Recipe, load_recipe
 from m3w.trainer.training import train
 from m3w.trainer.update import NonFiniteError
 
 FAILED, WRONG_INPUT = 1, 2
 STOPPED = 143
-"""Exit status of a training that SIGTERM ended: 128 + 15, what shells and schedulers take for it."""
+"""Exit status of a training that SIGTERM ended: 128 + 15, as shells and schedulers expect."""
 
 
-def work(recipe: Recipe, asked: threading.Event | None = None, note: Callable[[int], object] | None = None) -> int:
-    """This process's part of the training; returns its exit status (see `m3w.trainer.launch.train`).
+def work(
+    recipe: Recipe,
+    stop_requested: threading.Event | None = None,
+    on_failure: Callable[[int], object] | None = None,
+) -> int:
+    """Runs this process's part of the training; returns its exit status (see `m3w.trainer.launch.train`).
 
-    `asked` ends the training after the update in progress once it is set, as SIGTERM does. `note` is given the
-    status of an error on one of several processes before it ends the others.
+    Once `stop_requested` is set, the training stops after the update in progress, as at SIGTERM. `on_failure` is called
+    with the status of an error on one of several processes before the others are ended.
     """
-    # The loader's workers are forked; tokenizers would warn of its threads at each of them.
+    # The loader's workers are forked; tokenizers would warn about its threads in each of them.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    with join_ranks() as ranks, alarm(ranks, note) as others:
+    with join_ranks() as ranks, alarm(ranks, on_failure) as watching:
         _log_to_stdout(ranks.first)
         try:
-            return 0 if train(recipe, ranks, asked) else STOPPED
+            return 0 if train(recipe, ranks, stop_requested) else STOPPED
         except ValueError as error:
-            return others.ring(WRONG_INPUT, _plain(error))
+            return watching.ring(WRONG_INPUT, _plain(error))
         except (NonFiniteError, CheckpointError) as error:
-            return others.ring(FAILED, str(error))
+            return watching.ring(FAILED, str(error))
         except Exception:
-            return others.ring(FAILED, f"rank {ranks.rank} of {ranks.count}:\n{traceback.format_exc()}")
+            return watching.ring(FAILED, f"rank {ranks.rank} of {ranks.count}:\n{traceback.format_exc()}")
 
 
 def _plain(error: ValueError) -> str:
-    """The message; of an error in a loader's worker, which carries its traceback in words, its last line."""
+    """The message. For an error in a loader's worker, whose message is a traceback, its last line."""
     text = str(error).strip()
     return text.splitlines()[-1].partition(": ")[2] if "DataLoader worker" in text else text
 
 
 def _log_to_stdout(first: bool) -> None:
-    """Progress as plain lines, from the first rank alone."""
-    log = logging.getLogger("trainer")
+    """Logs progress as plain lines, on the first rank only."""
+    log = logging.getLogger("m3w.trainer")
     log.setLevel(logging.INFO if first else logging.ERROR)
     if not log.handlers:
         handler = logging.StreamHandler(sys.stdout)

@@ -21,7 +21,7 @@ ONE_IMAGE = {"pixel_values": pictures(3), "image_counts": torch.tensor([2, 1])}
     [
         ({"pixel_values": pictures(2), "image_counts": torch.tensor([1, 1])}, "row 0 has 2 <image> tags and 1 images"),
         ({"pixel_values": pictures(4), "image_counts": torch.tensor([2, 2])}, "row 1 has 1 <image> tags and 2 images"),
-        ({"pixel_values": pictures(4)}, r"[2, 1] add up to 3 and pixel_values holds 4 images"),
+        ({"pixel_values": pictures(4)}, r"[2, 1] add up to 3 and pixel_values has 4 images"),
         ({"pixel_values": None, "image_counts": None}, "row 0 has 2 <image> tags and 0 images"),
         ({"image_counts": torch.tensor([3])}, "image_counts has 1 entries and input_ids 2 rows"),
         ({"phi": torch.tensor([[0, 1, 1, 3], [0, 0, 0, 1]])}, "phi of row 0 goes from 0 to 3 and the row has 2 images"),

@@ -133,7 +133,7 @@ def test_generation_stops_at_the_end_of_a_chunk_and_never_says_image() -> None:
 
 def test_a_cache_without_room_for_images_is_refused() -> None:
     model = flamingo("llama")
-    with pytest.raises(ValueError, match="DynamicCache, which has no place for images"):
+    with pytest.raises(ValueError, match="DynamicCache, which cannot store images"):
         model(PROMPT, None, pictures(3), COUNTS, past_key_values=DynamicCache())
-    with pytest.raises(ValueError, match="'static', which has no place for images"):
+    with pytest.raises(ValueError, match="'static', which cannot store images"):
         generate(model, PROMPT, pictures(3), COUNTS, cache_implementation="static")

@@ -233,7 +233,7 @@ def test_token_ids_are_those_that_openflamingo_gave_and_the_interval_is_read(tmp
     assert (config.end_of_chunk_token_id, config.image_token_id) == (38, 39)
     assert (processor.end_of_chunk_token_id, processor.image_token_id, processor.image_size) == (38, 39, 28)
     language_model("gpt_neox").save_pretrained(tmp_path / "bare")
-    with pytest.raises(ValueError, match=r"bare has no tokenizer, so the numbers of <image> and .* are unknown"):
+    with pytest.raises(ValueError, match=r"bare has no tokenizer, so the ids of <image> and .* are unknown"):
         import_openflamingo(
             tmp_path / "checkpoint.pt", tmp_path / "out", **{**folders, "language_model": str(tmp_path / "bare")}
         )

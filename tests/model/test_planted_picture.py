@@ -73,7 +73,7 @@ def test_a_planted_picture_moves_the_logits_from_its_tag_on(family: str) -> None
             assert moved == [row == image and token >= tag for image in range(2)]
 
 
-def test_next_image_names_the_image_behind_and_none_behind_the_last() -> None:
+def test_next_image_names_the_image_at_or_after_the_token_and_none_after_the_last() -> None:
     tags = torch.tensor([[0, 1, 0, 0, 1, 0], [0, 0, 0, 0, 0, 0]]).bool()
     assert previous_image(tags).tolist() == [[0, 1, 1, 1, 2, 2], [0] * 6]
-    assert next_image(tags).tolist() == [[1, 2, 2, 2, 0, 0], [0] * 6]
+    assert next_image(tags).tolist() == [[1, 1, 2, 2, 2, 0], [0] * 6]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 APART = Path(sys.prefix) / "timm"
-"""Where `make setup` puts timm and torchvision, out of sight of everything else."""
+"""Where `make setup` puts timm and torchvision, hidden from everything else."""
 
 pytestmark = pytest.mark.skipif(
     not (APART.exists() or find_spec("timm")), reason=f"needs timm, installed or in {APART} (make setup puts it there)"

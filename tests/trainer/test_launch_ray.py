@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from m3w.trainer.journal import read_metrics
 from m3w.trainer.launch import train
+from m3w.trainer.metrics.journal import read_metrics
 from m3w.trainer.recipe import load_recipe
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]

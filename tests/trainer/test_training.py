@@ -19,8 +19,8 @@ import yaml
 
 from m3w.model import Flamingo, FlamingoProcessor
 from m3w.trainer.generate import caption, look_test
-from m3w.trainer.journal import METRICS_FILE, read_metrics
 from m3w.trainer.launch import train
+from m3w.trainer.metrics.journal import METRICS_FILE, read_metrics
 
 TINY = {
     "seed": 5,

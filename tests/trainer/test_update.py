@@ -5,11 +5,12 @@ import torch
 from torch import nn
 
 from m3w.trainer.data.collate import Batch
+from m3w.trainer.data.mixture import Share
 from m3w.trainer.data.windows import IGNORED
-from m3w.trainer.held_out import held_out_loss, shuffle_images
-from m3w.trainer.mixture import Share
-from m3w.trainer.ranks import Ranks
-from m3w.trainer.update import NonFiniteError, update
+from m3w.trainer.distributed.ranks import Ranks
+from m3w.trainer.metrics.loss import held_out_loss, shuffle_images
+from m3w.trainer.recipe import OptimizerRecipe
+from m3w.trainer.update import NonFiniteError, learning_rate, make_optimizer, update
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 
@@ -136,3 +137,28 @@ def test_a_model_that_looks_loses_by_shuffled_images_and_one_that_does_not_loses
     assert blind.look == 0
     assert looking.look > 1
     assert looking.right < blind.right
+
+
+def test_the_rate_rises_stays_and_falls():
+    recipe = OptimizerRecipe(learning_rate=1.0, warmup_steps=4, cooldown_steps=2)
+    rates = [learning_rate(step, 8, recipe) for step in range(8)]
+    assert rates == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0, 0.5]
+
+
+def test_without_a_cool_down_the_rate_stays_as_in_the_paper():
+    recipe = OptimizerRecipe(learning_rate=1e-4, warmup_steps=5000)
+    assert learning_rate(4999, 6000, recipe) == learning_rate(5999, 6000, recipe) == 1e-4
+
+
+def test_the_resampler_alone_has_no_weight_decay_and_what_is_frozen_is_left_out():
+    model = nn.ModuleDict({"resampler": nn.Linear(2, 2), "language_model": nn.Linear(3, 3), "frozen": nn.Linear(5, 5)})
+    model["frozen"].requires_grad_(False)
+    optimizer = make_optimizer(model, OptimizerRecipe())
+    decays = {group["weight_decay"]: {p.shape[0] for p in group["params"]} for group in optimizer.param_groups}
+    assert decays == {0.1: {3}, 0.0: {2}}
+
+
+def test_a_model_in_which_nothing_is_trained_is_an_error():
+    with pytest.raises(ValueError, match="unfreeze"):
+        make_optimizer(nn.Linear(2, 2).requires_grad_(False), OptimizerRecipe())
+    assert torch.is_grad_enabled()

@@ -1,14 +1,14 @@
-"""Shards on local disk: fetched whole, one behind the other, by whichever process needs one first.
+"""A cache of whole shards on the local disk, filled by the first process that needs a shard.
 
-The folder is shared by the ranks and loader workers of a machine, and by trainings. All that they must agree on is in
-the file system, so that a process that is killed leaves nothing to repair:
+The ranks and loader workers of a machine share the folder, and so do several trainings. Their shared state is in the
+file system alone, so a killed process leaves nothing to repair:
 
-* a shard is written to `.partial-NAME` under an exclusive lock, checked by length and SHA-256, then renamed: what has a
-  name without the prefix is whole;
-* who reads a shard holds a shared lock on it, and a locked shard is never removed;
-* the bytes of the folder, with what is still on its way, stay within the bound: the shards not used for longest go.
+* a shard is written to `.partial-NAME` under an exclusive lock, checked by length and SHA-256, then renamed: a file
+  whose name lacks the prefix is complete;
+* a reader of a shard holds a shared lock on it, and a locked shard is never removed;
+* the folder stays within its size limit, partial files included: the least recently used shards are removed.
 
-Locks are flock's: the kernel drops them with their process.
+Locks are flock's: the kernel releases them when their process ends.
 """
 
 from __future__ import annotations
@@ -31,32 +31,32 @@ PARTIAL = ".partial-"
 ROOM_LOCK = ".room"
 _BLOCK = 2**22
 ATTEMPTS = 3
-"""Downloads of one shard before its fault is taken for the shard's own."""
+"""Downloads of one shard before the error is raised."""
 
 
 class AlteredShardError(ValueError):
-    """A shard that is not what the dataset says it is."""
+    """A shard whose length or SHA-256 is not the one in `dataset.json`."""
 
 
 class ShardCache:
-    """The shards in `folder`, at most `max_bytes` of them."""
+    """The cached shards in `folder`, at most `max_bytes` in all."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.folder, self.max_bytes = folder, max_bytes
         folder.mkdir(parents=True, exist_ok=True)
 
     def held(self, file: ShardFile) -> int | None:
-        """A descriptor of the cached shard, which keeps it there until it is closed; None if it is not there."""
+        """A descriptor of the cached shard, which is kept until the descriptor is closed; None if it is not cached."""
         path = self.folder / file.name
         try:
             handle = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
             return None
         fcntl.flock(handle, fcntl.LOCK_SH)
-        if not _is_at(handle, path):  # removed, between the opening and the lock
+        if not _is_at(handle, path):  # removed between open and lock
             os.close(handle)
             return self.held(file)
-        if os.fstat(handle).st_size != file.bytes:  # a disk that lost it in a crash
+        if os.fstat(handle).st_size != file.bytes:  # truncated by a crash of the machine
             path.unlink(missing_ok=True)
             os.close(handle)
             return None
@@ -64,10 +64,10 @@ class ShardCache:
         return handle
 
     def fetch(self, file: ShardFile, *, wait: bool = True) -> int | None:
-        """As `held`, of a shard that is fetched if it is not there.
+        """As `held`, but a shard that is not cached is fetched first.
 
-        None if there is no room for it beside shards in use or, without `wait`, another process is fetching it. Raises
-        AlteredShardError if what comes is not what the dataset says.
+        None if it does not fit beside the shards in use or, without `wait`, if another process is fetching it. Raises
+        AlteredShardError if its length or SHA-256 is not the one in `dataset.json`.
         """
         while (handle := self.held(file)) is None:
             with self._partial(file, wait) as partial:
@@ -89,7 +89,7 @@ class ShardCache:
 
     @contextmanager
     def _partial(self, file: ShardFile, wait: bool) -> Iterator[int | None]:
-        """The locked file that the shard is written to; None if another has it and there is no waiting."""
+        """The locked file that the shard is written to; None if another process holds it and `wait` is false."""
         partial = os.open(self.folder / f"{PARTIAL}{file.name}", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             locked = _lock(partial, wait)
@@ -98,7 +98,7 @@ class ShardCache:
             os.close(partial)
 
     def _reserve(self, partial: int, size: int) -> bool:
-        """Makes room for `size` bytes and takes it, by the length of the partial file; False if there is none."""
+        """Frees `size` bytes and reserves them by the length of the partial file; False if they cannot be freed."""
         room = os.open(self.folder / ROOM_LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(room, fcntl.LOCK_EX)
@@ -130,7 +130,7 @@ class ShardCache:
 
 
 def _removed(path: Path) -> bool:
-    """Removes a file that no process has locked: a shard not in use, or what a killed process left half fetched."""
+    """Removes a file that no process has locked: an unused shard, or a partial file of a killed process."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -153,7 +153,7 @@ def _lock(handle: int, wait: bool) -> bool:
 
 
 def _is_at(handle: int, path: Path) -> bool:
-    """Whether the open file is still the one of that name."""
+    """Whether the open file is still the one at `path`."""
     try:
         return os.path.samestat(os.fstat(handle), path.stat())
     except FileNotFoundError:
@@ -161,7 +161,7 @@ def _is_at(handle: int, path: Path) -> bool:
 
 
 def _download(file: ShardFile, target: int) -> None:
-    """Writes the shard to `target`, on disk before it returns."""
+    """Writes the shard to `target` and syncs it to disk."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             _copy(file, target)
@@ -170,7 +170,7 @@ def _download(file: ShardFile, target: int) -> None:
         except (OSError, AlteredShardError) as error:
             if attempt == ATTEMPTS:
                 raise
-            log.warning("%s could not be fetched (%s); attempt %d follows", file.path, error, attempt + 1)
+            log.warning("%s could not be fetched (%s); starting attempt %d", file.path, error, attempt + 1)
 
 
 def _copy(file: ShardFile, target: int) -> None:

@@ -1,4 +1,4 @@
-"""Samples to a batch of the shape that the model takes, whatever the samples hold."""
+"""Samples to a batch of tensors. All batches of a dataset have one shape, whatever the samples hold."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from m3w.trainer.data.images import Picture, PixelFormat, normalised, place
+from m3w.trainer.data.images import Picture, PixelFormat, normalised, paste_centred
 from m3w.trainer.data.windows import IGNORED, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A window with the pixels of its images."""
+    """A training sample: a window with the pixels of its images."""
 
     key: str
-    """Of the sequence; with the dataset it names what was trained on."""
+    """Of the sequence; unique in its dataset."""
     window: Window
     pictures: list[list[Picture]]
-    """The frames of each image of the window: one, or a video's."""
+    """The frames of each image of the window: one of a picture, several of a video."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,26 +33,27 @@ class Batch:
     attention_mask: torch.Tensor
     """int64 [B, L]: 0 on padding."""
     labels: torch.Tensor
-    """int64 [B, L], -100 where no loss is; not shifted."""
+    """int64 [B, L], -100 at tokens without loss; not shifted."""
     phi: torch.Tensor
     """int64 [B, L]: the row's image, from 1, that a token attends to; 0: none."""
     pixel_values: torch.Tensor
-    """float32 [T, F, 3, S, S], normalised: of row 0 first, in the order of the tags. As the loader gives them they are
-    uint8, not normalised, a fourth of the bytes; `to` and `inputs` make pixels of them where the model is."""
+    """[T, F, 3, S, S], the images of row 0 first, in the order of their tags. From the loader: uint8, not normalised,
+    a fourth of the bytes. `to` and `inputs` turn them into normalised float32 on the model's device."""
     image_counts: torch.Tensor
     """int64 [B], summing to T."""
     boxes: torch.Tensor | None = None
-    """int64 [T, F, 4], beside bytes: top, bottom, left and right of each picture in its square; the rest is padding."""
+    """int64 [T, F, 4], with uint8 pixels: top, bottom, left and right of each picture in its square. The rest of the
+    square is padding."""
     pixels: PixelFormat | None = None
-    """Beside bytes: what the model takes."""
+    """With uint8 pixels: the format that the model takes."""
     position_ids: torch.Tensor | None = None
-    """int64 [B, L], of packed rows: they start at 0 with each document, which sees nothing before it."""
+    """int64 [B, L], of packed rows: they start at 0 with each document, which attends to nothing before it."""
     skipped: Counter[str] = field(default_factory=Counter)
-    """Samples that could not be used while this batch was read, by reason."""
+    """Samples that were replaced while this batch was read, by reason."""
 
     @property
     def loss_tokens(self) -> int:
-        """Tokens with a loss: the model predicts token t + 1 at t, so the first of a row has none."""
+        """Tokens with a loss. The model predicts token t + 1 at t, so the first token of a row has none."""
         return int((self.labels[:, 1:] != IGNORED).sum())
 
     @property
@@ -61,20 +62,20 @@ class Batch:
         return int(self.attention_mask.sum())
 
     def inputs(self) -> dict[str, torch.Tensor | None]:
-        """Keyword arguments of the model's forward, labels left out.
+        """Keyword arguments of the model's forward, without labels.
 
-        Without an image there are no pixels: a vision encoder with batch norms would average over nothing.
+        pixel_values is None without an image: a vision encoder with batch norms would average over nothing.
         """
         batch = self._normalised()
         names = ("input_ids", "attention_mask", "image_counts", "phi")
         inputs: dict[str, torch.Tensor | None] = {name: getattr(batch, name) for name in names}
         if batch.position_ids is not None:
-            # Without a mask the language model takes from the positions where documents begin.
+            # Without a mask the language model infers from the positions where documents begin.
             inputs |= {"attention_mask": None, "position_ids": batch.position_ids}
         return {**inputs, "pixel_values": batch.pixel_values if len(batch.pixel_values) else None}
 
     def to(self, device: torch.device) -> Batch:
-        """The batch with its tensors on `device`, the pixels normalised there."""
+        """The batch with its tensors on `device` and its pixels normalised."""
         tensors = {name: value.to(device, non_blocking=True) for name, value in self._tensors().items()}
         return replace(self, **tensors)._normalised()  # type: ignore[arg-type]  # all of them are tensor fields
 
@@ -84,7 +85,7 @@ class Batch:
         return replace(self, pixel_values=normalised(self.pixel_values, self.boxes, self.pixels), boxes=None)
 
     def pin_memory(self) -> Batch:
-        """Called by the DataLoader, so that copies to a GPU don't wait."""
+        """Called by the DataLoader, so that copies to a GPU are asynchronous."""
         return replace(self, **{name: value.pin_memory() for name, value in self._tensors().items()})  # type: ignore[arg-type]
 
     def _tensors(self) -> dict[str, torch.Tensor]:
@@ -104,8 +105,10 @@ class Batch:
 def collate(
     rows: Sequence[Sequence[Sample]], *, tokens: int, pixels: PixelFormat, padding: int, packed: bool = False
 ) -> Batch:
-    """The batch of rows of samples (one each unless they are packed), every row `tokens` long: one shape for all
-    steps, so nothing is compiled twice."""
+    """The batch of `rows` of samples (one a row unless they are packed), each padded to `tokens` tokens.
+
+    All steps have one shape, so nothing is compiled twice.
+    """
     joined = [_joined([sample.window for sample in row]) for row in rows]
     samples = [sample for row in rows for sample in row]
     squares, boxes = _squares([picture for sample in samples for picture in sample.pictures], pixels.size)
@@ -124,7 +127,7 @@ def collate(
 
 
 def _joined(windows: Sequence[Window]) -> Window:
-    """One behind the other; images are counted on, and no window's end predicts the next one's beginning."""
+    """The windows concatenated and their images renumbered. No window's end predicts the beginning of the next."""
     if len(windows) == 1:
         return windows[0]
     images = 0
@@ -138,23 +141,23 @@ def _joined(windows: Sequence[Window]) -> Window:
 
 
 def _positions(rows: Sequence[Sequence[Sample]], tokens: int) -> torch.Tensor:
-    """Counted from 0 in each document and in the padding: where they begin anew, a language model's attention ends."""
-    found = []
+    """Counted from 0 in each document and in the padding: attention does not cross a return to 0."""
+    positions = []
     for row in rows:
         lengths = [len(sample.window.input_ids) for sample in row]
-        found.append([place for length in [*lengths, tokens - sum(lengths)] for place in range(length)])
-    return torch.tensor(found)
+        positions.append([position for length in [*lengths, tokens - sum(lengths)] for position in range(length)])
+    return torch.tensor(positions)
 
 
 def _squares(images: list[list[Picture]], size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """All images have as many frames as the first; of none, one frame."""
+    """uint8 squares [T, F, 3, S, S] and boxes [T, F, 4]. F is that of the first image; 1 without images."""
     frames = len(images[0]) if images else 1
     squares = torch.zeros(len(images), frames, 3, size, size, dtype=torch.uint8)
     boxes = torch.zeros(len(images), frames, 4, dtype=torch.long)
     target = squares.numpy()
     for number, image in enumerate(images):
         for frame, picture in enumerate(image):
-            boxes[number, frame] = torch.tensor(place(picture, target[number, frame]))
+            boxes[number, frame] = torch.tensor(paste_centred(picture, target[number, frame]))
     return squares, boxes
 
 

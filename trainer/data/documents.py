@@ -1,9 +1,9 @@
-"""Random access to the sequences of a dataset by way of its Parquet documents, cut as the pipeline cuts them.
+"""Random access to the sequences of a dataset through its Parquet documents, cut as the pipeline cuts them.
 
-A shard in the sense of the order is a row group here: reading one document means reading its row group's columns, so
-the groups of a block (`shards_per_block` of them, each up to 128 MiB) stay in memory and samples are shuffled among
-them. Cutting needs only the texts and the positions of images; it is done once, and kept as an index beside the
-training.
+The order's shards are row groups here: reading a document means reading its row group's columns, so the groups of a
+block (`shards_per_block` of them, each up to 128 MiB) stay in memory and samples are shuffled among them. Where a
+document is cut depends on its texts and on the positions of its images alone; it is computed once and kept as an index
+in the training's folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from m3w.trainer.data.order import SampleAddress
 from m3w.trainer.data.sequences import UnreadableSampleError
 
 CUT_COLUMNS = ["document_id", "url", "texts", "images"]
-"""All that says where a document is cut."""
+"""The columns that decide where a document is cut."""
 
 DOCUMENT_INDEX = pa.schema([("group", pa.int32()), ("row", pa.int32()), ("sequence", pa.int32())])
 """One row a sequence: the row group, the document's row in it, and the sequence's number in the document."""
@@ -58,7 +58,7 @@ class DocumentReader:
         self._group = lru_cache(maxsize=groups_in_memory)(self._load_group)
 
     def make_indexes(self) -> None:
-        """Write the index of each file that has none yet; by one process, before any other reads."""
+        """Write the missing indexes. One process must do so before any other reads."""
         self._indexes.mkdir(parents=True, exist_ok=True)
         for shard in range(len(self.shards)):
             target = self._index_path(shard)
@@ -86,7 +86,7 @@ class DocumentReader:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of what the samples are: the files' contents, and how they are cut."""
+        """SHA-256 of the files' contents and of how they are cut: it identifies the samples."""
         contents = "\n".join([*(shard.sha256 for shard in self.shards), f"{self.shard_sizes}"])
         return hashlib.sha256(contents.encode()).hexdigest()
 
@@ -106,7 +106,7 @@ class DocumentReader:
             raise UnreadableSampleError(f"{row['document_id']} of {self.shards[shard].path}: {error}") from error
 
     def expect(self, shards: ListOf[int]) -> None:
-        """Said ahead of time: the row groups that will be read next, soonest first."""
+        """Hint: the row groups that will be read next, soonest first."""
         files = dict.fromkeys(self._groups[shard][0] for shard in shards)
         self._files.expect([self._dataset.file(self.shards[file]) for file in files])
 
@@ -118,18 +118,18 @@ class DocumentReader:
             return pq.ParquetFile(file).read_row_group(group, columns=[*CUT_COLUMNS, "image_bytes"])
 
     def _scan(self, shard: int) -> pa.Table:
-        """The index of one file. What cannot be cut has no sequence, as the pipeline would have had it."""
+        """The index of one file. A document that cannot be cut has no sequence, as in the pipeline."""
         entries: list[dict[str, int]] = []
         with self._files.open(self._dataset.file(self.shards[shard])) as opened:
             file = pq.ParquetFile(opened)
             for group in range(file.num_row_groups):
                 for row, document in enumerate(file.read_row_group(group, columns=CUT_COLUMNS).to_pylist()):
-                    # Of an image's bytes it matters only where they stand.
+                    # The cuts depend on where images stand, not on their bytes.
                     cut = self._cut(document, [None] * len(document["images"]))
                     entries += [{"group": group, "row": row, "sequence": number} for number in range(len(cut))]
         return pa.Table.from_pylist(entries, schema=DOCUMENT_INDEX)
 
     def _index_path(self, shard: int) -> Path:
-        """Named by the file's content: a file that was written anew is indexed anew."""
+        """Named after the file's content: a file that was written again is indexed again."""
         name = Path(self.shards[shard].path).stem
         return self._indexes / f"{name}-{self.shards[shard].sha256[:16]}-{self._images}.parquet"

@@ -1,4 +1,4 @@
-"""Parts of a dataset's files: where they lie, or by way of the cache, which fetches ahead what is next in order."""
+"""Byte ranges of a dataset's files, read remotely or from the cache, which prefetches the shards that come next."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from m3w.schemas.dataset import ShardFile
 from m3w.trainer.data.cache import AlteredShardError, ShardCache
 
 OPEN_SHARDS = 16
-"""Cached shards that a process keeps, and so protects, at a time: a block's."""
+"""Cached shards that a process keeps open, and so protects from removal: those of a block."""
 
 
 class Files:
-    """Reads files where they lie."""
+    """Reads files from their own store."""
 
     def read(self, file: ShardFile, start: int, size: int) -> bytes:
         """`size` bytes from `start` on."""
@@ -28,18 +28,18 @@ class Files:
         return content
 
     def open(self, file: ShardFile) -> BinaryIO:
-        """The file, to be read at any place."""
+        """The file, opened for random access."""
         files, path = fsspec.core.url_to_fs(file.path)
         opened: BinaryIO = files.open(path, "rb")
         return opened
 
     def expect(self, files: Sequence[ShardFile]) -> None:
-        """Said ahead of time: what will be read soon, soonest first."""
+        """Hint: the files that will be read next, soonest first."""
 
 
 @dataclass
 class CachedFiles(Files):
-    """Reads by way of a cache. What it has no room for is read where it lies."""
+    """Reads through a cache. A shard that does not fit is read from its own store."""
 
     cache: ShardCache
     open_shards: int = OPEN_SHARDS
@@ -67,7 +67,7 @@ class CachedFiles(Files):
                 self._thread.start()
 
     def _handle(self, file: ShardFile) -> int | None:
-        """The descriptor of the cached shard; the one not used for longest is let go."""
+        """A descriptor of the cached shard, if it fits; the least recently used ones are closed."""
         self._own()
         handle = self._handles.pop(file.name, None)
         if handle is None:
@@ -79,24 +79,24 @@ class CachedFiles(Files):
         return handle
 
     def _fetch_expected(self) -> None:
-        """Those that fit into the cache together, so that none pushes out another."""
-        expected, total, place = self._expected, 0, 0
-        while place < len(expected):
-            file, place = expected[place], place + 1
+        """Fetches as many as fit into the cache together, so that none evicts another."""
+        expected, total, index = self._expected, 0, 0
+        while index < len(expected):
+            file, index = expected[index], index + 1
             total += file.bytes
             if total > self.cache.max_bytes:
                 return
             try:
                 handle = self.cache.fetch(file, wait=False)
             except (OSError, AlteredShardError):
-                return  # who reads it will meet the same, and can say so
+                return  # the reader of this shard gets the same error and reports it
             if handle is not None:
                 os.close(handle)
             if expected is not self._expected:
-                expected, total, place = self._expected, 0, 0
+                expected, total, index = self._expected, 0, 0
 
     def _own(self) -> None:
-        """A forked loader worker has locks and a thread of its own."""
+        """Resets descriptors and thread in a forked loader worker, which must not share those of its parent."""
         if self._process != os.getpid():
             for handle in self._handles.values():
                 os.close(handle)

@@ -1,13 +1,12 @@
 """The order of samples: a function of (dataset, seed, position) alone.
 
-A position counts the samples of a training from 0. Step s of a training with a global batch of B takes
-the positions s * B ... s * B + B - 1, one for each lane, so nothing here knows of ranks or workers, and
-resuming is asking for a later position: no state, nothing to replay.
+A position counts the samples of a training from 0. Step s of a training with a global batch of B takes the positions
+s * B ... s * B + B - 1, one for each batch slot. The order does not depend on ranks or workers, and a resume asks for a
+later position: there is no state to save and nothing to replay.
 
-Within an epoch the shards are shuffled, laid in blocks of `shards_per_block`, and the samples of a block
-are shuffled among themselves. So a reader holds a few shards at a time, whatever the dataset's size. The
-shuffle of a block is a Feistel network (see `permute`): O(1) for one position, no table, and the same in
-every version of Python and NumPy.
+Within an epoch the shards are shuffled and grouped in blocks of `shards_per_block`, and the samples of a block are
+shuffled among themselves. So a reader needs a few shards at a time, whatever the dataset's size. The shuffle of a
+block is a Feistel network (see `permute`): O(1) for one position, no table, and the same in every version of Python.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _ROUNDS = 6
 
 @dataclass(frozen=True, slots=True)
 class SampleAddress:
-    """Where a sample lies: the shard's number in the manifest and the row in the shard's index."""
+    """The number of a sample's shard in the manifest, and its row in the shard's index."""
 
     shard: int
     row: int
@@ -36,7 +35,7 @@ class SampleOrder:
     shard_sizes: tuple[int, ...]
     seed: int
     shards_per_block: int = 16
-    """Samples are shuffled within so many shards at a time."""
+    """Samples are shuffled within a block of so many shards."""
 
     @cached_property
     def epoch_samples(self) -> int:
@@ -44,31 +43,31 @@ class SampleOrder:
         return sum(self.shard_sizes)
 
     def address(self, position: int) -> SampleAddress:
-        """The sample at `position`, in O(log shards) once the epoch's shards are laid out."""
-        epoch, place = divmod(position, self.epoch_samples)
+        """The sample at `position`, in O(log shards) once the layout of the epoch is known."""
+        epoch, index = divmod(position, self.epoch_samples)
         layout = _lay_out(self.shard_sizes, self.seed, epoch, self.shards_per_block)
-        block = bisect_right(layout.block_starts, place) - 1
+        block = bisect_right(layout.block_starts, index) - 1
         start, size = layout.block_starts[block], layout.block_sizes[block]
-        place = start + permute(place - start, size, mix(self.seed, epoch, block))
-        slot = bisect_right(layout.shard_starts, place) - 1
-        return SampleAddress(layout.shards[slot], place - layout.shard_starts[slot])
+        shuffled = start + permute(index - start, size, mix(self.seed, epoch, block))
+        shard = bisect_right(layout.shard_starts, shuffled) - 1
+        return SampleAddress(layout.shards[shard], shuffled - layout.shard_starts[shard])
 
     def upcoming(self, position: int) -> tuple[int, ...]:
-        """Shards of the block of `position` and of the block after it, in the order in which they come up."""
-        epoch, place = divmod(position, self.epoch_samples)
+        """Shards of the block of `position` and of the block after it, in the order in which they are read."""
+        epoch, index = divmod(position, self.epoch_samples)
         layout = _lay_out(self.shard_sizes, self.seed, epoch, self.shards_per_block)
-        first = (bisect_right(layout.block_starts, place) - 1) * self.shards_per_block
-        found = layout.shards[first : first + 2 * self.shards_per_block]
+        first = (bisect_right(layout.block_starts, index) - 1) * self.shards_per_block
+        shards = layout.shards[first : first + 2 * self.shards_per_block]
         if first + self.shards_per_block >= len(layout.shards):
             following = _lay_out(self.shard_sizes, self.seed, epoch + 1, self.shards_per_block)
-            found = found + following.shards[: self.shards_per_block]
-        return tuple(dict.fromkeys(found))
+            shards = shards + following.shards[: self.shards_per_block]
+        return tuple(dict.fromkeys(shards))
 
     def replacement(self, position: int, attempt: int) -> SampleAddress:
-        """The sample that stands in at `position` if that sample, and `attempt - 1` stand-ins, cannot be used.
+        """Replacement number `attempt`, from 1, of a sample at `position` that cannot be used.
 
-        Drawn from the whole epoch by (seed, position, attempt), so that a lane's stand-in depends on
-        no other lane. The sample is then seen twice in this epoch.
+        Drawn from the whole epoch by (seed, position, attempt), so that a slot's replacement depends on no other slot.
+        The replacement is seen twice in this epoch.
         """
         drawn = mix(self.seed, position, attempt, 0x5EED) % self.epoch_samples
         return self.address(position - position % self.epoch_samples + drawn)
@@ -77,7 +76,7 @@ class SampleOrder:
 @dataclass(frozen=True, slots=True)
 class _EpochLayout:
     shards: list[int]
-    """Shard numbers, shuffled, without the empty ones."""
+    """Numbers of the shards that are not empty, shuffled."""
     shard_starts: list[int]
     block_starts: list[int]
     block_sizes: list[int]
@@ -102,10 +101,10 @@ def _starts(sizes: list[int]) -> list[int]:
 
 
 def permute(index: int, size: int, key: int) -> int:
-    """Where `index` goes in the pseudorandom permutation of range(size) that `key` names.
+    """The value at `index` of the pseudorandom permutation of range(size) with this `key`.
 
-    A Feistel network permutes the next larger range of an even number of bits; an image outside
-    range(size) is permuted again until it falls inside, less than four times on average.
+    A Feistel network permutes the next larger range of an even number of bits. A value outside range(size) is permuted
+    again until it falls inside, less than four times on average.
     """
     half = max(2, (max(size - 1, 1).bit_length() + 1) // 2)
     mask = (1 << half) - 1

@@ -1,7 +1,7 @@
-"""Image-text pairs in tars as img2dataset, LAION and COYO have them: `KEY.jpg`, `KEY.txt`, `KEY.json`, one sample each.
+"""Image-text pairs in tars in the format of img2dataset, LAION and COYO: `KEY.jpg`, `KEY.txt`, `KEY.json` a pair.
 
-Such tars have no index. One is made of their headers when a training first meets them, and kept beside its outputs;
-with it pairs are read like sequences: sample i of a shard without the i - 1 before it. Paths are fsspec paths.
+Such tars have no index. The first training on a tar builds one from its headers and keeps it in its own folder. With it
+pairs are read like sequences: sample i of a shard without the i - 1 before it. Paths are fsspec paths.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
 VIDEO_SUFFIXES = ("mp4", "webm", "mkv", "mov", "avi")
-"""Of what stands beside a text; the first of a sample is taken."""
+"""Suffixes of the medium beside a text. If a pair has several media, the last one in the tar is used."""
 CAPTION_KEYS = ("caption", "text", "alt_text")
-"""Where a sample without a `txt` has its text, in its `json`."""
-PLACE = pa.struct([("offset", pa.int64()), ("size", pa.int64())])
-PAIR_INDEX = pa.schema([("key", pa.string()), ("image", PLACE), ("text", PLACE), ("fields", PLACE)])
-"""One row a sample with an image and a text: where each member's content lies in the tar; null: it has none."""
+"""Keys of the `json` that may hold the text of a pair without a `txt`, in order of preference."""
+EXTENT = pa.struct([("offset", pa.int64()), ("size", pa.int64())])
+PAIR_INDEX = pa.schema([("key", pa.string()), ("image", EXTENT), ("text", EXTENT), ("fields", EXTENT)])
+"""One row for each pair: offset and size of each member in the tar; null if the pair lacks it."""
 _INDEXES_IN_MEMORY = 64
 
 
@@ -63,7 +63,7 @@ class PairReader:
         self._rows = lru_cache(maxsize=_INDEXES_IN_MEMORY)(self._load_index)
 
     def make_indexes(self) -> None:
-        """Write the index of each tar that has none yet; by one process, before any other reads."""
+        """Write the missing indexes. One process must do so before any other reads."""
         self._indexes.mkdir(parents=True, exist_ok=True)
         for number, path in enumerate(self.paths):
             target = self._index_path(path)
@@ -85,14 +85,14 @@ class PairReader:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the indexes, tar by tar: names of the samples, places and lengths."""
+        """SHA-256 of the indexes: keys, offsets and sizes of the pairs, tar by tar."""
         digest = hashlib.sha256()
         for path in self.paths:
             digest.update(hashlib.sha256(self._index_path(path).read_bytes()).digest())
         return digest.hexdigest()
 
     def read(self, address: SampleAddress) -> SequenceSample:
-        """The pair at `address` as a sequence of one image and, behind it, its text."""
+        """The pair at `address` as a sequence of one image, followed by its text."""
         path = self.paths[address.shard]
         row = self._rows(address.shard).slice(address.row, 1).to_pylist()[0]
         image, text = self._content(path, row["image"]), self._content(path, row["text"] or row["fields"])
@@ -112,17 +112,17 @@ class PairReader:
         )
 
     def expect(self, shards: Sequence[int]) -> None:
-        """Said ahead of time: the tars that will be read next, soonest first."""
+        """Hint: the tars that will be read next, soonest first."""
         self._files.expect([self._shard_file(self.paths[shard]) for shard in shards])
 
-    def _content(self, path: str, place: dict[str, int]) -> bytes:
-        return self._files.read(self._shard_file(path), place["offset"], place["size"])
+    def _content(self, path: str, extent: dict[str, int]) -> bytes:
+        return self._files.read(self._shard_file(path), extent["offset"], extent["size"])
 
     def _load_index(self, shard: int) -> pa.Table:
         return pq.read_table(self._index_path(self.paths[shard]), schema=PAIR_INDEX)
 
     def _index_path(self, path: str) -> Path:
-        """Named by the tar's path and length: a tar that was written anew is indexed anew."""
+        """Named after the tar's path and length: a tar that was written again is indexed again."""
         files, root = fsspec.core.url_to_fs(path)
         name = hashlib.sha256(f"{path} {files.size(root)}".encode()).hexdigest()[:16]
         return self._indexes / f"{PurePosixPath(root).stem}-{name}.parquet"
@@ -139,14 +139,14 @@ def _expanded(pattern: str) -> list[str]:
 
 
 def _scan(path: str, suffixes: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
-    """The rows of a tar's index and how many samples lack an image or a text. Raises ValueError for no tar."""
+    """The rows of a tar's index, and the number of keys without an image or a text. Raises ValueError for no tar."""
     rows: dict[str, dict[str, Any]] = {}
     try:
         with fsspec.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
             if file.seek(0, 2) % tarfile.BLOCKSIZE:
                 raise tarfile.ReadError("it ends within a block")
-            for key, field, place in _members(tar, suffixes):
-                rows.setdefault(key, {"key": key, "image": None, "text": None, "fields": None})[field] = place
+            for key, field, extent in _members(tar, suffixes):
+                rows.setdefault(key, {"key": key, "image": None, "text": None, "fields": None})[field] = extent
     except tarfile.TarError as error:
         raise ValueError(f"{path} is not a whole tar ({error}), so its pairs cannot be found; copy it again") from error
     pairs = [row for row in rows.values() if row["image"] and (row["text"] or row["fields"])]

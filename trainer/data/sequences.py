@@ -1,7 +1,7 @@
 """Random access to the sequences of a dataset: sample i of a shard without reading the i - 1 before it.
 
-`dataset.json` says which shards a split has and how many samples each holds; a shard's sidecar index says
-where each member's bytes start. Only the indexes of shards in use are in memory. Paths are fsspec paths.
+`dataset.json` lists the shards of a split and the number of samples in each; a shard's sidecar index has the offset of
+each member. Only the indexes of shards in use are in memory. Paths are fsspec paths.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from m3w.trainer.data.files import Files
 from m3w.trainer.data.order import SampleAddress
 
 _INDEXES_IN_MEMORY = 64
-"""Of a reader's shards; an index takes about 0.1 % of its shard, so 64 of 512 MiB come to some 30 MiB."""
+"""Indexes that a reader keeps. One takes about 0.1 % of its shard: 64 of shards of 512 MiB come to some 30 MiB."""
 
 
 class UnreadableSampleError(ValueError):
-    """A sample whose bytes are not a sequence: the loader counts it and takes another."""
+    """A sample whose bytes are not a sequence. The loader counts it and replaces it."""
 
 
 class SampleReader(Protocol):
-    """Where samples come from."""
+    """A source of samples, each a sequence."""
 
     folder: str
 
@@ -40,13 +40,13 @@ class SampleReader(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Of what the samples are."""
+        """Identifies the samples: readers with one fingerprint train alike."""
 
     def read(self, address: SampleAddress) -> Sequence:
-        """The sample; raises UnreadableSampleError if its bytes are not one."""
+        """The sample at `address`. Raises UnreadableSampleError if its bytes are not a sequence."""
 
     def expect(self, shards: ListOf[int]) -> None:
-        """Said ahead of time: the shards that will be read next, soonest first."""
+        """Hint: the shards that will be read next, soonest first."""
 
 
 class DatasetReader(SampleReader, Protocol):
@@ -77,7 +77,7 @@ class SequenceReader:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of what the samples are, shard by shard: two datasets of one fingerprint train alike."""
+        """SHA-256 of the shards' contents, in order: it identifies the samples."""
         contents = "\n".join(f"{shard.sha256} {shard.samples}" for shard in self.shards)
         return hashlib.sha256(contents.encode()).hexdigest()
 
@@ -86,7 +86,7 @@ class SequenceReader:
         check_shards(map(self._dataset.file, self.shards), contents=contents)
 
     def read(self, address: SampleAddress) -> Sequence:
-        """The sequence at `address`; raises UnreadableSampleError if its bytes are not one."""
+        """The sequence at `address`. Raises UnreadableSampleError if its bytes are not a sequence."""
         shard = self.shards[address.shard]
         row = self._read_index(address.shard).slice(address.row, 1).to_pylist()[0]
         content = self._files.read(self._dataset.file(shard), row["offset"], row["size"])
@@ -96,7 +96,7 @@ class SequenceReader:
             raise UnreadableSampleError(f"sample {row['key']} of {shard.path}: {error}") from error
 
     def expect(self, shards: ListOf[int]) -> None:
-        """Said ahead of time: the shards that will be read next, soonest first."""
+        """Hint: the shards that will be read next, soonest first."""
         self._files.expect([self._dataset.file(self.shards[shard]) for shard in shards])
 
     def _load_index(self, shard: int) -> pa.Table:
@@ -112,12 +112,12 @@ class SequenceReader:
 
 
 def addresses(reader: SampleReader) -> Iterator[SampleAddress]:
-    """Every sample's, in the order of the shards."""
+    """The addresses of all samples, shard by shard."""
     return (SampleAddress(shard, row) for shard, size in enumerate(reader.shard_sizes) for row in range(size))
 
 
 def _split_members(row: dict[str, Any], content: bytes) -> dict[str, bytes]:
-    """The sample's members by suffix: what `webdataset` would give for it, the headers left out."""
+    """The members of a sample by suffix, as `webdataset` gives them, without headers."""
     start = row["offset"]
     members = {}
     for member in row["members"]:

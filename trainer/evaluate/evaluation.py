@@ -18,6 +18,7 @@ from torch import Tensor
 
 from m3w.recipes.errors import InputError
 from m3w.recipes.loader import dump_yaml
+from m3w.trainer.distributed.ranks import Ranks
 from m3w.trainer.evaluate.evaluator import Evaluator, Question
 from m3w.trainer.evaluate.finetuning import finetune
 from m3w.trainer.evaluate.inputs import PixelCache
@@ -32,7 +33,6 @@ from m3w.trainer.evaluate.supports import Features, Supports, draw, same_picture
 from m3w.trainer.evaluate.task import Task
 from m3w.trainer.evaluate.tasks.source import Example, join_path
 from m3w.trainer.evaluate.tasks.table import table_columns
-from m3w.trainer.ranks import Ranks
 
 QUERY_SEED = 0
 """Seed of the draw of `limit` queries and of the order that gives queries others' pictures: one for all seeds."""

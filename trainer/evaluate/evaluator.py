@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from m3w.trainer.distributed.precision import autocast
 from m3w.trainer.evaluate.answers import generate_answers, rank_answers
 from m3w.trainer.evaluate.inputs import PixelCache, Prompt, Row, format_answer, write_prompt
 from m3w.trainer.evaluate.loaded_model import LoadedModel
@@ -17,7 +18,6 @@ from m3w.trainer.evaluate.recipe import EvaluationRecipe
 from m3w.trainer.evaluate.supports import Features, Supports, permutations
 from m3w.trainer.evaluate.task import Task
 from m3w.trainer.evaluate.tasks.source import Example, Media
-from m3w.trainer.loss import autocast
 
 Record = dict[str, Any]
 """One line of a file of predictions."""

@@ -19,14 +19,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from m3w.recipes.errors import InputError
+from m3w.trainer.checkpoint.export import export_model
+from m3w.trainer.distributed.ranks import Ranks
 from m3w.trainer.evaluate.inputs import PixelCache, Row, batch_rows, format_answer, write_prompt
 from m3w.trainer.evaluate.loaded_model import LoadedModel, fingerprint, load_model
 from m3w.trainer.evaluate.media import UnreadableMediaError
 from m3w.trainer.evaluate.recipe import EvaluationRecipe, FinetuneRecipe
 from m3w.trainer.evaluate.task import Task
 from m3w.trainer.evaluate.tasks.source import Example
-from m3w.trainer.export import export_model
-from m3w.trainer.ranks import Ranks
 
 log = logging.getLogger(__name__)
 IGNORED = -100

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from m3w.model import Flamingo, FlamingoProcessor
 from m3w.recipes.errors import InputError
-from m3w.trainer.build import special_tokens
 from m3w.trainer.data.windows import SpecialTokens
 from m3w.trainer.evaluate.inputs import Prompt, Row, answer_ids
 from m3w.trainer.evaluate.tasks.source import Media
-from m3w.trainer.tokenizer import Tokenize
+from m3w.trainer.setup.build import special_tokens
+from m3w.trainer.setup.tokenizer import Tokenize
 
 FINGERPRINTED_BYTES = 1 << 20
 """A fingerprint reads so many bytes at either end of a file of weights, and its length."""

@@ -6,16 +6,15 @@ What cannot be read raises UnreadableMediaError: the caller counts and names it,
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from typing import Any
 
+import av
 import fsspec
 import numpy as np
 from PIL import Image
 
 from m3w.model.processor import fit
-from m3w.recipes.errors import InputError
 from m3w.trainer.data.images import UndecodableImageError, decode_image
+from m3w.trainer.data.video import frames_at, timed_frames, upright, video_seconds
 from m3w.trainer.evaluate.tasks.classification import CIFAR_RECORD, CIFAR_SIDE
 from m3w.trainer.evaluate.tasks.source import Media
 
@@ -71,64 +70,22 @@ def video_frames(media: Media, frames: int) -> list[Image.Image]:
 
     The frame shown at a time is the last one at or before it. Raises UnreadableMediaError.
     """
-    av = _pyav()
     try:
         with av.open(io.BytesIO(read_bytes(media))) as file:
             stream = file.streams.video[0]
             stream.thread_type = "AUTO"
             start, end = media.start or 0.0, media.end
             if end is None:
-                end = _seconds(file, stream)
-            times = [start + (end - start) * (at + 0.5) / frames for at in range(frames)]
-            return _frames_at(_timed_frames(file, stream, start), times)
+                end = video_seconds(file, stream)
+            if end is None:
+                raise UnreadableMediaError("the video does not say how long it is")
+            times = [start + (end - start) * (number + 0.5) / frames for number in range(frames)]
+            shown = list(frames_at(timed_frames(file, stream, start), times))
+            if not shown:
+                raise UnreadableMediaError("the video has no frame in its segment")
+            pictures = [Image.fromarray(upright(frame, frame.to_ndarray(format="rgb24"))) for frame in shown]
+            return pictures + [pictures[-1]] * (frames - len(pictures))
     except UnreadableMediaError:
         raise
     except Exception as error:  # FFmpeg's readers raise whatever the bytes lead them to
         raise UnreadableMediaError(f"{media.path} does not decode ({type(error).__name__}: {error})") from error
-
-
-def _pyav() -> Any:
-    try:
-        import av
-    except ImportError as error:
-        raise InputError("videos are read by PyAV, which is not installed; pip install av") from error
-    return av
-
-
-def _seconds(file: Any, stream: Any) -> float:
-    if stream.duration is not None:
-        return float(stream.duration * stream.time_base)
-    if file.duration is not None:
-        return float(file.duration / 1_000_000)
-    raise UnreadableMediaError("the video does not say how long it is")
-
-
-def _timed_frames(file: Any, stream: Any, start: float) -> Iterator[tuple[float, Any]]:
-    """Seconds from the video's beginning, and frames, from the key frame before `start` on."""
-    first = float((stream.start_time or 0) * stream.time_base)
-    if start > 0:
-        file.seek(int((start + first) / stream.time_base), stream=stream)
-    for frame in file.decode(stream):
-        if frame.pts is not None:
-            yield float(frame.pts * stream.time_base) - first, frame
-
-
-def _frames_at(found: Iterator[tuple[float, Any]], times: list[float]) -> list[Image.Image]:
-    shown: list[Any] = []
-    last: Any = None
-    for time, frame in found:
-        while last is not None and len(shown) < len(times) and times[len(shown)] < time:
-            shown.append(last)
-        last = frame
-        if len(shown) == len(times):
-            break
-    if last is None:
-        raise UnreadableMediaError("the video has no frame in its segment")
-    shown += [last] * (len(times) - len(shown))
-    return [_upright(frame) for frame in shown]
-
-
-def _upright(frame: Any) -> Image.Image:
-    picture: Image.Image = frame.to_image()
-    turned = int(getattr(frame, "rotation", 0))
-    return picture.rotate(turned, expand=True) if turned else picture

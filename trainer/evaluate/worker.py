@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from m3w.trainer.distributed.ranks import join_ranks
 from m3w.trainer.evaluate.evaluation import Progress, evaluate
 from m3w.trainer.evaluate.recipe import load_evaluation
-from m3w.trainer.ranks import join_ranks
 
 UNREADABLE = 1
 """Exit status of an evaluation that is done except for queries whose picture could not be read."""

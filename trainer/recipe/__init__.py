@@ -21,12 +21,12 @@ from m3w.trainer.recipe.model import (
     PretrainingRecipe,
     TokenizerSource,
 )
-from m3w.trainer.recipe.parallel import ParallelRecipe
 from m3w.trainer.recipe.recipe import Recipe, load_recipe
 from m3w.trainer.recipe.training import (
     CheckpointRecipe,
     LogRecipe,
     OptimizerRecipe,
+    ParallelRecipe,
     TrainingRecipe,
     ValidationRecipe,
     WandbRecipe,

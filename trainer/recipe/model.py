@@ -1,4 +1,4 @@
-"""What is trained: the backbones, the tokenizer, the parts between."""
+"""The model of a recipe: backbones, tokenizer, and the parts between."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from m3w.recipes.section import Section
 
 
 class Backbone(Section):
-    """A vision encoder or a language model: trained already, or from scratch. Exactly one of the two fields."""
+    """A vision encoder or a language model, pretrained or from scratch: exactly one of `pretrained` and `config`."""
 
     pretrained: str | None = None
-    """Folder or name, as `from_pretrained` of transformers takes it."""
+    """Folder or name for `from_pretrained` of transformers."""
     config: dict[str, Any] | None = None
-    """Fields of a transformers configuration, with `model_type`; weights are drawn from the recipe's seed."""
+    """Fields of a transformers configuration, with `model_type`. Weights are initialised from the recipe's seed."""
     frozen: bool = True
 
     @model_validator(mode="after")
@@ -28,11 +28,11 @@ class Backbone(Section):
 
 
 class TokenizerSource(Section):
-    """A tokenizer: made already, or a byte-pair encoding trained on the dataset's text."""
+    """A tokenizer: a published one, or a byte-pair encoding trained on the dataset's text."""
 
     pretrained: str | None = None
     vocabulary: int | None = Field(default=None, ge=300)
-    """Size of the vocabulary to train; 256 of it are the bytes."""
+    """Size of the vocabulary to train; 256 of its tokens are the bytes."""
 
     @model_validator(mode="after")
     def _one_source(self) -> TokenizerSource:
@@ -42,7 +42,7 @@ class TokenizerSource(Section):
 
 
 class Architecture(Section):
-    """The parts between the backbones: fields of `model.FlamingoConfig`; null: its default, the paper's."""
+    """The parts between the backbones: fields of `m3w.FlamingoConfig`; null: its default, the paper's."""
 
     cross_attention_interval: int | None = None
     cross_attention_first: int | None = None
@@ -58,21 +58,21 @@ class Architecture(Section):
     resampler_frames: int | None = None
     latent_width: int | None = None
     vision_width: int | None = None
-    """Channels of a feature, for encoders whose configuration has no `hidden_size`."""
+    """Channels of a feature, for encoders whose configuration lacks `hidden_size`."""
     initializer_range: float | None = None
 
 
 class PretrainingRecipe(Section):
-    """What a vision encoder from scratch learns before the first step: see trainer/pretraining.py."""
+    """Pretraining of a vision encoder from scratch: see trainer/setup/vision_pretraining.py."""
 
     epochs: int = Field(ge=1)
-    """Times each picture of the dataset is seen."""
+    """Passes over the pictures of the dataset."""
     batch_size: int = Field(default=32, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0)
 
 
 class LanguagePretrainingRecipe(Section):
-    """What a language model from scratch learns before the first step: see trainer/language_pretraining.py."""
+    """Pretraining of a language model from scratch: see trainer/setup/language_pretraining.py."""
 
     steps: int = Field(ge=1)
     batch_size: int = Field(default=32, ge=1)
@@ -84,22 +84,24 @@ class ModelRecipe(Section):
     language_model: Backbone
     vision_encoder: Backbone
     pretraining: PretrainingRecipe | None = None
-    """Of the vision encoder."""
+    """Pretraining of the vision encoder."""
     language_pretraining: LanguagePretrainingRecipe | None = None
     tokenizer: TokenizerSource
     architecture: Architecture = Field(default_factory=Architecture)
     open_gates: float = 0.0
-    """Where the gates' alpha starts. 0 (the paper) keeps a trained language model as it is; where that is trained
-    from scratch too there is nothing to keep, and an open gate passes gradients to the vision encoder at once."""
+    """Initial alpha of the gates. At 0 (the paper) a pretrained language model is unchanged at the start. One from
+    scratch has nothing to preserve, and an open gate passes gradients to the vision encoder from the first step."""
     image_size: int | None = Field(default=None, ge=16)
-    """Side of the square that the vision encoder sees, pixels; null: as the encoder says (the paper: 320)."""
+    """Side of the square that the vision encoder gets, pixels; null: the encoder's own (the paper: 320)."""
 
     @model_validator(mode="after")
     def _pretraining_has_a_use(self) -> ModelRecipe:
         if self.pretraining is not None and self.vision_encoder.config is None:
-            raise ValueError("`pretraining` is for a vision encoder from scratch, this one is trained; leave it out")
+            raise ValueError(
+                "`pretraining` is for a vision encoder from scratch, and this one is pretrained; leave it out"
+            )
         if self.language_pretraining is not None and self.language_model.config is None:
             raise ValueError(
-                "`language_pretraining` is for a language model from scratch, this one is trained; leave it out"
+                "`language_pretraining` is for a language model from scratch, and this one is pretrained; leave it out"
             )
         return self

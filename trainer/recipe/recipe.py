@@ -11,8 +11,14 @@ from m3w.recipes.loader import load
 from m3w.recipes.section import Section
 from m3w.trainer.recipe.data import DataRecipe, InterleavedRecipe, PairsRecipe, VideosRecipe
 from m3w.trainer.recipe.model import ModelRecipe
-from m3w.trainer.recipe.parallel import ParallelRecipe
-from m3w.trainer.recipe.training import CheckpointRecipe, LogRecipe, OptimizerRecipe, TrainingRecipe, ValidationRecipe
+from m3w.trainer.recipe.training import (
+    CheckpointRecipe,
+    LogRecipe,
+    OptimizerRecipe,
+    ParallelRecipe,
+    TrainingRecipe,
+    ValidationRecipe,
+)
 
 Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
@@ -27,7 +33,8 @@ class Recipe(Section):
     data: DataRecipe
     """The interleaved dataset."""
     interleaved: dict[Name, InterleavedRecipe] = Field(default_factory=dict)
-    """Further datasets by name; their losses are `loss/NAME` in the journal. So of `pairs` and `videos`."""
+    """Further datasets by name; the journal has their losses as `loss/NAME`. The same holds for `pairs` and
+    `videos`."""
     pairs: dict[Name, PairsRecipe] = Field(default_factory=dict)
     videos: dict[Name, VideosRecipe] = Field(default_factory=dict)
     optimizer: OptimizerRecipe = Field(default_factory=OptimizerRecipe)
@@ -39,14 +46,13 @@ class Recipe(Section):
 
     @property
     def further(self) -> dict[str, InterleavedRecipe | PairsRecipe]:
-        """All datasets but the first, by `interleaved.NAME`, `pairs.NAME`, `videos.NAME`, in the order of their kinds
-        and names."""
+        """All datasets but the first by `interleaved.NAME`, `pairs.NAME` or `videos.NAME`, sorted by kind and name."""
         kinds: dict[str, Mapping[str, InterleavedRecipe | PairsRecipe]] = {
             "interleaved": self.interleaved,
             "pairs": self.pairs,
             "videos": self.videos,
         }
-        return {f"{kind}.{name}": own for kind, found in kinds.items() for name, own in sorted(found.items())}
+        return {f"{kind}.{name}": own for kind, by_name in kinds.items() for name, own in sorted(by_name.items())}
 
     @model_validator(mode="after")
     def _names_differ(self) -> Recipe:

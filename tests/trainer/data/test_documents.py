@@ -13,17 +13,17 @@ from m3w.schemas.cutting import sequences_of
 from m3w.schemas.document import ImageReference, InterleavedDocument, dataset_schema
 from m3w.schemas.manifest import DocumentShard, Manifest, Split
 from m3w.schemas.table import to_table
+from m3w.trainer.data.batch_slots import BatchSlotDataset, SampleFormat, rank_batch_slots
 from m3w.trainer.data.documents import DocumentReader
 from m3w.trainer.data.images import PixelFormat
-from m3w.trainer.data.lanes import LaneDataset, SampleForm, rank_lanes
-from m3w.trainer.data.loading import load_steps
+from m3w.trainer.data.mixture import load_steps
 from m3w.trainer.data.order import SampleAddress, SampleOrder
 from m3w.trainer.data.sequences import SequenceReader, UnreadableSampleError, addresses
 from m3w.trainer.data.windows import SpecialTokens
 
 SIGNALS = ("words", "characters")
 
-FORM = SampleForm(
+FORMAT = SampleFormat(
     tokenize=lambda text: [ord(letter) for letter in text],
     special=SpecialTokens(image=1, end_of_chunk=2, end_of_text=3),
     pixels=PixelFormat(size=16, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
@@ -125,26 +125,26 @@ def test_a_document_that_cannot_be_cut_is_unreadable_alone(both, monkeypatch):
     assert reader.read(SampleAddress(0, 0)).sequence == 0
 
 
-def lanes(folder: Path, rank: int = 0, ranks: int = 1) -> LaneDataset:
+def slot_dataset(folder: Path, rank: int = 0, ranks: int = 1) -> BatchSlotDataset:
     reader = documents_of(folder, groups_in_memory=2)
-    return LaneDataset(
+    return BatchSlotDataset(
         reader,
         SampleOrder(reader.shard_sizes, seed=4, shards_per_block=2),
-        FORM,
+        FORMAT,
         batch_size=8,
-        lanes=rank_lanes(8, rank, ranks),
+        batch_slots=rank_batch_slots(8, rank, ranks),
         micro_batch_size=8,
     )
 
 
-def step_keys(dataset: LaneDataset, first: int, last: int, workers: int = 0) -> list[list[str]]:
+def step_keys(dataset: BatchSlotDataset, first: int, last: int, workers: int = 0) -> list[list[str]]:
     steps = load_steps(dataset, first_step=first, last_step=last, workers=workers)
     return [[key for batch in step for key in batch.keys] for step in steps]
 
 
 def test_a_stop_at_each_of_100_steps_and_a_resume_on_other_ranks_change_nothing(both):
-    whole = step_keys(lanes(both), 0, 101)
-    ranks = {count: [lanes(both, rank, count) for rank in range(count)] for count in (1, 2, 4, 8)}
+    whole = step_keys(slot_dataset(both), 0, 101)
+    ranks = {count: [slot_dataset(both, rank, count) for rank in range(count)] for count in (1, 2, 4, 8)}
     for stop in range(100):
         parts = [step_keys(part, stop, stop + 1) for part in ranks[(1, 2, 4, 8)[stop % 4]]]
         assert [key for part in parts for key in part[0]] == whole[stop]
@@ -152,4 +152,4 @@ def test_a_stop_at_each_of_100_steps_and_a_resume_on_other_ranks_change_nothing(
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_number_of_loader_workers_changes_nothing(both, workers):
-    assert step_keys(lanes(both), 2, 7, workers) == step_keys(lanes(both), 2, 7)
+    assert step_keys(slot_dataset(both), 2, 7, workers) == step_keys(slot_dataset(both), 2, 7)

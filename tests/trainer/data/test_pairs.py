@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import webdataset
 
+from m3w.trainer.data.batch_slots import BatchSlotDataset, SampleFormat
 from m3w.trainer.data.images import PixelFormat
-from m3w.trainer.data.lanes import LaneDataset, SampleForm
 from m3w.trainer.data.order import SampleAddress, SampleOrder
 from m3w.trainer.data.pairs import PairReader
 from m3w.trainer.data.sequences import UnreadableSampleError
@@ -54,7 +54,7 @@ def test_a_pair_is_an_image_and_then_its_text(pairs, make_png):
 def test_what_lacks_an_image_or_a_text_is_no_pair_and_is_said(tmp_path, make_png, caplog):
     samples = [{"png": make_png(), "txt": "both"}, {"txt": "no image"}, {"png": make_png()}, {"json": {"caption": "x"}}]
     write_pairs(tmp_path / "a.tar", samples)
-    with caplog.at_level(logging.INFO, "trainer"):
+    with caplog.at_level(logging.INFO, "m3w.trainer"):
         assert reader(tmp_path).shard_sizes == (1,)
     assert "3 without an image or a text left out" in caplog.text
 
@@ -104,7 +104,7 @@ def letters(text: str) -> list[int]:
     return [ord(letter) for letter in text]
 
 
-FORM = SampleForm(
+FORMAT = SampleFormat(
     tokenize=letters,
     special=SpecialTokens(image=1, end_of_chunk=2, end_of_text=3),
     pixels=PixelFormat(size=16, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
@@ -117,7 +117,7 @@ FORM = SampleForm(
 
 
 def test_a_window_of_a_pair_shows_its_image_to_its_text(pairs):
-    sample = FORM.sample(FORM.draft(reader(pairs).read(SampleAddress(0, 0)), random.Random(0)))
+    sample = FORMAT.sample(FORMAT.tokenized(reader(pairs).read(SampleAddress(0, 0)), random.Random(0)))
     ids = sample.window.input_ids
     assert ids[:2] == [2, 1] and ids[-2:] == [2, 3]
     assert ids[2:-2] == letters("a red square")
@@ -127,9 +127,9 @@ def test_a_window_of_a_pair_shows_its_image_to_its_text(pairs):
 def test_half_of_the_texts_get_a_leading_space(pairs):
     from dataclasses import replace
 
-    spaced = replace(FORM, leading_space=0.5)
+    spaced = replace(FORMAT, leading_space=0.5)
     pair = reader(pairs).read(SampleAddress(0, 0))
-    third = [spaced.sample(spaced.draft(pair, random.Random(n))).window.input_ids[2] for n in range(400)]
+    third = [spaced.sample(spaced.tokenized(pair, random.Random(n))).window.input_ids[2] for n in range(400)]
     assert set(third) == {ord(" "), ord("a")}
     assert 150 < third.count(ord(" ")) < 250
 
@@ -137,8 +137,8 @@ def test_half_of_the_texts_get_a_leading_space(pairs):
 def test_pairs_are_read_in_lanes_like_sequences(pairs):
     found = reader(pairs)
     order = SampleOrder(found.shard_sizes, seed=1)
-    lanes = LaneDataset(found, order, FORM, batch_size=5, lanes=range(5), micro_batch_size=2)
-    keys = [key for item in range(lanes.micro_batches) for key in lanes[item].keys]
+    dataset = BatchSlotDataset(found, order, FORMAT, batch_size=5, batch_slots=range(5), micro_batch_size=2)
+    keys = [key for item in range(dataset.micro_batches) for key in dataset[item].keys]
     assert sorted(keys) == ["a0000-0000", "a0001-0000", "a0002-0000", "b0000-0000", "b0001-0000"]
 
 

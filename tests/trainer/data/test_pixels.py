@@ -14,7 +14,7 @@ from m3w.trainer.data.images import (
     decode_image,
     draw_augmentation,
     normalised,
-    place,
+    paste_centred,
     to_pixels,
 )
 
@@ -123,7 +123,7 @@ def test_colours_change_as_pillow_would_change_them():
 def test_bytes_are_normalised_behind_the_loader_as_at_once():
     wide = np.random.default_rng(0).integers(0, 255, (4, 8, 3)).astype(np.uint8)
     squares = torch.zeros(1, 1, 3, 8, 8, dtype=torch.uint8)
-    box = place(wide, squares.numpy()[0, 0])
+    box = paste_centred(wide, squares.numpy()[0, 0])
     pixels = normalised(squares, torch.tensor([[box]]), FORMAT)
     expected = (torch.from_numpy(wide).permute(2, 0, 1) / 255 - torch.tensor(FORMAT.mean).view(3, 1, 1)) / 0.5
     assert pixels.shape == (1, 1, 3, 8, 8)

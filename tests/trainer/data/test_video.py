@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import webdataset
 
+from m3w.trainer.data.batch_slots import BatchSlotDataset, SampleFormat
 from m3w.trainer.data.images import PixelFormat
-from m3w.trainer.data.lanes import LaneDataset, SampleForm
 from m3w.trainer.data.order import SampleAddress, SampleOrder
 from m3w.trainer.data.pairs import VIDEO_SUFFIXES, PairReader
-from m3w.trainer.data.video import UndecodableVideoError, VideoForm, decode_video
+from m3w.trainer.data.video import UndecodableVideoError, VideoFormat, decode_video
 from m3w.trainer.data.windows import SpecialTokens
 
 CLIPS = Path(__file__).parents[4] / "shared/data/video"
-FORM = VideoForm(frames=4, per_second=1.0)
+FORMAT = VideoFormat(frames=4, per_second=1.0)
 
 
 def clip(seconds: int, *, rate: int = 5, size: tuple[int, int] = (64, 32)) -> bytes:
@@ -37,7 +37,7 @@ def clip(seconds: int, *, rate: int = 5, size: tuple[int, int] = (64, 32)) -> by
     return file.getvalue()
 
 
-def seconds_shown(content: bytes, seed: int, form: VideoForm = FORM) -> list[int]:
+def seconds_shown(content: bytes, seed: int, form: VideoFormat = FORMAT) -> list[int]:
     frames = decode_video(content, 32, form, random.Random(seed))
     return [round(float(frame.mean()) / 20) for frame in frames]
 
@@ -51,7 +51,7 @@ def test_frames_are_a_second_apart_from_a_place_drawn_at_random():
 
 
 def test_the_rate_is_the_recipes():
-    shown = seconds_shown(clip(9), 0, VideoForm(frames=4, per_second=0.5))
+    shown = seconds_shown(clip(9), 0, VideoFormat(frames=4, per_second=0.5))
     assert [second - shown[0] for second in shown] == [0, 2, 4, 6]
 
 
@@ -60,13 +60,13 @@ def test_a_video_that_is_too_short_holds_its_last_frame():
 
 
 def test_frames_keep_their_aspect_and_the_longer_side_fits():
-    assert decode_video(clip(1), 48, FORM, random.Random(0))[0].shape == (24, 48, 3)
+    assert decode_video(clip(1), 48, FORMAT, random.Random(0))[0].shape == (24, 48, 3)
 
 
 @pytest.mark.parametrize("content", [b"", b"no video", clip(2)[:200], b"\x00" * 500])
 def test_what_is_no_video_is_an_error(content):
     with pytest.raises(UndecodableVideoError):
-        decode_video(content, 32, FORM, random.Random(0))
+        decode_video(content, 32, FORMAT, random.Random(0))
 
 
 def write_videos(folder: Path, contents: list[bytes]) -> PairReader:
@@ -79,7 +79,7 @@ def write_videos(folder: Path, contents: list[bytes]) -> PairReader:
     return reader
 
 
-SAMPLES = SampleForm(
+SAMPLES = SampleFormat(
     tokenize=lambda text: [ord(letter) for letter in text],
     special=SpecialTokens(image=1, end_of_chunk=2, end_of_text=3),
     pixels=PixelFormat(size=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
@@ -88,17 +88,19 @@ SAMPLES = SampleForm(
     images=1,
     p_next=0.0,
     start_at_image=True,
-    video=FORM,
+    video=FORMAT,
 )
 
 
-def lanes(reader: PairReader, form: SampleForm = SAMPLES, batch_size: int = 3) -> LaneDataset:
+def slot_dataset(reader: PairReader, form: SampleFormat = SAMPLES, batch_size: int = 3) -> BatchSlotDataset:
     order = SampleOrder(reader.shard_sizes, seed=1)
-    return LaneDataset(reader, order, form, batch_size=batch_size, lanes=range(batch_size), micro_batch_size=8)
+    return BatchSlotDataset(
+        reader, order, form, batch_size=batch_size, batch_slots=range(batch_size), micro_batch_size=8
+    )
 
 
 def test_a_batch_of_videos_has_their_frames(tmp_path):
-    batch = lanes(write_videos(tmp_path, [clip(3), clip(5), clip(1)]))[0]
+    batch = slot_dataset(write_videos(tmp_path, [clip(3), clip(5), clip(1)]))[0]
     inputs = batch.inputs()
     assert inputs["pixel_values"].shape == (3, 4, 3, 32, 32)
     assert inputs["image_counts"].tolist() == [1, 1, 1]
@@ -107,7 +109,7 @@ def test_a_batch_of_videos_has_their_frames(tmp_path):
 
 def test_a_damaged_video_is_replaced_and_counted(tmp_path):
     whole = clip(3)
-    found = lanes(write_videos(tmp_path, [whole, whole[: len(whole) // 2], whole]))
+    found = slot_dataset(write_videos(tmp_path, [whole, whole[: len(whole) // 2], whole]))
     batches = [found[item] for item in range(3)]
     assert all(batch.pixel_values.shape[:2] == (3, 4) for batch in batches)
     assert all("00001-0000" not in batch.keys for batch in batches)
@@ -118,7 +120,7 @@ def test_all_frames_of_a_video_are_changed_alike(tmp_path):
     reader = write_videos(tmp_path, [clip(1)])
     form = replace(SAMPLES, flip=True, colour=True)
     for seed in range(5):
-        sample = form.sample(form.draft(reader.read(SampleAddress(0, 0)), random.Random(seed)))
+        sample = form.sample(form.tokenized(reader.read(SampleAddress(0, 0)), random.Random(seed)))
         assert len({frame.tobytes() for frame in sample.pictures[0]}) == 1
 
 
@@ -135,7 +137,7 @@ def test_all_frames_of_a_video_are_changed_alike(tmp_path):
     ],
 )
 def test_real_clips_of_every_kind_decode_upright(name, shape):
-    frames = decode_video((CLIPS / name).read_bytes(), 32, FORM, random.Random(0))
+    frames = decode_video((CLIPS / name).read_bytes(), 32, FORMAT, random.Random(0))
     assert [frame.shape[:2] for frame in frames] == [shape] * 4
     assert all(frame.std() > 2 for frame in frames)
 
@@ -143,4 +145,4 @@ def test_real_clips_of_every_kind_decode_upright(name, shape):
 @pytest.mark.skipif(not CLIPS.is_dir(), reason="the shared video files are not here")
 def test_a_real_damaged_clip_is_an_error():
     with pytest.raises(UndecodableVideoError):
-        decode_video((CLIPS / "decord/tests/test_data/corrupted.mp4").read_bytes(), 32, FORM, random.Random(0))
+        decode_video((CLIPS / "decord/tests/test_data/corrupted.mp4").read_bytes(), 32, FORMAT, random.Random(0))

@@ -1,13 +1,14 @@
 import random
 
+import torch
+
+from m3w.model.phi import next_image, previous_image
 from m3w.trainer.data.windows import (
     BETWEEN_TEXTS,
     IGNORED,
     SpecialTokens,
     cut_window,
     draw_window,
-    next_image,
-    previous_image,
     tokenize_nodes,
 )
 
@@ -18,6 +19,11 @@ SPECIAL = SpecialTokens(image=IMAGE, end_of_chunk=EOC, end_of_text=EOS)
 def letters(text: str) -> list[int]:
     """A token for each character, all above the special ones."""
     return [ord(letter) for letter in text]
+
+
+def tags(positions: list[int], length: int) -> torch.Tensor:
+    """One row with image tags at `positions`."""
+    return torch.tensor([[position in positions for position in range(length)]])
 
 
 def test_end_of_chunk_stands_before_every_image_and_before_the_end():
@@ -40,16 +46,16 @@ def test_two_texts_in_a_row_are_kept_apart_and_a_text_after_an_image_is_as_it_is
 
 
 def test_previous_names_the_last_tag_and_nothing_before_the_first():
-    assert previous_image([2, 5], 8) == [0, 0, 1, 1, 1, 2, 2, 2]
+    assert previous_image(tags([2, 5], 8))[0].tolist() == [0, 0, 1, 1, 1, 2, 2, 2]
 
 
 def test_next_names_the_coming_tag_and_nothing_after_the_last():
-    assert next_image([2, 5], 8) == [1, 1, 1, 2, 2, 2, 0, 0]
+    assert next_image(tags([2, 5], 8))[0].tolist() == [1, 1, 1, 2, 2, 2, 0, 0]
 
 
 def test_adjacent_tags_attend_to_themselves_either_way():
-    assert previous_image([0, 1], 3) == [1, 2, 2]
-    assert next_image([0, 1], 3) == [1, 2, 0]
+    assert previous_image(tags([0, 1], 3))[0].tolist() == [1, 2, 2]
+    assert next_image(tags([0, 1], 3))[0].tolist() == [1, 2, 0]
 
 
 def test_there_is_no_loss_on_image_tags_and_there_is_on_all_text():

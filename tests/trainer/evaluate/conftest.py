@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from m3w.model import Flamingo, FlamingoConfig, FlamingoProcessor
-from m3w.trainer.tokenizer import train_tokenizer
+from m3w.trainer.setup.tokenizer import train_tokenizer
 
 COLOURS = ("red", "green", "blue", "yellow")
 SHAPES = ("circle", "square", "triangle")

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from m3w.recipes.errors import InputError
+from m3w.trainer.distributed.ranks import Ranks
 from m3w.trainer.evaluate.evaluation import evaluate
 from m3w.trainer.evaluate.launch import evaluate as evaluate_in
 from m3w.trainer.evaluate.recipe import load_evaluation
 from m3w.trainer.evaluate.worker import work
-from m3w.trainer.ranks import Ranks
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 Write = Callable[..., Path]

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from m3w.recipes.errors import InputError
+from m3w.trainer.distributed.ranks import Ranks
 from m3w.trainer.evaluate.evaluation import evaluate
 from m3w.trainer.evaluate.finetuning import train
 from m3w.trainer.evaluate.loaded_model import load_model
 from m3w.trainer.evaluate.recipe import load_evaluation
-from m3w.trainer.ranks import Ranks
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
 HOW = {"steps": 60, "batch_size": 8, "learning_rate": 0.003, "language_model": True}

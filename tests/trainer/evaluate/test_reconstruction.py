@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from m3w.trainer.distributed.ranks import Ranks
 from m3w.trainer.evaluate.evaluation import evaluate
 from m3w.trainer.evaluate.recipe import ReconstructionRecipe, load_evaluation
-from m3w.trainer.ranks import Ranks
 
 diffusers = pytest.importorskip("diffusers", reason="the extra round-trip is not installed")
 

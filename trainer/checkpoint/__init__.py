@@ -1,0 +1,1 @@
+"""Checkpoints of a training, its output folder, and the exported model."""

@@ -1,0 +1,1 @@
+"""What a training costs: FLOPs and memory, from the model's shapes."""

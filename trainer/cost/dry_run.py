@@ -1,0 +1,134 @@
+"""`m3w train RECIPE --dry-run`: memory, FLOPs and GPU hours of a training, without downloading or starting anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from m3w.recipes.errors import InputError
+from m3w.trainer.cost.flops import MEMORY_GIB, PEAK_FLOPS, count_costs, peak_flops, vision_flops
+from m3w.trainer.cost.memory import Memory, ParameterCount, count_parameters, estimate
+from m3w.trainer.data.batch_slots import rank_batch_slots
+from m3w.trainer.distributed.parallelize import shard_size
+from m3w.trainer.recipe import Recipe
+from m3w.trainer.setup.meta_model import image_size_of, meta_model
+
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """The costs of a recipe."""
+
+    parameters: dict[str, ParameterCount]
+    """By module group."""
+    strategies: dict[str, Memory]
+    """Memory of one GPU by strategy, the recipe's own first."""
+    padded_tokens: int
+    """Tokens of one update, padding included."""
+    images: int
+    """Most images of one update."""
+    flops: float
+    """FLOPs of one update."""
+    steps: int
+    gpus: int
+    gpu: str
+    mfu: float
+
+    @property
+    def gpu_hours(self) -> float:
+        """GPU hours of all updates at the given MFU."""
+        return self.steps * self.flops / ((peak_flops(self.gpu) or 0.0) * self.mfu) / 3600
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of one update on all GPUs."""
+        return self.gpu_hours * 3600 / self.steps / self.gpus
+
+
+def dry_run(recipe: Recipe, *, gpus: int, gpu: str, mfu: float) -> DryRun:
+    """The costs of `recipe` on `gpus` GPUs of the type `gpu` at a model FLOPs utilisation of `mfu`.
+
+    Raises InputError for an unknown GPU or backbone, ValueError if `gpus` does not divide the batch.
+    """
+    if peak_flops(gpu) is None:
+        raise InputError(f"the speed of a GPU called {gpu!r} is not known; take one of {', '.join(PEAK_FLOPS)}")
+    rank_batch_slots(recipe.training.batch_size, 0, gpus)
+    bf16 = recipe.training.precision != "fp32"
+    model = meta_model(recipe.model, bf16=bf16)
+    size = image_size_of(recipe.model)
+    features, _ = vision_flops(model.config, size)
+    own, local = recipe.parallel.strategy, min(gpus, 8)
+    sharded = {"ddp": 1, "fsdp": gpus, "hybrid": recipe.parallel.shard_size or local}
+    sharded[own] = shard_size(recipe.parallel, gpus) if own != "hybrid" or recipe.parallel.shard_size else local
+    batches = recipe.training.batch_size // gpus
+    several = batches > recipe.training.micro_batch_size or bool(recipe.pairs)
+    strategies = {
+        f"{name} over {shards}": estimate(
+            model,
+            shards=shards,
+            bf16=bf16,
+            micro_batch=min(recipe.training.micro_batch_size, batches),
+            tokens=recipe.data.tokens,
+            images=recipe.data.images,
+            features=features,
+            checkpointing=recipe.parallel.activation_checkpointing,
+            whole_gradients=several and not recipe.parallel.reduce_every_micro_batch,
+        )
+        for name, shards in sorted(sharded.items(), key=lambda item: item[0] != own)
+    }
+    amounts = _amounts(recipe)
+    return DryRun(
+        parameters=count_parameters(model),
+        strategies=strategies,
+        padded_tokens=amounts["padded_tokens"],
+        images=amounts["images"],
+        flops=count_costs(model, size).of(**amounts),
+        steps=recipe.training.steps,
+        gpus=gpus,
+        gpu=gpu,
+        mfu=mfu,
+    )
+
+
+def _amounts(recipe: Recipe) -> dict[str, int]:
+    """Arguments of `Costs.of` for one update with as many images as windows can have."""
+    windows = [(recipe.training.batch_size, recipe.data.tokens, recipe.data.images)]
+    windows += [(pairs.batch_size, pairs.tokens, 1) for pairs in recipe.pairs.values()]
+    images = sum(rows * most for rows, _, most in windows)
+    return {
+        "padded_tokens": sum(rows * tokens for rows, tokens, _ in windows),
+        "squared_lengths": sum(rows * tokens**2 for rows, tokens, _ in windows),
+        "images": images,
+        "frames": images,
+    }
+
+
+def describe(costs: DryRun) -> list[str]:
+    """The lines that `m3w train --dry-run` prints."""
+    lines = [f"{'parameters':24} {'trained':>14} {'frozen':>16}"]
+    lines += [f"  {name:22} {count.trained:14,} {count.frozen:16,}" for name, count in costs.parameters.items()]
+    trained, frozen = (
+        sum(getattr(count, kind) for count in costs.parameters.values()) for kind in ("trained", "frozen")
+    )
+    lines += [f"  {'all':22} {trained:14,} {frozen:16,}", ""]
+    names = ("weights", "gradients", "optimizer", "gathered", "activations", "total")
+    lines.append(f"{'GiB a GPU':24} " + " ".join(f"{name:>11}" for name in names))
+    for strategy, memory in costs.strategies.items():
+        lines.append(f"  {strategy:22} " + " ".join(f"{getattr(memory, name) / GIB:11.2f}" for name in names))
+    capacity = _capacity(costs.gpu)
+    own = next(iter(costs.strategies.values())).total / GIB
+    fits = "fits" if capacity and own * 1.2 < capacity else "does not fit, with a fifth to spare,"
+    lines += [
+        f"  the recipe's strategy {fits} in {capacity} GiB of a {costs.gpu}" if capacity else "",
+        "",
+        f"an update: {costs.padded_tokens:,} tokens (with padding), up to {costs.images:,} images, "
+        f"{costs.flops:.3g} FLOPs",
+        f"{costs.steps:,} updates at {costs.mfu:.0%} MFU on {costs.gpus} x {costs.gpu}: {costs.seconds:.2f} s each, "
+        f"{costs.gpu_hours:,.0f} GPU hours, {costs.gpu_hours / costs.gpus / 24:,.1f} days",
+    ]
+    return lines
+
+
+def _capacity(gpu: str) -> int | None:
+    plain = gpu.lower()
+    return next((gib for name, gib in MEMORY_GIB.items() if name.lower() in plain), None)

@@ -1,0 +1,1 @@
+"""One training in several processes: ranks, parallelism, precision, gradients, errors."""

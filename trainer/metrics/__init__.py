@@ -1,0 +1,1 @@
+"""What a training reports: losses, speed, utilisation, the journal."""

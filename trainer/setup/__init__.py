@@ -1,0 +1,1 @@
+"""What a training starts from: tokenizer, backbones, pretraining, the model of the recipe."""
