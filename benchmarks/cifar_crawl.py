@@ -18,8 +18,7 @@ from pathlib import Path
 from random import Random
 
 from m3w.pipeline.dataset.split import split_of
-from m3w.pipeline.demo_crawl.exchange import Exchange
-from m3w.pipeline.demo_crawl.pack import START, Archive
+from m3w.pipeline.demo_crawl.pack import START, Archive, Exchange
 
 SHARED = Path(__file__).parents[2] / "shared"
 ARCHIVE = "data/cifar10/cifar10_jpg_subset.zip"

@@ -29,8 +29,7 @@ import numpy as np
 
 from benchmarks.command import options_parser, print_figures
 from benchmarks.synthetic_documents import vocabulary
-from m3w.pipeline.dedup.minhash import signatures
-from m3w.pipeline.dedup.ngrams import words
+from m3w.pipeline.dedup.minhash import signatures, words
 
 NGRAM, BANDS, ROWS = 5, 14, 8
 TEXTS = 1000

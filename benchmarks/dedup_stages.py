@@ -31,9 +31,9 @@ from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.settings import NoSettings
 from m3w.pipeline.engine.stage import Part, per_part
 from m3w.pipeline.engine.stage_io import StageIO
+from m3w.pipeline.filters.signals import DOCUMENT_SIGNALS
 from m3w.pipeline.recipe import parse_recipe
 from m3w.pipeline.tables import KEPT, REPEATED
-from m3w.schemas.document import DOCUMENT_SIGNALS
 
 DOCUMENTS_A_PART = 5_000
 SWITCHES = {

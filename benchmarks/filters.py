@@ -25,8 +25,9 @@ from unittest.mock import patch
 from benchmarks.command import options_parser, print_figures, require_data
 from m3w.pipeline.extract import extract_page
 from m3w.pipeline.filters.rules import Rule, broken
-from m3w.pipeline.filters.signals.document import measure, text_signals
-from m3w.pipeline.filters.signals.text import document_text, words_of
+from m3w.pipeline.filters.signals import DOCUMENT
+from m3w.pipeline.filters.signals.document import measure
+from m3w.pipeline.filters.signals.text import DocumentText, document_text, words_of
 from m3w.pipeline.filters.signals.word_lists import ListsByLanguage
 from m3w.schemas.document import InterleavedDocument
 
@@ -84,7 +85,8 @@ def ours(text: str) -> dict[str, str | None]:
 
 def ours_in_english(text: str) -> dict[str, str | None]:
     """Why the rules of each filter drop the text by the English word lists: datatrove asks for one language, too."""
-    return _reasons(text_signals(text, _ENGLISH))
+    document = InterleavedDocument(url="", texts=[text], images=[None], document_id="-")
+    return _reasons(DOCUMENT.measure(DocumentText(document, _ENGLISH)))
 
 
 def _reasons(signals: dict[str, float]) -> dict[str, str | None]:

@@ -25,11 +25,11 @@ from PIL import Image
 
 from benchmarks.command import options_parser, print_figures, require_data
 from benchmarks.img2dataset_peer import resizer
-from m3w.pipeline.images import pixels as raster
+from m3w.pipeline.images import pixels
 from m3w.pipeline.images.decode import NoImageError
-from m3w.pipeline.images.resize import resized, target_size
+from m3w.pipeline.images.pixels import resized, target_size
+from m3w.pipeline.images.prepare import prepare
 from m3w.pipeline.images.section import Images
-from m3w.pipeline.images.stored import prepare
 
 SIDE, QUALITY, MAX_PIXELS = 256, 95, 64_000_000
 Way = Callable[[bytes], object]
@@ -39,8 +39,8 @@ def decoded(content: bytes, times: int) -> tuple[Image.Image, tuple[int, int]]:
     """The picture at `times` the wanted size or more (0: at full size), and the wanted size."""
     image = Image.open(io.BytesIO(content))
     size = target_size(*image.size, "shortest_side", SIDE) or image.size
-    fitting = (f for f in raster.FACTORS if times and min(image.size) >= times * SIDE * f)
-    return raster.on_white(raster.shown(image, next(fitting, 1), 1)).convert("RGB"), size
+    fitting = (f for f in pixels.FACTORS if times and min(image.size) >= times * SIDE * f)
+    return pixels.on_white(pixels.shown(image, next(fitting, 1), 1)).convert("RGB"), size
 
 
 def by_area(content: bytes, times: int = 2) -> Image.Image:
@@ -60,13 +60,13 @@ def by_two_steps(content: bytes, times: int = 2) -> Image.Image:
 
 def by_cv2_reduced(content: bytes) -> Image.Image:
     width, height = Image.open(io.BytesIO(content)).size
-    factor = next((f for f in raster.FACTORS if min(width, height) >= 2 * SIDE * f), 1)
+    factor = next((f for f in pixels.FACTORS if min(width, height) >= 2 * SIDE * f), 1)
     flag = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}.get(
         factor, cv2.IMREAD_REDUCED_COLOR_8
     )
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flag)
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), flag)
     size = target_size(width, height, "shortest_side", SIDE) or (width, height)
-    return Image.fromarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)[..., ::-1])
+    return Image.fromarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA)[..., ::-1])
 
 
 def encoded(make: Callable[[bytes], Image.Image]) -> Way:
@@ -109,7 +109,7 @@ def files(shared: Path) -> dict[str, list[bytes]]:
             except NoImageError:
                 continue
             with Image.open(io.BytesIO(content)) as image:
-                if raster.orientation_of(image) == 1:
+                if pixels.orientation_of(image) == 1:
                     large = "JPEG over 256" if min(image.size) > SIDE else "JPEG, smaller"
                     found[large if image.format == "JPEG" else "PNG and GIF"].append(content)
     return found

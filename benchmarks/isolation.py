@@ -2,7 +2,7 @@
 
     python -m benchmarks.isolation [--rounds N] [--pages N]
 
-On the sample crawl, in one process, each round all three one after the other, so that a busy machine slows all of them.
+On the demo crawl, in one process, each round all three one after the other, so that a busy machine slows all of them.
 A ratio is to unwatched, the median over rounds; `watched` is what every first attempt does.
 """
 
@@ -17,7 +17,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from m3w.pipeline.demo_crawl import write_sample_crawl
+from m3w.pipeline.demo_crawl import write_demo_crawl
 from m3w.pipeline.engine.attempt import Attempt, Isolation
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.settings import settings_of
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=264)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        paths = write_sample_crawl(Path(folder) / "crawl", pages=options.pages)
+        paths = write_demo_crawl(Path(folder) / "crawl", pages=options.pages)
         recipe = parse_recipe({"crawl": {"paths": [str(path) for path in paths]}}, "-")
         run = Run.create(f"{folder}/run")
         rounds = [

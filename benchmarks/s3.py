@@ -2,7 +2,7 @@
 
     python -m benchmarks.s3 [--refuse-every K] [--break-every K] [--files N]
 
-The sample crawl is built three times from an S3 server on this machine (moto): to a local folder, to the server, and to
+The demo crawl is built three times from an S3 server on this machine (moto): to a local folder, to the server, and to
 the server while it answers every K-th request with 503 SlowDown and ends every K-th large answer after a third of its
 bytes. The datasets must be equal, byte for byte; the seconds say what the trouble costs.
 """
@@ -24,12 +24,12 @@ from pathlib import Path
 import fsspec
 
 from benchmarks.s3_store import SlowStore, slow_store
-from m3w.pipeline.demo_crawl import write_sample_crawl
+from m3w.pipeline.demo_crawl import write_demo_crawl
 
 
 def upload_crawl(fs: fsspec.AbstractFileSystem, folder: Path, files: int | None = None) -> None:
-    """The sample crawl, or its first `files` files, as `s3://crawl/`, with a listing of them as Common Crawl has it."""
-    write_sample_crawl(folder)
+    """The demo crawl, or its first `files` files, as `s3://crawl/`, with a listing of them as Common Crawl has it."""
+    write_demo_crawl(folder)
     paths = sorted(folder.glob("*.warc.gz"))[:files]
     fs.mkdir("crawl")
     fs.mkdir("runs")
@@ -71,7 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--refuse-every", type=int, default=10)
     parser.add_argument("--break-every", type=int, default=3)
-    parser.add_argument("--files", type=int, default=None, help="of the sample crawl; all unless told")
+    parser.add_argument("--files", type=int, default=None, help="of the demo crawl; all unless told")
     options = parser.parse_args()
     with slow_store() as store, tempfile.TemporaryDirectory() as folder:
         fs, path = s3(store), recipe(Path(folder))

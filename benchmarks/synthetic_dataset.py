@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from benchmarks.synthetic_documents import WORDS
 from m3w.pipeline.engine.output_files import ROWS
-from m3w.schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, IMAGE_TYPE, TIME
+from m3w.pipeline.filters.signals import DATASET_SCHEMA, DOCUMENT_SIGNALS
+from m3w.schemas.document import IMAGE_TYPE, TIME
 from m3w.schemas.manifest import DocumentShard, Manifest, SequenceShard, Split
 from m3w.schemas.sequence import INDEX_SCHEMA
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from m3w.schemas.document import DOCUMENT_SCHEMA, ImageReference, InterleavedDocument
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA
+from m3w.schemas.document import ImageReference, InterleavedDocument
 
 KINDS = ("near", "text", "page", "images", "record")
 _OF_100 = {"near": 6, "text": 4, "page": 4, "images": 3, "record": 3}

@@ -15,16 +15,12 @@ import zipfile
 from pathlib import Path
 from random import Random
 
-import torch
-
 from benchmarks.cifar_crawl import ARCHIVE, FACTS, SHARED, naming, write_crawl
 from benchmarks.command import options_parser, print_figures
-from m3w.model import Flamingo, FlamingoProcessor
-from m3w.trainer.build import pixel_format, special_tokens
-from m3w.trainer.data.images import decode_image, to_pixels
-from m3w.trainer.generate import load_checkpoint
+from m3w.trainer.evaluate.answers import rank_answers
+from m3w.trainer.evaluate.loaded_model import LoadedModel, load_model
+from m3w.trainer.generate import picture_row
 from m3w.trainer.journal import read_metrics
-from m3w.trainer.tokenizer import Tokenize
 
 PICTURES = 200
 """Held-out pictures that are named."""
@@ -46,31 +42,22 @@ def _m3w(*words: str) -> None:
     subprocess.run([sys.executable, "-m", "m3w", *words], check=True)
 
 
-@torch.no_grad()
-def log_likelihoods(model: Flamingo, processor: FlamingoProcessor, picture: bytes, sentences: list[str]) -> list[float]:
-    """Of each sentence behind the picture, nats."""
-    special, tokenize, pixels = special_tokens(processor), Tokenize(processor.tokenizer), pixel_format(processor)
-    rows = [[special.end_of_chunk, special.image, *tokenize(sentence)] for sentence in sentences]
-    longest = max(map(len, rows))
-    ids = torch.tensor([row + [special.end_of_text] * (longest - len(row)) for row in rows])
-    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
-    shown = to_pixels(decode_image(picture, pixels.size), pixels)[None, None].expand(len(rows), -1, -1, -1, -1)
-    counts = torch.ones(len(rows), dtype=torch.long)
-    logits = model(input_ids=ids, attention_mask=mask, pixel_values=shown, image_counts=counts).logits
-    found = torch.log_softmax(logits[:, 1:-1].float(), -1).gather(-1, ids[:, 2:, None])[..., 0]
-    totals: list[float] = (found * mask[:, 2:]).sum(1).tolist()
-    return totals
+def log_likelihoods(loaded: LoadedModel, picture: bytes, sentences: list[str]) -> list[float]:
+    """The log-likelihood of each sentence after the picture, nats."""
+    answers = [[loaded.tokenize(sentence) for sentence in sentences]]
+    (scores,) = rank_answers(loaded.model, [picture_row(loaded, picture, "")], answers, loaded.padding)
+    return scores
 
 
 def accuracies(model_folder: Path, shared: Path) -> tuple[float, float]:
     """Shares of held-out pictures whose class ranks first: with the picture itself, and with another sample's."""
-    model, processor = load_checkpoint(model_folder)
+    loaded = load_model(model_folder)
     classes = sorted(FACTS)
     sentences = [naming(SENTENCE, name) for name in classes]
     with zipfile.ZipFile(shared / ARCHIVE) as file:
         names = sorted(name for name in file.namelist() if name.startswith("test/") and name.endswith(".jpg"))
         drawn = Random(0).sample(names, PICTURES)
-        said = [_best(log_likelihoods(model, processor, file.read(name), sentences)) for name in drawn]
+        said = [_best(log_likelihoods(loaded, file.read(name), sentences)) for name in drawn]
     shown = [classes.index(name.split("/")[1]) for name in drawn]
     right = sum(a == b for a, b in zip(said, shown, strict=True))
     wrong = sum(a == b for a, b in zip(said[1:] + said[:1], shown, strict=True))

@@ -20,7 +20,7 @@ def build(
     recipe: Annotated[str, typer.Argument(help="A recipe: a YAML file on any fsspec path.")],
     run: Annotated[str, typer.Option(help="The run's folder: a path, s3://, gs://, ...")] = "runs/m3w",
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value into the recipe.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the recipe.")
     ] = None,
     address: Annotated[str | None, typer.Option(help="A Ray cluster's address; without it Ray starts here.")] = None,
 ) -> None:
@@ -31,7 +31,7 @@ def build(
     from m3w.pipeline.build import build as build_dataset
     from m3w.pipeline.recipe import load_recipe
 
-    report_built(run, build_dataset(load_recipe(recipe, overrides), run, address=address))
+    report_built(run, build_dataset(load_recipe(recipe, overrides or []), run, address=address))
 
 
 def report_built(run: str, manifest: Manifest) -> None:

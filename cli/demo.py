@@ -1,4 +1,4 @@
-"""`m3w demo`: the bundled sample crawl to a dataset, a report, and a tiny Flamingo trained on it, offline.
+"""`m3w demo`: the bundled demo crawl to a dataset, a report, and a tiny Flamingo trained on it, offline.
 
 Everything lies in one folder afterwards, with the recipes that made it, so that each step can be run again by hand.
 """
@@ -15,7 +15,7 @@ from rich.console import Console
 
 TRAINING_RECIPE = "train-demo.yaml"
 PAGES = 800
-"""Of the sample crawl. From a third of them the tiny model learns the captions by heart before it learns to look."""
+"""Of the demo crawl. From a third of them the tiny model learns the captions by heart before it learns to look."""
 
 
 def run_demo(folder: Path) -> int:
@@ -35,12 +35,12 @@ def run_demo(folder: Path) -> int:
 
 
 def _write_crawl(folder: Path, console: Console) -> Path:
-    from m3w.pipeline.demo_crawl import write_sample_crawl
+    from m3w.pipeline.demo_crawl import write_demo_crawl
 
     console.rule("1  A crawl")
     crawl = folder / "crawl"
     crawl.mkdir(parents=True, exist_ok=True)
-    paths = sorted(crawl.glob("*.warc.gz")) or write_sample_crawl(crawl, pages=PAGES)
+    paths = sorted(crawl.glob("*.warc.gz")) or write_demo_crawl(crawl, pages=PAGES)
     size = sum(path.stat().st_size for path in paths)
     console.print(
         f"{len(paths)} WARC files of {size / 2**20:.1f} MiB in {crawl}: 24 small sites, written and drawn for this."

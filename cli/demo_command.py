@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where everything goes; made if it is not there.")] = Path("demo"),
 ) -> None:
-    """Do all of it on the bundled sample crawl, offline: crawl, dataset, report, a Flamingo trained from scratch.
+    """Do all of it on the bundled demo crawl, offline: crawl, dataset, report, a Flamingo trained from scratch.
 
     Example: m3w demo
     """

@@ -83,13 +83,14 @@ def results(training: Path, dataset: str) -> Results:
 
 def held_out_captions(model_folder: Path, dataset: str) -> list[Caption]:
     """Captions of `CAPTIONS` pictures of the validation split, whose page names what they show right behind them."""
-    from m3w.trainer.generate import caption_image, load_checkpoint
+    from m3w.trainer.evaluate.loaded_model import load_model
+    from m3w.trainer.generate import caption_image
 
     pictures = list(_pictures(dataset))
-    model, processor = load_checkpoint(model_folder)
+    loaded = load_model(model_folder)
     captions = []
     for picture, page in random.Random(0).sample(pictures, min(CAPTIONS, len(pictures))):
-        said = caption_image(model, processor, picture, PROMPT)
+        said = caption_image(loaded, picture, PROMPT)
         captions.append(Caption(picture=picture, page=page, model=f"{PROMPT} {said}".partition(".")[0]))
     return captions
 

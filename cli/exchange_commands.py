@@ -15,14 +15,14 @@ def register(app: typer.Typer) -> None:
 
 
 def import_(
-    form: Annotated[str, typer.Argument(metavar="FORMAT", help="obelics, mmc4, pairs or nemo.")],
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="obelics, mmc4, nemo, pairs or package.module.name.")],
     sources: Annotated[
         list[str], typer.Argument(metavar="SOURCE...", help="Files, globs or folders; any fsspec path.")
     ],
     out: Annotated[str, typer.Option(help="The run's folder; the dataset lies in it.")],
     recipe: Annotated[str | None, typer.Option(help="In place of recipes/import.yaml, which keeps everything.")] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value into the recipe.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the recipe.")
     ] = None,
     address: Annotated[str | None, typer.Option(help="A Ray cluster's address; without it Ray starts here.")] = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Errors to exit statuses."""
+"""The exit status of each error."""
 
 from __future__ import annotations
 
@@ -9,23 +9,21 @@ FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 
 STATUS_OF_ERROR = {
     ("m3w.recipes.errors", "InputError"): WRONG_INPUT,
-    ("m3w.schemas.manifest", "ManifestError"): WRONG_INPUT,
-    ("m3w.trainer.recipe.section", "RecipeError"): WRONG_INPUT,
-    ("m3w.trainer.evaluate.example", "EvaluationError"): WRONG_INPUT,
+    ("m3w.schemas.manifest", "DatasetError"): WRONG_INPUT,
     ("m3w.pipeline.engine.executor", "StageFailed"): FAILED,
     ("m3w.pipeline.engine.retrying", "StoreFailed"): FAILED,
     ("m3w.pipeline.engine.run", "ClaimLost"): FAILED,
     ("m3w.pipeline.engine.ray_start", "RayFailed"): FAILED,
 }
-"""By name, so that no module is imported for an error that nobody raised."""
+"""By module and name, so that no module is imported for an error that was not raised."""
 
 
 def exit_status(error: BaseException) -> int:
-    """The status that `error` ends the command with, after its one line; an error of ours is raised again."""
+    """Print `error` in one line and return its exit status. An unknown error, a bug, is raised again."""
     if isinstance(error, KeyboardInterrupt):
-        print("m3w: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        print("m3w: interrupted; run the same command again to resume", file=sys.stderr)
         return INTERRUPTED
-    if isinstance(error, BrokenPipeError):  # whoever read our output, `head` for example, has seen enough
+    if isinstance(error, BrokenPipeError):  # the reader of our output, `head` for example, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     for kind in type(error).__mro__:

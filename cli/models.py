@@ -1,4 +1,4 @@
-"""What the commands over models call: their errors are the user's, in one line."""
+"""What the commands `generate`, `import-checkpoint` and `train --dry-run` call."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import typer
 
 from m3w.recipes.errors import InputError
 
-HELP = "/image PATH puts a picture in, /again begins anew, /quit ends; anything else is asked."
+HELP = "/image PATH adds a picture, /again starts over, /quit ends; the model answers any other line."
 
 
 def describe(
     checkpoint: Path, images: list[Path], text: str, shots: list[str], *, beams: int = 1, tokens: int = 32
 ) -> str:
-    """What the exported model in `checkpoint` says of the pictures after `text`, behind `shots` ("IMAGE=TEXT" each)."""
+    """The exported model's continuation of `text` on the pictures, after the `shots` ("IMAGE=TEXT" each)."""
     if not images:
         raise InputError("there is no picture to speak of; give --image FILE, or --interactive")
     conversation = _begin(checkpoint, shots, images, beams=beams, tokens=tokens)
@@ -25,7 +25,7 @@ def describe(
 
 
 def converse(checkpoint: Path, images: list[Path], shots: list[str], *, beams: int = 1, tokens: int = 32) -> None:
-    """Read lines until the end of the input: pictures to put in and texts to go on from; print the answers."""
+    """Read commands and texts, one on each line, until the end of the input; print the answers."""
     from m3w.trainer.evaluate.media import UnreadableMediaError
 
     conversation = _begin(checkpoint, shots, images, beams=beams, tokens=tokens)
@@ -48,7 +48,7 @@ def converse(checkpoint: Path, images: list[Path], shots: list[str], *, beams: i
 
 
 def _lines() -> Iterator[str]:
-    """Lines that are typed, or piped in, without the empty ones."""
+    """The lines of the input that are not empty."""
     while True:
         if sys.stdin.isatty():
             typer.echo("> ", nl=False)
@@ -60,16 +60,16 @@ def _lines() -> Iterator[str]:
 
 
 def _begin(checkpoint: Path, shots: list[str], images: list[Path], *, beams: int, tokens: int) -> Any:
-    """A conversation in which shots and pictures are put in already."""
+    """A conversation that starts with the shots and pictures."""
     from m3w.trainer.conversation import Conversation
-    from m3w.trainer.evaluate.checkpoint import check_checkpoint
+    from m3w.trainer.evaluate.loaded_model import check_model_folder
     from m3w.trainer.evaluate.media import UnreadableMediaError
 
-    check_checkpoint(checkpoint)
+    check_model_folder(checkpoint)
     pairs = [_shot(shot) for shot in shots] + [(str(image), "") for image in images]
     for path, _ in pairs:
         if "://" not in path and not Path(path).is_file():
-            raise InputError(f"{path} is not there, so there is nothing to look at; give a picture or video")
+            raise InputError(f"{path} is not there, so the model has nothing to look at; give a picture or video")
     conversation = Conversation.with_checkpoint(checkpoint, beams=beams, tokens=tokens)
     for path, text in pairs:
         try:
@@ -79,19 +79,21 @@ def _begin(checkpoint: Path, shots: list[str], images: list[Path], *, beams: int
     return conversation
 
 
-def _shot(words: str) -> tuple[str, str]:
-    image, equals, text = words.partition("=")
+def _shot(option: str) -> tuple[str, str]:
+    image, equals, text = option.partition("=")
     if not equals or not image or not text:
-        raise InputError(f"--shot {words!r} is no picture with its text, so it shows nothing; write IMAGE=TEXT")
+        raise InputError(f"--shot {option!r} is no picture with its text; write IMAGE=TEXT")
     return image, text
 
 
 def import_from(kind: str, checkpoint: Path, out: Path, **arguments: Any) -> None:
     """Import a checkpoint of another project; see `m3w.model.openflamingo.import_openflamingo`."""
     if kind != "openflamingo":
-        raise InputError(f"{kind} is no kind of checkpoint that is known here; the one known is openflamingo")
+        raise InputError(
+            f"checkpoints of {kind} cannot be imported; give openflamingo, the one format that is supported"
+        )
     if not checkpoint.is_file():
-        raise InputError(f"{checkpoint} is not there, so there is nothing to import; give OpenFlamingo's checkpoint.pt")
+        raise InputError(f"{checkpoint} is not there; give OpenFlamingo's checkpoint.pt")
     from m3w.model.openflamingo import import_openflamingo
 
     try:
@@ -101,7 +103,7 @@ def import_from(kind: str, checkpoint: Path, out: Path, **arguments: Any) -> Non
 
 
 def describe_training(recipe: str, overrides: Sequence[str], *, gpus: int, gpu: str, mfu: float) -> str:
-    """What a training would need and cost; RecipeError ends the command with status 2."""
+    """What a training needs and costs, in words."""
     from m3w.trainer.dry_run import describe as in_words
     from m3w.trainer.dry_run import dry_run
     from m3w.trainer.recipe import load_recipe

@@ -1,8 +1,14 @@
-"""The page on all commands, made from the commands: `python -m m3w.cli.reference > docs/commands.md`. A test
-compares."""
+"""What the documents take from the code: the page on all commands, and the table of a build's stages.
+
+    python -m m3w.cli.reference > docs/commands.md
+    python -m m3w.cli.reference stages          the table in docs/architecture.md, between its marks
+
+Tests compare both.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,5 +57,30 @@ def _default(option: Any) -> str:
     return "" if option.default in (None, False) else f"`{option.default}`"
 
 
+def stages() -> str:
+    """Markdown: a row for each stage of a build, in order, as it is declared."""
+    from m3w.pipeline.build import STAGES
+
+    header = "| stage | does | reads | writes | keys of the recipe that change its result |"
+    return "\n".join([header, "| --- | --- | --- | --- | --- |", *map(_stage_row, STAGES)]) + "\n"
+
+
+def _stage_row(stage: Any) -> str:
+    from m3w.pipeline.engine.settings import keys_of
+    from m3w.pipeline.engine.stage import GroupStage
+
+    function = stage.shuffle if isinstance(stage, GroupStage) else stage.process
+    does = (function.__doc__ or "").partition(". ")[0].partition("\n")[0].rstrip(".")
+    reads = {declared.table.folder: declared for declared in stage.reads if declared.access != "required"}
+    columns = (
+        f"`{stage.name}`" + (", a grouping" if isinstance(stage, GroupStage) else ""),
+        does,
+        ", ".join(f"`{name}`" for name in reads) or "files that the recipe names",
+        ", ".join(f"`{name}`" for name in dict.fromkeys(table.folder for table in stage.writes)),
+        ", ".join(f"`{path}`" for path in keys_of(stage.settings, "result")),
+    )
+    return f"| {' | '.join(columns)} |"
+
+
 if __name__ == "__main__":
-    print(reference(), end="")
+    print(stages() if sys.argv[1:] == ["stages"] else reference(), end="")

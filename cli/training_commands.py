@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 def train(
     recipe: Annotated[str, typer.Argument(help="A training recipe: a YAML file.")],
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Put a value into the recipe.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the recipe.")
     ] = None,
     launcher: Annotated[str, typer.Option(help="torchrun (this machine) or ray (a cluster).")] = "torchrun",
     processes: Annotated[int, typer.Option(help="Processes, one a GPU where there are any.", min=1)] = 1,

@@ -96,7 +96,7 @@ class FlamingoProcessor(ProcessorMixin):  # type: ignore[misc]
         data.pop("token_type_ids", None)
         packed = [self.pixels(item) for row in rows for item in row]
         if packed:
-            data["pixel_values"] = self._stack(packed)
+            data["pixel_values"] = self.stack(packed)
         data["image_counts"] = torch.tensor([len(row) for row in rows])
         return BatchFeature(data)
 
@@ -109,29 +109,36 @@ class FlamingoProcessor(ProcessorMixin):  # type: ignore[misc]
 
     def _frame(self, picture: Picture) -> Tensor:
         picture = picture if isinstance(picture, Image.Image) else Image.fromarray(np.asarray(picture))
-        picture, side = picture.convert("RGB"), self.image_size
-        scale = side / max(picture.size)
-        width, height = (max(1, round(length * scale)) for length in picture.size)
-        resized = np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32) / 255
+        picture, side = fit(picture.convert("RGB"), self.image_size), self.image_size
+        width, height = picture.size
+        values = np.asarray(picture, dtype=np.float32) / 255
         top, left = (side - height) // 2, (side - width) // 2
-        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.image_mean, self.image_std))
+        mean, std = (torch.tensor(channels).view(3, 1, 1) for channels in (self.image_mean, self.image_std))
         square = torch.zeros(3, side, side)
-        square[:, top : top + height, left : left + width] = (torch.from_numpy(resized).permute(2, 0, 1) - mean) / std
+        square[:, top : top + height, left : left + width] = (torch.from_numpy(values).permute(2, 0, 1) - mean) / std
         return square
 
     @staticmethod
-    def _stack(packed: list[Tensor]) -> Tensor:
+    def stack(packed: Sequence[Tensor]) -> Tensor:
+        """[N, T, 3, S, S] of N results of `pixels`. Raises ValueError if they differ in T."""
         frames = [len(item) for item in packed]
         if len(set(frames)) > 1:
             raise ValueError(
                 f"the images have {frames} frames and one batch holds one number of them; sample frames alike"
             )
-        return torch.stack(packed)
+        return torch.stack(list(packed))
 
     @property
     def model_input_names(self) -> list[str]:
         """What `Flamingo.forward` takes of a processed batch."""
         return ["input_ids", "attention_mask", "pixel_values", "image_counts"]
+
+
+def fit(picture: Image.Image, side: int) -> Image.Image:
+    """The picture with its aspect kept and its longer side `side` pixels."""
+    scale = side / max(picture.size)
+    width, height = (max(1, round(length * scale)) for length in picture.size)
+    return picture.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def image_format(vision_encoder: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`m3w extract`: one HTML, WARC or WACZ file to documents, as JSON lines; no run, no rules, no images fetched."""
+"""`m3w extract`: the documents of an HTML, WARC or WACZ file as JSON lines, without a run, rules or fetched images."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import fsspec
 from m3w.pipeline.crawl.archive_stream import GZIP_MAGIC, WARC_MAGIC
 from m3w.pipeline.crawl.http_body import BodyError
 from m3w.pipeline.crawl.section import Storage
-from m3w.pipeline.crawl.storage import open_file
-from m3w.pipeline.crawl.wacz import ZIP_MAGIC, warc_members
+from m3w.pipeline.crawl.storage import ZIP_MAGIC, open_file, warc_members
 from m3w.pipeline.crawl.warc import read_archive
 from m3w.pipeline.crawl.warc_record import ARC_MAGIC, WarcRecord
 from m3w.pipeline.extract import extract_page
@@ -26,7 +25,7 @@ from m3w.schemas.document import InterleavedDocument
 
 
 def document_lines(path: str, url: str) -> Iterator[str]:
-    """One JSON object a page: the document's row, or `url` and `dropped` with the reason why it has none.
+    """One JSON object per page: the document's row, or `url` and `dropped` with the reason why it has none.
 
     Raises `InputError` for a file that cannot be read.
     """
@@ -38,15 +37,15 @@ def document_lines(path: str, url: str) -> Iterator[str]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); give an HTML, WARC or WACZ file") from error
     if not start:
-        raise InputError(f"{path} is empty, so it holds no page; give an HTML, WARC or WACZ file")
-    found = chain.from_iterable(map(_archive_documents, archives)) if archives else [(url, _document(content, url))]
-    for page_url, document in found:
+        raise InputError(f"{path} is empty, so it has no page; give an HTML, WARC or WACZ file")
+    documents = chain.from_iterable(map(_archive_documents, archives)) if archives else [(url, _document(content, url))]
+    for page_url, document in documents:
         row = {"url": page_url, "dropped": document} if isinstance(document, str) else document.row()
         yield json.dumps(row, ensure_ascii=False, default=_plain)
 
 
 def _archives(path: str, start: bytes) -> list[str]:
-    """Paths of the archives in a file that begins so: itself, the WARC files of a WACZ file, or none."""
+    """The archives in a file that begins with `start`: itself, the WARC files of a WACZ file, or none."""
     if start.startswith(ZIP_MAGIC):
         with open_file(path, Storage()) as file:
             return sorted(warc_members(file, path))
@@ -61,7 +60,7 @@ def _document(html: bytes, url: str) -> InterleavedDocument | str:
 
 
 def _archive_documents(path: str) -> Iterator[tuple[str, InterleavedDocument | str]]:
-    """Documents without an image too: what is looked at here is the extraction."""
+    """The URL and the document of each page. Documents without an image are kept: this shows the extraction alone."""
     settings = Extract()
     for item in read_archive(path, max_block_bytes=settings.max_page_mib * MIB):
         if isinstance(item, WarcRecord) and item.kind == "response" and not_a_page(item) is None:
@@ -74,4 +73,4 @@ def _archive_documents(path: str) -> Iterator[tuple[str, InterleavedDocument | s
 def _plain(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

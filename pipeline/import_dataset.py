@@ -1,4 +1,4 @@
-"""`m3w import`: documents in the form of another project to a dataset, by a build whose pages come ready-made."""
+"""`m3w import`: a dataset of documents in the format of another project. It is a build that reads no pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.resources import as_file, files
 
 from m3w.pipeline.build import build
 from m3w.pipeline.engine.build_progress import Progress
-from m3w.pipeline.exchange.import_documents import READERS
+from m3w.pipeline.exchange import check_input_format
 from m3w.pipeline.recipe import Recipe, load_recipe
 from m3w.recipes.errors import InputError
 from m3w.schemas.manifest import Manifest
@@ -17,7 +17,7 @@ RECIPE = "import.yaml"
 
 
 def import_dataset(
-    form: str,
+    format: str,
     sources: Sequence[str],
     out: str,
     *,
@@ -26,22 +26,22 @@ def import_dataset(
     address: str | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
-    """Bring the files, globs or folders `sources` of the form `form` to a dataset in the run `out`.
+    """Build a dataset in the run `out` from the files, globs or folders `sources`, which are in `format`.
 
-    Raises `InputError` before anything is written, and what `m3w.pipeline.build.build` raises.
+    `format` is a name that ships or the dotted path of a `m3w.pipeline.exchange.Reader`. Raises `InputError` before
+    anything is written, and what `m3w.pipeline.build.build` raises.
     """
-    if form not in READERS:
-        raise InputError(f"{form} is not a format to import, so nothing was read; give one of {', '.join(READERS)}")
+    check_input_format(format)
     with as_file(files("m3w.recipes").joinpath(RECIPE)) as shipped:
-        own = [f"crawl.format={form}", f"crawl.paths={json.dumps(list(sources))}"]
+        own = [f"crawl.format={format}", f"crawl.paths={json.dumps(list(sources))}"]
         loaded = load_recipe(recipe or str(shipped), [*own, *overrides])
-    _check_images_can_be_had(loaded)
+    _check_images_are_available(loaded)
     return build(loaded, out, address=address, progress=progress)
 
 
-def _check_images_can_be_had(recipe: Recipe) -> None:
+def _check_images_are_available(recipe: Recipe) -> None:
     if recipe.crawl.format == "obelics" and recipe.fetch.source != "web":
         raise InputError(
-            "obelics names images by URL alone and fetch.source is archive, so every document would lose its images; "
+            "obelics names images only by URL and fetch.source is archive, so every document would lose its images; "
             "fetch them: --set fetch.source=web --set fetch.contact=YOUR-ADDRESS"
         )

@@ -5,20 +5,14 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from m3w.pipeline.crawl.index import PLACE
 from m3w.pipeline.engine.table import Table
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
-from m3w.schemas.document import DATASET_SCHEMA, DOCUMENT_SCHEMA, FETCHED_FIELDS, IMAGE_TYPE, TIME
+from m3w.pipeline.filters.signals import DATASET_SCHEMA, DOCUMENT_SCHEMA, IMAGE_SIGNALS
+from m3w.schemas.document import FETCHED_FIELDS, IMAGE_TYPE, TIME
 from m3w.schemas.sequence import INDEX_SCHEMA, INDEX_SUFFIX
 
 KEY_BYTES = 16
 """Of the hashes that pages, texts and paragraphs are compared by."""
 SPLITS = ("train", "validation")
-
-SELECTED_PAGES = Table("selection/pages", PLACE)
-"""Where the pages that the recipe's index selects lie in WARC files; a file for each file of the index."""
-SELECTED_PARTS = Table("selection/parts", PLACE)
-"""The same pages, grouped by WARC file into the parts of `extract`."""
 
 EXTRACTED = Table("documents/extracted", DOCUMENT_SCHEMA)
 ARCHIVED_IMAGES = Table(

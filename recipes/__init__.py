@@ -1,1 +1,1 @@
-"""Builds and trainings as YAML; a package only so that they are installed with the code."""
+"""The recipes of builds, trainings and evaluations, and what loads them: `loader`, `Section`, `InputError`."""

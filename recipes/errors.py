@@ -1,7 +1,10 @@
-"""What a user's input can be wrong with: one line that names the value, what follows from it, the remedy."""
+"""The error for wrong input of the user."""
 
 from __future__ import annotations
 
 
 class InputError(ValueError):
-    """The user's input is wrong; the command line prints the message alone and ends with status 2."""
+    """The user's input is wrong. The message is one line: the value, the consequence, the remedy.
+
+    The command line prints it without a traceback and exits with status 2.
+    """

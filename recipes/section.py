@@ -1,4 +1,4 @@
-"""What all sections of a recipe have in common."""
+"""The base class of all sections of a recipe."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """A part of a recipe: frozen, strict, no unknown keys."""
+    """A section of a recipe: immutable, without unknown keys or conversions of types."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)  # strict: yes is no number, "5" is none either
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)  # strict: neither `yes` nor "5" is a number

@@ -1,72 +1,29 @@
 """A document: a page's main content as one list of nodes in page order, each a text or an image.
 
 `texts` and `images` are parallel lists. Where `texts[i]` is a string, `images[i]` is None, and the
-other way round, so the index of an image in the list is its place in the page. The Arrow schemas
+other way round, so the index of an image in the list is its position in the page. The Arrow schemas
 below are the contract: `m3w.schemas.table.to_table` refuses rows that break them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import Field, asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
 OK = "ok"
-"""`ImageReference.status` of an image whose bytes are in the dataset; any other value says why not."""
+"""`ImageReference.status` of an image whose bytes are in the dataset; any other value is the reason why not."""
 
 VIDEO = "video"
-"""`ImageReference.status` of a video on the page: a node of its own kind, which nothing fetches."""
+"""`ImageReference.status` of a video on the page: a node of its own kind, which is not fetched."""
 
-DOCUMENT_SIGNALS = (
-    # counts
-    "words",
-    "characters",
-    "sentences",
-    "text_nodes",
-    "image_nodes",
-    # MassiveWeb: quality
-    "mean_word_length",
-    "hash_word_ratio",
-    "ellipsis_word_ratio",
-    "bullet_line_fraction",
-    "ellipsis_line_fraction",
-    "alphabetic_word_fraction",
-    "stop_word_kinds",
-    # MassiveWeb: repetition
-    "duplicate_line_fraction",
-    "duplicate_line_character_fraction",
-    "duplicate_paragraph_fraction",
-    "duplicate_paragraph_character_fraction",
-    "top_2gram_fraction",
-    "top_3gram_fraction",
-    "top_4gram_fraction",
-    "duplicate_5gram_fraction",
-    "duplicate_6gram_fraction",
-    "duplicate_7gram_fraction",
-    "duplicate_8gram_fraction",
-    "duplicate_9gram_fraction",
-    "duplicate_10gram_fraction",
-    # OBELICS
-    "character_repetition",
-    "word_repetition",
-    "special_character_fraction",
-    "punctuation_fraction",
-    "stop_word_fraction",
-    "common_word_fraction",
-    "flagged_word_fraction",
-    # C4
-    "curly_brackets",
-    "c4_curly_brackets",
-    "lorem_ipsum",
-    "javascript_line_fraction",
-    "terminal_line_fraction",
-    "c4_sentences",
-)
-"""Names of the numbers in the `signals` column, in their order on disk. `m3w.pipeline.filters.signals.definitions`
-says what each is."""
+
+FETCHED = {"fetched": True}
+"""Marks the fields of an image that the fetch fills in."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,17 +37,17 @@ class ImageReference:
     declared_width: int | None = None
     """CSS pixels, from the page."""
     declared_height: int | None = None
-    sha256: str | None = None
+    sha256: str | None = field(default=None, metadata=FETCHED)
     """64 hex digits, of the bytes as stored; None (as all below) if the image was not fetched."""
-    mime: str | None = None
-    width: int | None = None
+    mime: str | None = field(default=None, metadata=FETCHED)
+    width: int | None = field(default=None, metadata=FETCHED)
     """Pixels of the stored image, as a viewer would show it."""
-    height: int | None = None
-    phash: str | None = None
+    height: int | None = field(default=None, metadata=FETCHED)
+    phash: str | None = field(default=None, metadata=FETCHED)
     """16 hex digits of the perceptual hash."""
-    status: str | None = None
+    status: str | None = field(default=None, metadata=FETCHED)
     """`ok`, or why the image is not in the dataset: `not_in_archive`, `too_small`, ..."""
-    fetched_at: datetime | None = None
+    fetched_at: datetime | None = field(default=None, metadata=FETCHED)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,19 +78,19 @@ class InterleavedDocument:
     opt_out: list[str] = field(default_factory=list)
     """Opt-out marks in the page itself, sorted: `noai`, `noimageai`, `noindex`, `noimageindex`, `tdm-reservation`."""
     signals: dict[str, float] = field(default_factory=dict)
-    """One number for each name in `DOCUMENT_SIGNALS`, once measured."""
+    """By name, once measured."""
 
     def __post_init__(self) -> None:
         if not self.document_id:
             self.document_id = document_id(self.url, self.crawled_at)
 
     def row(self) -> dict[str, Any]:
-        """The document as a row of `DOCUMENT_SCHEMA`."""
+        """The document as a row of `document_schema`."""
         return asdict(self)
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> InterleavedDocument:
-        """The document of a row of `DOCUMENT_SCHEMA` (a column of image bytes, if there, is left out)."""
+        """The document of a row of `document_schema`; a column of image bytes is ignored."""
         values = {name: value for name, value in row.items() if name != "image_bytes"}
         values["images"] = [None if image is None else ImageReference(**image) for image in row["images"]]
         return cls(**values)
@@ -147,51 +104,54 @@ def document_id(url: str, crawled_at: datetime | None) -> str:
 
 TIME = pa.timestamp("us", tz="UTC")
 
-IMAGE_TYPE = pa.struct(
-    [
-        pa.field("url", pa.string(), nullable=False),
-        pa.field("alt", pa.string()),
-        pa.field("caption", pa.string()),
-        pa.field("declared_width", pa.int32()),
-        pa.field("declared_height", pa.int32()),
-        pa.field("sha256", pa.string()),
-        pa.field("mime", pa.string()),
-        pa.field("width", pa.int32()),
-        pa.field("height", pa.int32()),
-        pa.field("phash", pa.string()),
-        pa.field("status", pa.string()),
-        pa.field("fetched_at", TIME),
-    ]
-)
+_ARROW = {"str": pa.string(), "int": pa.int32(), "datetime": TIME}
 
-FETCHED_FIELDS = ("status", "fetched_at", "sha256", "mime", "width", "height", "phash")
+
+def _arrow_field(field: Field[Any]) -> pa.Field:
+    """The column of a field of `ImageReference`, whose annotation is such as `str` or `int | None`."""
+    kind, _, nullable = str(field.type).partition(" | ")
+    return pa.field(field.name, _ARROW[kind], nullable=bool(nullable))
+
+
+IMAGE_TYPE = pa.struct(map(_arrow_field, fields(ImageReference)))
+"""An `ImageReference` as a row."""
+
+FETCHED_FIELDS = tuple(field.name for field in fields(ImageReference) if field.metadata.get("fetched"))
 """Of an image: what the fetch finds out; the others are what the page says."""
 
-DOCUMENT_SCHEMA = pa.schema(
-    [
-        pa.field("document_id", pa.string(), nullable=False),
-        pa.field("url", pa.string(), nullable=False),
-        pa.field("title", pa.string()),
-        pa.field("crawled_at", TIME),
-        pa.field("warc_path", pa.string()),
-        pa.field("warc_offset", pa.int64()),
-        pa.field("warc_length", pa.int64()),
-        pa.field("language", pa.string()),
-        pa.field("language_score", pa.float32()),
-        pa.field("declared_language", pa.string()),
-        pa.field("canonical_url", pa.string()),
-        pa.field("published_at", pa.string()),
-        pa.field("license", pa.string()),
-        pa.field("opt_out", pa.list_(pa.string())),
-        pa.field("texts", pa.list_(pa.string()), nullable=False),
-        pa.field("images", pa.list_(IMAGE_TYPE), nullable=False),
-        pa.field("signals", pa.struct([pa.field(name, pa.float32()) for name in DOCUMENT_SIGNALS])),
-    ]
-)
-"""A document between stages: no image bytes."""
 
-DATASET_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("image_bytes", pa.list_(pa.binary()), nullable=False))
-"""A document of the finished dataset. `image_bytes` is as long as `images`; null where no `ok` image stands."""
+def document_schema(signals: Sequence[str]) -> pa.Schema:
+    """The schema of a document between stages: no image bytes. `signals`: names of its numbers, in order."""
+    return pa.schema(
+        [
+            pa.field("document_id", pa.string(), nullable=False),
+            pa.field("url", pa.string(), nullable=False),
+            pa.field("title", pa.string()),
+            pa.field("crawled_at", TIME),
+            pa.field("warc_path", pa.string()),
+            pa.field("warc_offset", pa.int64()),
+            pa.field("warc_length", pa.int64()),
+            pa.field("language", pa.string()),
+            pa.field("language_score", pa.float32()),
+            pa.field("declared_language", pa.string()),
+            pa.field("canonical_url", pa.string()),
+            pa.field("published_at", pa.string()),
+            pa.field("license", pa.string()),
+            pa.field("opt_out", pa.list_(pa.string())),
+            pa.field("texts", pa.list_(pa.string()), nullable=False),
+            pa.field("images", pa.list_(IMAGE_TYPE), nullable=False),
+            pa.field("signals", pa.struct([pa.field(name, pa.float32()) for name in signals])),
+        ]
+    )
+
+
+def dataset_schema(signals: Sequence[str]) -> pa.Schema:
+    """The schema of a document of the finished dataset: `document_schema` and `image_bytes`.
+
+    `image_bytes` is as long as `images`; null where no `ok` image stands.
+    """
+    return document_schema(signals).append(pa.field("image_bytes", pa.list_(pa.binary()), nullable=False))
+
 
 ROW_GROUP_BYTES = 128 * 2**20
 """Largest row group of the finished dataset, so that no nested column chunk comes near the 2 GB that breaks readers."""

@@ -23,7 +23,7 @@ import pytest
 import yaml
 from ray._private.utils import psutil  # the one that Ray brings
 
-from m3w.pipeline.demo_crawl import write_sample_crawl
+from m3w.pipeline.demo_crawl import write_demo_crawl
 
 ROOT = Path(__file__).resolve().parent.parent
 RAY = Path(sys.executable).parent / "ray"
@@ -120,7 +120,7 @@ def shards(run: Path) -> dict[str, object]:
 def test_a_submitted_build_gives_the_bytes_of_one_machine_and_goes_on_when_submitted_again(
     head: str, tmp_path: Path
 ) -> None:
-    write_sample_crawl(tmp_path / "crawl")
+    write_demo_crawl(tmp_path / "crawl")
     command = documented(head, tmp_path / "crawl", tmp_path / "run")
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, **PLAIN}, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -147,5 +147,5 @@ def test_what_a_job_takes_along_is_the_product() -> None:
     assert settings["working_dir"] == "."
     for name in settings["excludes"]:
         assert (ROOT / name.lstrip("/")).is_dir(), f"{name} is left out and not there"
-    for room in ("schemas", "pipeline", "model", "trainer", "cli", "recipes"):
+    for room in ("m3w", "schemas", "pipeline", "model", "trainer", "cli", "recipes"):
         assert f"/{room}" not in settings["excludes"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from m3w.pipeline.demo_crawl import write_sample_crawl
+from m3w.pipeline.demo_crawl import write_demo_crawl
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -61,7 +61,7 @@ def assert_serves(words: list[str], folder: Path) -> None:
 
 @pytest.mark.ray
 def test_the_commands_and_the_code_run_in_order(tmp_path: Path) -> None:
-    write_sample_crawl(tmp_path / "demo/crawl", pages=48)
+    write_demo_crawl(tmp_path / "demo/crawl", pages=48)
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
     found = commands()
     assert [words[1] for words in found] == ["build", "status", "stats", "view", "extract", "train"]

@@ -1,4 +1,4 @@
-"""Pictures and texts in turn, as a person puts them in: a prompt that grows by what is asked and what is answered."""
+"""A conversation with a model: a prompt that grows by pictures, by what the user says and by the answers."""
 
 from __future__ import annotations
 
@@ -7,62 +7,51 @@ from pathlib import Path
 
 import torch
 
-from m3w.trainer.evaluate.answering import answer
-from m3w.trainer.evaluate.checkpoint import Asked, open_checkpoint
-from m3w.trainer.evaluate.example import Media
-from m3w.trainer.evaluate.pictures import Pictures
-from m3w.trainer.evaluate.prompt import Chunk, Prompt
-from m3w.trainer.evaluate.rows import Row
+from m3w.trainer.evaluate.answers import generate_answers
+from m3w.trainer.evaluate.inputs import Chunk, PixelCache, Prompt
+from m3w.trainer.evaluate.loaded_model import LoadedModel, load_model
+from m3w.trainer.evaluate.tasks.source import Media
 
 FRAMES = 8
-"""Of a video."""
+"""Frames of a video."""
 
 
 @dataclass
 class Conversation:
-    """What has been shown and said. Pictures stand where training on pages puts them: `<|endofchunk|><image>`, text."""
+    """The pictures and texts so far. As in training on pages, a picture is `<|endofchunk|><image>`, then its text."""
 
-    asked: Asked
+    loaded: LoadedModel
     beams: int = 1
     tokens: int = 32
-    """The most of an answer."""
+    """The most tokens of an answer."""
     chunks: list[Chunk] = field(default_factory=list)
 
     @classmethod
     def with_checkpoint(cls, folder: Path, *, beams: int = 1, tokens: int = 32) -> Conversation:
-        """Of the exported model in `folder`. Raises EvaluationError if it cannot be loaded."""
+        """A conversation with the exported model in `folder`. Raises InputError if it cannot be loaded."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(open_checkpoint(folder, device), beams, tokens)
+        return cls(load_model(folder, device), beams, tokens)
 
     def __post_init__(self) -> None:
-        self.pictures = Pictures(self.asked.processor, FRAMES)
+        self.cache = PixelCache(self.loaded.processor, FRAMES)
 
     def show(self, path: str, text: str = "") -> None:
-        """Put a picture or video in, and a text on it. Raises UnreadableMediaError, and then nothing is put in."""
+        """Add a picture or video, and a text about it. Raises UnreadableMediaError, and then adds nothing."""
         media = Media(path=path)
-        self.pictures.pixels(media)
+        self.cache.pixels(media)
         self.chunks.append(Chunk(media, text))
 
     def ask(self, text: str) -> str:
-        """What the model says behind all before and `text`; both stay for the next turn."""
+        """The model's continuation of everything so far and `text`; both stay for the next turn."""
         chunk = self.chunks.pop() if self.chunks else Chunk(None, "")
-        before = f"{chunk.text} {text}".strip() if text else chunk.text
-        chunks = (*self.chunks, Chunk(chunk.media, before))
+        question = f"{chunk.text} {text}".strip() if text else chunk.text
+        chunks = (*self.chunks, Chunk(chunk.media, question))
         prompt = Prompt(chunks, starts_with_end_of_chunk=chunks[0].media is not None)
-        row = Row(prompt.encode(self.asked.tokenize, self.asked.special), [*map(self.pictures.pixels, prompt.media)])
-        tokenizer, special = self.asked.processor.tokenizer, self.asked.special
-        (said,) = answer(
-            self.asked.model,
-            tokenizer,
-            special,
-            [row],
-            max_new_tokens=self.tokens,
-            beams=self.beams,
-            length_penalty=1.0,
-        )
-        self.chunks.append(Chunk(chunk.media, f"{before} {said}".strip()))
-        return said
+        row = self.loaded.row(prompt, self.cache.pixels)
+        (answer,) = generate_answers(self.loaded, [row], max_new_tokens=self.tokens, beams=self.beams)
+        self.chunks.append(Chunk(chunk.media, f"{question} {answer}".strip()))
+        return answer
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Remove all pictures and texts."""
         self.chunks.clear()

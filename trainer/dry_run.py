@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from m3w.recipes.errors import InputError
 from m3w.trainer.data.lanes import rank_lanes
 from m3w.trainer.flops import MEMORY_GIB, PEAK_FLOPS, count_costs, peak_flops, vision_flops
 from m3w.trainer.memory import Memory, Room, estimate, rooms
 from m3w.trainer.meta_model import image_size_of, meta_model
 from m3w.trainer.parallelize import shard_size
-from m3w.trainer.recipe import Recipe, RecipeError
+from m3w.trainer.recipe import Recipe
 
 GIB = 2**30
 
@@ -44,9 +45,9 @@ class DryRun:
 
 
 def dry_run(recipe: Recipe, *, gpus: int, gpu: str, mfu: float) -> DryRun:
-    """Raises RecipeError for a GPU or a backbone that is not known, ValueError where the GPUs do not fit the recipe."""
+    """Raises InputError for a GPU or a backbone that is not known, ValueError where the GPUs do not fit the recipe."""
     if peak_flops(gpu) is None:
-        raise RecipeError(f"the speed of a GPU called {gpu!r} is not known; take one of {', '.join(PEAK_FLOPS)}")
+        raise InputError(f"the speed of a GPU called {gpu!r} is not known; take one of {', '.join(PEAK_FLOPS)}")
     rank_lanes(recipe.training.batch_size, 0, gpus)
     bf16 = recipe.training.precision != "fp32"
     model = meta_model(recipe.model, bf16=bf16)

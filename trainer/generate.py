@@ -1,62 +1,48 @@
-"""What an exported model says of a picture, and whether it looks."""
+"""Captions by an exported model, and the test whether it looks at its pictures."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from m3w.model import Flamingo, FlamingoProcessor
-from m3w.trainer.build import pixel_format, sample_form, special_tokens
-from m3w.trainer.data.images import decode_image, to_pixels
+from m3w.trainer.build import sample_form
+from m3w.trainer.data.images import decode_image
 from m3w.trainer.data.lanes import LaneDataset
 from m3w.trainer.data.order import SampleOrder
 from m3w.trainer.data.sequences import SequenceReader
+from m3w.trainer.evaluate.answers import generate_answers
+from m3w.trainer.evaluate.inputs import Chunk, Prompt, Row
+from m3w.trainer.evaluate.loaded_model import LoadedModel, load_model
+from m3w.trainer.evaluate.tasks.source import Media
 from m3w.trainer.held_out import HeldOutLoss, held_out_loss, rank_batches
 from m3w.trainer.ranks import Ranks
 from m3w.trainer.recipe import DataRecipe
-from m3w.trainer.tokenizer import Tokenize
-
-
-def load_checkpoint(folder: str | Path) -> tuple[Flamingo, FlamingoProcessor]:
-    """Model, in evaluation mode, and processor of an exported training (its `model` folder)."""
-    return Flamingo.from_pretrained(folder).eval(), FlamingoProcessor.from_pretrained(folder)
 
 
 def caption(checkpoint: str | Path, image: bytes, prompt: str = "", *, max_new_tokens: int = 32) -> str:
-    """What the model in the folder `checkpoint` says, greedily, of the picture in `image`, after `prompt`.
+    """The greedy caption of the picture in `image`, after `prompt`, by the exported model in the folder `checkpoint`.
 
     Raises UndecodableImageError if `image` is no picture.
     """
-    return caption_image(*load_checkpoint(checkpoint), image, prompt, max_new_tokens=max_new_tokens)
+    return caption_image(load_model(Path(checkpoint)), image, prompt, max_new_tokens=max_new_tokens)
 
 
-@torch.no_grad()
-def caption_image(
-    model: Flamingo, processor: FlamingoProcessor, image: bytes, prompt: str = "", *, max_new_tokens: int = 32
-) -> str:
-    """As `caption`, of a model in memory.
+def caption_image(loaded: LoadedModel, image: bytes, prompt: str = "", *, max_new_tokens: int = 32) -> str:
+    """As `caption`, by a model in memory. It ends at the next `<|endofchunk|>` or at the end of the text."""
+    row = picture_row(loaded, image, prompt)
+    (text,) = generate_answers(loaded, [row], max_new_tokens=max_new_tokens, beams=1)
+    return text
 
-    The picture stands where training puts one: `<|endofchunk|><image>`, then the text; the answer ends
-    at the next `<|endofchunk|>` or at the end of the text.
+
+def picture_row(loaded: LoadedModel, image: bytes, text: str) -> Row:
+    """One picture and the text after it, as on pages in training: `<|endofchunk|><image>`, then the text.
+
+    Raises UndecodableImageError if `image` is no picture.
     """
-    special, pixels = special_tokens(processor), pixel_format(processor)
-    beginning = [] if special.beginning_of_text is None else [special.beginning_of_text]
-    ids = [*beginning, special.end_of_chunk, special.image, *Tokenize(processor.tokenizer)(prompt)]
-    input_ids = torch.tensor([ids], device=model.device)
-    output: Any = model.generate(
-        input_ids=input_ids,
-        attention_mask=torch.ones_like(input_ids),
-        pixel_values=to_pixels(decode_image(image, pixels.size), pixels)[None, None].to(model.device),
-        image_counts=torch.tensor([1], device=model.device),
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        eos_token_id=[special.end_of_chunk, special.end_of_text],
-        pad_token_id=processor.tokenizer.pad_token_id,
-    )
-    text: str = processor.tokenizer.decode(output[0, len(ids) :], skip_special_tokens=True)
-    return text.strip()
+    pixels = loaded.processor.pixels(decode_image(image, loaded.processor.image_size))
+    prompt = Prompt((Chunk(Media(path=""), text),), starts_with_end_of_chunk=True)
+    return loaded.row(prompt, lambda _: pixels)
 
 
 def look_test(
@@ -64,18 +50,18 @@ def look_test(
 ) -> HeldOutLoss:
     """Loss of the exported model on the dataset's validation windows, with the right and with shuffled images.
 
-    `data` says how windows are drawn (its own dataset and augmentation are not looked at).
+    `data` says how windows are drawn; its dataset and augmentation are ignored.
     """
-    model, processor = load_checkpoint(checkpoint)
+    loaded = load_model(Path(checkpoint))
     recipe = (data or DataRecipe(dataset=dataset)).model_copy(update={"flip": False, "colour": False})
     reader = SequenceReader(dataset, "validation")
     lanes = LaneDataset(
         reader,
         SampleOrder(reader.shard_sizes, seed=0),
-        sample_form(processor, recipe),
+        sample_form(loaded.processor, recipe),
         batch_size=batch_size,
         lanes=range(batch_size),
         micro_batch_size=batch_size,
     )
     alone = Ranks(0, 1, torch.device("cpu"))
-    return held_out_loss(model, rank_batches(lanes, batches, alone), alone, precision="fp32")
+    return held_out_loss(loaded.model, rank_batches(lanes, batches, alone), alone, precision="fp32")

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from m3w.trainer.recipe import Recipe, RecipeError
+from m3w.recipes.errors import InputError
+from m3w.trainer.recipe import Recipe
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -27,7 +28,7 @@ def _wandb_run(folder: Path, recipe: Recipe) -> Any:
     try:
         import wandb
     except ImportError as error:
-        raise RecipeError(
+        raise InputError(
             "log.wandb asks for Weights & Biases, which is not installed, so nothing could be logged to it; "
             "pip install 'm3w[wandb]', or leave log.wandb out"
         ) from error

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from m3w.trainer.recipe import Recipe, RecipeError, load_recipe
+from m3w.recipes.errors import InputError
+from m3w.trainer.recipe import Recipe, load_recipe
 
 LAUNCHERS = ("torchrun", "ray")
 RESTARTS = 3
@@ -78,9 +79,9 @@ def _wait_for(process: subprocess.Popen[bytes]) -> int:
 
 def _check(launcher: str, processes: int) -> None:
     if launcher not in LAUNCHERS:
-        raise RecipeError(f"launcher {launcher!r} is none that starts a training; take one of {', '.join(LAUNCHERS)}")
+        raise InputError(f"launcher {launcher!r} is none that starts a training; take one of {', '.join(LAUNCHERS)}")
     if processes < 1:
-        raise RecipeError(f"{processes} processes cannot train; give 1 or more")
+        raise InputError(f"{processes} processes cannot train; give 1 or more")
 
 
 def _train_on_ray(recipe: Recipe, processes: int, address: str | None) -> int:

@@ -9,9 +9,10 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from m3w.model import Flamingo
+from m3w.recipes.errors import InputError
 from m3w.trainer.known_backbones import KNOWN
 from m3w.trainer.parallelize import set_types
-from m3w.trainer.recipe import Backbone, ModelRecipe, RecipeError
+from m3w.trainer.recipe import Backbone, ModelRecipe
 
 PAPER_IMAGE_SIZE = 320
 
@@ -19,7 +20,7 @@ PAPER_IMAGE_SIZE = 320
 def meta_model(recipe: ModelRecipe, *, bf16: bool) -> Flamingo:
     """The Flamingo of the recipe without weights, in the types it is trained in.
 
-    Raises RecipeError for a backbone whose shapes are neither here nor on this machine.
+    Raises InputError for a backbone whose shapes are neither here nor on this machine.
     """
     language, vision = backbone_config(recipe.language_model), backbone_config(recipe.vision_encoder)
     vision = getattr(vision, "vision_config", vision)
@@ -51,7 +52,7 @@ def backbone_config(backbone: Backbone) -> Any:
     try:
         return AutoConfig.from_pretrained(name, local_files_only=not Path(name).exists())
     except OSError as error:
-        raise RecipeError(
+        raise InputError(
             f"the shapes of {name!r} are not known here and it lies nowhere on this machine, so nothing is counted; "
             "fetch it first, or give its configuration as `config` for the dry run"
         ) from error

@@ -2,7 +2,7 @@
 
 The paper's encoder was trained on pairs of images and texts first (arXiv 2204.14198, appendix B.1.3). Here each image
 of the dataset predicts which tokens occur in the text beside it, as in Joulin et al. (arXiv 1511.02251): mean of the
-features, one linear layer, a logistic loss for each token of the vocabulary. On the sample crawl, eight epochs (30 s of
+features, one linear layer, a logistic loss for each token of the vocabulary. On the demo crawl, eight epochs (30 s of
 one core) turn a Flamingo that names 1 colour in 10 after 280 steps into one that names 9 in 10.
 
 All pictures are held in memory: this is for small datasets; a larger one deserves an encoder that is trained already.

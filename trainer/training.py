@@ -17,8 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-import yaml
-
+from m3w.recipes.loader import dump_yaml
 from m3w.trainer.export import export_model
 from m3w.trainer.flops import device_peak
 from m3w.trainer.held_out import held_out_loss, rank_batches
@@ -45,7 +44,7 @@ def train(recipe: Recipe, ranks: Ranks, asked: threading.Event | None = None) ->
     training, processor = prepare(recipe, ranks)
     output = training.output
     if ranks.first:
-        resolved = yaml.safe_dump(recipe.model_dump(), sort_keys=False)
+        resolved = dump_yaml(recipe.model_dump())
         (output.folder / "recipe.yaml").write_text(resolved, encoding="utf-8")
     with _journal(training) as journal, _stop_signal(asked or threading.Event()) as asked:
         finished = _run(training, journal, asked)

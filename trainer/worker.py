@@ -10,10 +10,11 @@ import threading
 import traceback
 from collections.abc import Callable
 
+from m3w.recipes.errors import InputError
 from m3w.trainer.alarm import alarm
 from m3w.trainer.checkpoint import CheckpointError
 from m3w.trainer.ranks import join_ranks
-from m3w.trainer.recipe import Recipe, RecipeError, load_recipe
+from m3w.trainer.recipe import Recipe, load_recipe
 from m3w.trainer.training import train
 from m3w.trainer.update import NonFiniteError
 
@@ -66,7 +67,7 @@ def main() -> int:
     words = parser.parse_args()
     try:
         recipe = load_recipe(words.recipe, words.overrides)
-    except RecipeError as error:
+    except InputError as error:
         print(error, file=sys.stderr)
         return WRONG_INPUT
     return work(recipe)

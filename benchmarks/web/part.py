@@ -25,7 +25,7 @@ from benchmarks.inline import InlineRun
 from m3w.pipeline.engine.inputs import sum_counters
 from m3w.pipeline.fetch.host import REDIRECTED
 from m3w.pipeline.fetch.stage import fetch
-from m3w.pipeline.images.stored import prepare
+from m3w.pipeline.images.prepare import prepare
 from m3w.pipeline.recipe import parse_recipe
 from m3w.pipeline.tables import INDEX, REQUEST_SCHEMA, REQUESTS
 

@@ -1,1 +1,1 @@
-"""Where pages come from: listings of paths, WARC records, HTTP bodies."""
+"""Where pages come from: listings, indexes, WARC records, HTTP bodies."""

@@ -1,4 +1,4 @@
-"""The body of an HTTP response as it lies in an archive: chunks joined, compression undone, size bounded."""
+"""The body of an archived HTTP response: chunks joined, compression undone, size limited."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class BodyError(ValueError):
 
 
 def response_body(record: WarcRecord, *, max_bytes: int) -> bytes:
-    """The bytes that the server meant, from an HTTP response as it lies in an archive.
+    """The decoded body of an archived HTTP response.
 
-    Crawlers that already undid an encoding often keep its header, so a body that does not begin like its encoding is
-    taken as it is. Of a compressed body that was cut short, what is there is given. Raises `BodyError`:
+    Crawlers that already undid an encoding often keep its header, so a body without the magic number of its encoding is
+    returned unchanged. A truncated compressed body is decompressed as far as it goes. Raises `BodyError`:
     `body_too_large`, `body_unsupported_encoding`, `body_corrupt`.
     """
     if record.oversize:
@@ -45,7 +45,7 @@ def undo_encodings(body: bytes, content_encoding: str, *, max_bytes: int) -> byt
 
 
 def _joined_chunks(block: bytes) -> bytes:
-    """The chunks' content; a body that is not chunked after all comes back as it is (warcio's reader decides)."""
+    """The content of the chunks. warcio's reader returns a body that is not chunked after all unchanged."""
     content: bytes = ChunkedDataReader(io.BytesIO(block), decomp_type=None).read()
     return content
 
@@ -57,7 +57,7 @@ def _gunzip(data: bytes, limit: int) -> bytes:
 
 
 def _inflate(data: bytes, limit: int) -> bytes:
-    """Deflate as servers send it: with the zlib wrapper, without it, or not at all."""
+    """Deflate as servers send it: with the zlib wrapper, without it, or not compressed at all."""
     for window_bits in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
         try:
             return _inflated(data, limit, window_bits)
@@ -93,7 +93,7 @@ def _unbrotli(data: bytes, limit: int) -> bytes:
 
 
 def _plain_text_or_corrupt(data: bytes) -> bytes:
-    """Brotli and bare deflate have no magic number: a body that begins with markup was never compressed."""
+    """Brotli and raw deflate have no magic number; a body that begins with markup was not compressed."""
     if data.lstrip()[:1] == b"<":
         return data
     raise BodyError("body_corrupt")

@@ -1,4 +1,4 @@
-"""ISO 639 codes of three letters to those of two, where there is one: the identifier says `de`, a recipe may: `deu`."""
+"""ISO 639 codes of three letters to codes of two: the language identifier gives `de`, a recipe may say `deu`."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _SHORT = dict(pair.split(":") for pair in _PAIRS.split())
 
 
 def short_code(code: str) -> str:
-    """The ISO 639-1 code of `code`; `code` itself where there is none, or where it is one."""
+    """The ISO 639-1 code for `code`; `code` itself if there is none."""
     return _SHORT.get(code, code)
 
 
 def long_codes(code: str) -> list[str]:
-    """`code` and all codes of three letters that mean the same language."""
+    """`code` and all three-letter codes of the same language."""
     return [code, *(long for long, short in _SHORT.items() if short == code)]
 
 
 Language = Annotated[str, Field(pattern="^[a-z]{2,3}$"), AfterValidator(short_code)]
-"""Any code of ISO 639-1, 639-2 or 639-3; kept as that of 639-1 where there is one."""
+"""A code of ISO 639-1, 639-2 or 639-3, normalized to ISO 639-1 where possible."""

@@ -1,4 +1,4 @@
-"""The parts that a crawl's archive files are read in: a file each, or stretches of a file."""
+"""Parts of a crawl: one for each archive file, or for each range of a file."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from m3w.pipeline.crawl.section import Storage
 from m3w.pipeline.crawl.storage import open_file
 
 MIB = 2**20
-ASKED_AT_ONCE = 32
-"""Stores answer a request for a size in some 50 ms, so 90,000 files take two to three minutes."""
+SIZE_REQUESTS = 32
+"""At a time. A store answers in about 50 ms, so the sizes of 90,000 files take two to three minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArchivePart:
-    """An archive file, or the members of one that begin between two bytes."""
+    """An archive file, or those of its members that begin in a range of bytes."""
 
     path: str
     size: int | None
-    """Bytes of the file; None if nobody said."""
+    """Bytes of the file; None if unknown."""
     start: int = 0
     end: int | None = None
     number: int | None = None
-    """Among the file's parts; None for a whole file."""
+    """Number among the file's parts; None for a whole file."""
 
     @property
     def name(self) -> str:
-        """From the file's name and a hash of its whole path, so that other files do not change it."""
+        """Made from the file's name and a hash of its path, so that it does not depend on other files."""
         stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in PurePath(self.path).name.partition(".")[0])
         name = f"{stem[:40]}-{hashlib.sha256(self.path.encode()).hexdigest()[:12]}"
         return name if self.number is None else f"{name}-{self.number:05d}"
 
     @property
     def input(self) -> str:
-        """What the ledger says was read."""
+        """The input as the ledger records it."""
         size = "" if self.size is None else f" of {self.size} bytes"
-        stretch = "" if self.number is None else f", members from byte {self.start} to {self.end}"
-        return f"{self.path}{size}{stretch}"
+        members = "" if self.number is None else f", members from byte {self.start} to {self.end}"
+        return f"{self.path}{size}{members}"
 
     @property
     def params(self) -> dict[str, Any]:
@@ -56,19 +56,19 @@ def archive_parts(paths: list[str], prefix: str | None, part_mib: int | None, st
     if part_mib is None:
         return [ArchivePart(path=path, size=size) for path, size in files.items()]
     sizes = _known_sizes(files, storage)
-    return [part for path, size in sizes.items() for part in _stretches(path, size, part_mib * MIB)]
+    return [part for path, size in sizes.items() for part in _ranges(path, size, part_mib * MIB)]
 
 
 def index_files(paths: list[str], storage: Storage) -> list[ArchivePart]:
     """The files of `crawl.index.paths`, each a part, in the order of their paths. Raises `InputError`."""
-    found: dict[str, int | None] = {}
+    files: dict[str, int | None] = {}
     for pattern in paths:
-        found.update(matches(pattern, storage, "crawl.index.paths"))
-    return [ArchivePart(path=path, size=size) for path, size in sorted(found.items())]
+        files.update(matches(pattern, storage, "crawl.index.paths"))
+    return [ArchivePart(path=path, size=size) for path, size in sorted(files.items())]
 
 
-def _stretches(path: str, size: int | None, part_bytes: int) -> Iterator[ArchivePart]:
-    """Stretches of equal size, of which the last has no end; only a gzip file can have more than one."""
+def _ranges(path: str, size: int | None, part_bytes: int) -> Iterator[ArchivePart]:
+    """Ranges of equal size, the last without an end. Only a gzip file can have more than one."""
     count = 1 if size is None or not path.endswith(".gz") else -(-size // part_bytes)
     if count <= 1 or size is None:
         yield ArchivePart(path=path, size=size)
@@ -79,7 +79,7 @@ def _stretches(path: str, size: int | None, part_bytes: int) -> Iterator[Archive
 
 
 def _known_sizes(files: dict[str, int | None], storage: Storage) -> dict[str, int | None]:
-    """The sizes of files that a listing named, too. A file that is not there keeps None; its part will say so."""
+    """`files` with the sizes of those from listings, too. A missing file keeps None; reading its part will fail."""
 
     def size(path: str) -> int | None:
         try:
@@ -89,5 +89,5 @@ def _known_sizes(files: dict[str, int | None], storage: Storage) -> dict[str, in
             return None
 
     unknown = [path for path, known in files.items() if known is None and "::" not in path]
-    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+    with ThreadPoolExecutor(SIZE_REQUESTS) as pool:
         return {**files, **dict(zip(unknown, pool.map(size, unknown), strict=True))}

@@ -1,9 +1,9 @@
-"""What a recipe says on where pages come from."""
+"""The recipe's section `crawl`: where pages come from."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -14,14 +14,14 @@ from m3w.recipes.section import Section
 def _without_credentials(url: str) -> str:
     if "@" in url.partition("://")[2].partition("/")[0]:
         raise ValueError(
-            "an address with a name or password in it would be frozen in the run for all to read; leave it out and "
-            "give credentials in the environment (AWS_ACCESS_KEY_ID, AWS_PROFILE, an instance's role)"
+            "an address with a user name or password would be stored in the run for all to read; leave it out "
+            "and give credentials in the environment (AWS_ACCESS_KEY_ID, AWS_PROFILE, an instance's role)"
         )
     return url
 
 
 def _moment(value: object) -> object:
-    """A date or a moment, as YAML or text has it, to ISO 8601; without a zone it is UTC."""
+    """A date or time from YAML or text, as ISO 8601; without a time zone it is UTC."""
     if isinstance(value, (str, date)):
         moment = datetime.fromisoformat(str(value))
         value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
@@ -38,38 +38,38 @@ def moment(text: str) -> datetime:
 
 
 class Storage(Section):
-    """How stores are asked that are not folders of this machine. Credentials have no place here."""
+    """Access to remote stores. Credentials come from the environment, never from a recipe."""
 
     endpoint: Annotated[str, Field(pattern="^https?://[^/]"), AfterValidator(_without_credentials)] | None = None
-    """Of `s3://` paths, where it is not AWS: `http://minio.example:9000`."""
+    """Endpoint for `s3://` paths other than AWS: `http://minio.example:9000`."""
     anonymous: bool = False
-    """Ask `s3://` without credentials."""
+    """Access `s3://` without credentials."""
     attempts: int = Field(8, ge=1)
-    """Requests in a row that may bring nothing; one that brings bytes starts the count again."""
+    """Failed requests in a row before giving up; a request that returns bytes resets the count."""
     pause_s: float = Field(0.5, gt=0)
-    """Seconds before the second request, twice as long before each further one, at most 60."""
+    """Seconds before the second request, doubled before each further one, at most 60."""
     timeout_s: float = Field(60, gt=0)
     """Seconds without a byte."""
     gap_kib: int = Field(128, ge=0)
-    """Pages chosen by an index with less between them in a WARC file are read by one request."""
+    """Selected pages of a WARC file with a smaller gap between them are read by one request."""
 
 
 class Where(Section):
-    """Conditions on rows of an index; all that are given must hold. An empty list asks for nothing."""
+    """Conditions on rows of an index; all of them must hold. An empty list is no condition."""
 
     domains: list[Name] = []
-    """`example.org` is the host of that name and all below it."""
+    """`example.org` is that host and all its subdomains."""
     hosts: list[Name] = []
     tlds: list[Name] = []
     languages: list[Language] = []
-    """The page's main language, which is the first that the index names."""
+    """The page's main language: the first one in the index."""
     mimes: list[str] = ["text/html", "application/xhtml+xml"]
     statuses: list[int] = [200]
     after: Moment | None = None
-    """Crawled at that moment or later."""
+    """Crawled at that time or later."""
     before: Moment | None = None
     sample: float = Field(1.0, gt=0, le=1)
-    """Share of the URLs, by a hash of the URL: the same ones in every crawl."""
+    """Share of the URLs, by a hash of the URL, so that every crawl gives the same ones."""
 
     @model_validator(mode="after")
     def _some_time(self) -> Self:
@@ -82,7 +82,7 @@ class Where(Section):
 
 
 class Index(Section):
-    """Pages chosen by an index, each read by its place in a WARC file."""
+    """Pages selected from an index, each read from its position in a WARC file."""
 
     paths: list[Address] = []
     """Parquet with the columns of Common Crawl's table, or CDXJ files (`.cdxj`, `.cdx`, `.cdx.gz`); globs, folders."""
@@ -95,14 +95,15 @@ class Crawl(Section):
 
     paths: list[Address] = []
     """WARC and WACZ files, globs, folders, `*.paths.gz` listings."""
-    format: Literal["warc", "obelics", "mmc4", "pairs", "nemo"] = "warc"
-    """What `paths` names: an archive of pages, or documents in the form of another project (docs/exchange.md)."""
+    format: Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")] = "warc"
+    """`warc`: archives of pages. Any other: documents in the format of another project (docs/exchange.md), a name
+    that ships or the dotted path of a `m3w.pipeline.exchange.Reader`."""
     prefix: Address | None = None
-    """Put before each line of a listing, and before each WARC file that an index names: `s3://commoncrawl/`."""
+    """Put before each line of a listing and each WARC path of an index: `s3://commoncrawl/`."""
     index: Index = Index()
-    """In place of `paths`."""
+    """Instead of `paths`."""
     part_mib: int | None = Field(None, ge=1)
-    """A WARC file with a gzip member for each record is read in parts of about this size; None reads it as one."""
+    """A WARC file with a gzip member for each record is read in parts of about this size; None: one part per file."""
     storage: Storage = Storage()
 
     @model_validator(mode="after")

@@ -12,17 +12,22 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from m3w.pipeline.crawl.index import PLACE, check_index, selected_rows
+from m3w.pipeline.crawl.index import LOCATION_SCHEMA, check_index, selected_rows
 from m3w.pipeline.crawl.parts import index_files
-from m3w.pipeline.crawl.paths import placed
+from m3w.pipeline.crawl.paths import resolved_path
 from m3w.pipeline.crawl.section import Storage, Where
 from m3w.pipeline.crawl.urls import stable_number
 from m3w.pipeline.engine.inputs import Inputs
 from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.stage import Part, Shuffle, grouped, per_part
 from m3w.pipeline.engine.stage_io import PartFiles, StageIO
-from m3w.pipeline.tables import SELECTED_PAGES, SELECTED_PARTS
+from m3w.pipeline.engine.table import Table
 from m3w.recipes.errors import InputError
+
+SELECTED_PAGES = Table("selection/pages", LOCATION_SCHEMA)
+"""Where the pages that the recipe's index selects lie in WARC files; a file for each file of the index."""
+SELECTED_PARTS = Table("selection/parts", LOCATION_SCHEMA)
+"""The same pages, grouped by WARC file into the parts of `extract`."""
 
 
 @settings
@@ -59,8 +64,8 @@ def select(io: StageIO, select: SelectSettings) -> None:
 def _with_paths(rows: pa.Table, index: str, prefix: str | None) -> pa.Table:
     """The names of WARC files as paths; an index names a file many times."""
     names = rows["warc_filename"].combine_chunks().dictionary_encode()
-    paths = pa.array([placed(name, index, prefix) for name in names.dictionary.to_pylist()], pa.string())
-    return rows.set_column(0, PLACE.field(0), paths.take(names.indices))
+    paths = pa.array([resolved_path(name, index, prefix) for name in names.dictionary.to_pylist()], pa.string())
+    return rows.set_column(0, LOCATION_SCHEMA.field(0), paths.take(names.indices))
 
 
 @settings
@@ -100,9 +105,10 @@ def selected(inputs: Inputs, selected: SelectedSettings) -> Shuffle:
 
 def _in_order(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
     """The pages of a group of WARC files as they lie, each once, though two index files may name it."""
-    ordered = group.select(PLACE.names).sort_by([(name, "ascending") for name in PLACE.names]).combine_chunks()
+    names = LOCATION_SCHEMA.names
+    ordered = group.select(names).sort_by([(name, "ascending") for name in names]).combine_chunks()
     same = pc.and_(
-        *(pc.equal(ordered[name].slice(1), ordered[name].slice(0, ordered.num_rows - 1)) for name in PLACE.names[:2])
+        *(pc.equal(ordered[name].slice(1), ordered[name].slice(0, ordered.num_rows - 1)) for name in names[:2])
     )
     first = pa.array([True, *(not again for again in same.to_pylist())])
     kept = ordered.filter(first)

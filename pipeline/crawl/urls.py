@@ -1,4 +1,4 @@
-"""What the stages need of a URL. A crawl holds URLs that are none, and none of these raises on them."""
+"""Functions on URLs. A crawl has malformed URLs; none of these raises an error on them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from urllib.parse import urlsplit
 
 
 def without_fragment(url: str) -> str:
-    """`url` as it is asked for: a fragment never leaves the browser."""
+    """`url` as it is requested: without its fragment."""
     return url.partition("#")[0]
 
 
 def host_of(url: str) -> str:
-    """The host's name in lower case; empty where there is none or the URL is malformed."""
+    """The host in lower case; empty if there is none or the URL is malformed."""
     try:
         return urlsplit(url).hostname or ""
-    except ValueError:  # such as brackets that hold no IPv6 address
+    except ValueError:  # such as brackets without an IPv6 address
         return ""
 
 

@@ -1,15 +1,16 @@
 """WARC and ARC records, streamed; a damaged record costs itself.
 
-warcio parses the records. What it leaves to the caller is done here: where a record or a gzip member is
-damaged, reading goes on at the next place that begins one, and every fault is named with its offset.
-Memory: one record's block at a time, bounded by `max_block_bytes`.
+warcio parses the records. Recovery is done here: after a damaged record or gzip member, reading continues at the next
+offset where one begins, and every fault is reported with its offset. Memory: one record's block at a time, limited by
+`max_block_bytes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import BinaryIO
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import BinaryIO, cast
 
 from m3w.pipeline.crawl.archive_stream import (
     GZIP_MAGIC,
@@ -22,29 +23,32 @@ from m3w.pipeline.crawl.archive_stream import (
     next_record_member,
     next_record_start,
 )
+from m3w.pipeline.crawl.ranged_file import RangedFile
 from m3w.pipeline.crawl.section import Storage
-from m3w.pipeline.crawl.storage import open_file
+from m3w.pipeline.crawl.storage import Window, open_file
 from m3w.pipeline.crawl.warc_record import BadRecord, RecordStream, WarcRecord, parse_record
 from m3w.pipeline.engine.ledger import Fault
 
 OTHER_COMPRESSION = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+SPAN_BYTES = 64 * 2**20
+"""Bytes per request, about: little is lost when a connection breaks, and servers close those open for hours."""
 
 
 class CannotSplit(OSError):
-    """A file whose parts would not meet, so that records would be read twice or not at all."""
+    """A file that cannot be read in parts: records would be read twice or not at all."""
 
 
 def read_archive(
     path: str, *, max_block_bytes: int, storage: Storage | None = None, start: int = 0, end: int | None = None
 ) -> Iterator[WarcRecord | Fault]:
-    """The records of the WARC or ARC file at `path` (an fsspec path), and its faults, as they lie.
+    """The records of the WARC or ARC file at `path` (an fsspec path) and its faults, in file order.
 
-    Of a file with a gzip member for each record, those of the members that begin between `start` and `end`; any other
-    file is read whole where `start` is 0, and else not at all. So parts that meet give each record and fault once.
+    If the file has a gzip member for each record, only members that begin between `start` and `end` are read. Any other
+    file is read completely if `start` is 0, and not at all otherwise. Adjacent parts give each record and fault once.
 
-    A record that the file's end or a shorter block cuts is given with a `Fault` after it, as Common Crawl's own cut
-    payloads are taken; one that does not decompress or runs into the next is a `Fault` alone. Raises OSError only
-    if the file cannot be opened or read at all, or, as `CannotSplit`, not in these parts.
+    A record that is truncated, by the end of the file or a short block, is returned and followed by a `Fault`, since
+    Common Crawl truncates payloads, too. One that does not decompress, or overlaps the next one, is a `Fault` alone.
+    Raises OSError only if the file cannot be opened or read at all, and `CannotSplit` if it cannot be read in parts.
     """
     with open_file(path, storage or Storage()) as file:
         if start == 0 and end is None:
@@ -54,52 +58,95 @@ def read_archive(
 
 
 def read_records(file: BinaryIO, path: str, *, max_block_bytes: int) -> Iterator[WarcRecord | Fault]:
-    """As `read_archive`, from an open file at its position, where a record or a gzip member begins."""
-    start, found = file.tell(), False
+    """Like `read_archive`, from an open file whose position is the beginning of a record or gzip member."""
+    start, empty = file.tell(), True
     for item in _Archive(path, Source(file), max_block_bytes).read():
-        found = True
+        empty = False
         yield item
-    if not found:
+    if empty:
         yield Fault(path=path, offset=start, reason="empty_file")
 
 
+@dataclass(frozen=True)
+class RecordLocation:
+    """The bytes of a record in a WARC file."""
+
+    path: str
+    offset: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.length
+
+
+def read_locations(
+    locations: Iterable[RecordLocation], *, max_block_bytes: int, storage: Storage
+) -> Iterator[WarcRecord | Fault]:
+    """The records at `locations`, sorted by path and offset, and their faults. Raises OSError.
+
+    Files are read by ranges: one request for locations that are close together, and nothing else of their files.
+    """
+    for path, of_file in itertools.groupby(locations, key=lambda location: location.path):
+        with open_file(path, storage) as file:
+            for span in _spans(of_file, storage.gap_kib * 1024):
+                if isinstance(file, RangedFile):
+                    file.bound(max(location.end for location in span))
+                for location in span:
+                    window = cast(BinaryIO, Window(file, location.offset, location.end, origin=0))
+                    yield from read_records(window, path, max_block_bytes=max_block_bytes)
+
+
+def _spans(locations: Iterable[RecordLocation], gap_bytes: int) -> Iterator[list[RecordLocation]]:
+    """Groups of locations in a file with gaps of at most `gap_bytes`, each of about `SPAN_BYTES` at most."""
+    span: list[RecordLocation] = []
+    for location in locations:
+        if span and (location.offset - span[-1].end > gap_bytes or location.end - span[0].offset > SPAN_BYTES):
+            yield span
+            span = []
+        span.append(location)
+    if span:
+        yield span
+
+
 class _Archive:
+    """Reads the records of one file and recovers after damaged ones."""
+
     def __init__(self, path: str, source: Source, max_block_bytes: int, end: int | None = None):
         self._path, self._source, self._limit, self._end = path, source, max_block_bytes, end
         self._arc = False
 
     def read_part(self, start: int) -> Iterator[WarcRecord | Fault]:
-        """What begins behind `start`, up to the end that was given."""
+        """What begins at or after `start` and before the end given to the constructor."""
         if start and not self._source.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC):
-            return  # it is no gzip file, so the part that begins it reads it whole
+            return  # not a gzip file, so the first part reads all of it
         if start == 0:
             empty = True
             for item in self.read():
                 empty = False
                 yield item
-            if empty and next_record_member(self._source, 0) is None:  # else the parts that follow have records
+            if empty and next_record_member(self._source, 0) is None:  # otherwise later parts have records
                 yield self._fault(0, BadRecord("empty_file"))
-        elif (found := next_record_member(self._source, start)) is not None and not self._is_behind(found):
+        elif (offset := next_record_member(self._source, start)) is not None and not self._is_past_end(offset):
             yield from self._read_gzip()
 
-    def _is_behind(self, offset: int) -> bool:
+    def _is_past_end(self, offset: int) -> bool:
         return self._end is not None and offset >= self._end
 
     def _ends(self) -> bool:
-        """Whether the next part begins at the source's position. Raises `CannotSplit` if it would begin before.
+        """Whether the next part begins at the source's position. Raises `CannotSplit` if it would begin earlier.
 
-        It looks for the first member behind the end. A part that reaches its end inside a member can tell whether that
-        search finds something in it: a gzip file with WARC records, stored within a record.
+        The next part begins at the first member after the end. If the end is inside a record that is itself a gzip file
+        of WARC records, that search finds a member within the record.
         """
         offset = self._source.position
-        if not self._is_behind(offset) or not begins_record_member(self._source.peek(START_BYTES)):
+        if not self._is_past_end(offset) or not begins_record_member(self._source.peek(START_BYTES)):
             return False
         assert self._end is not None
-        found = next_record_member(self._source, self._end)
-        if found != offset:
+        if next_record_member(self._source, self._end) != offset:
             raise CannotSplit(
-                f"{self._path} cannot be read in parts: a gzip file of WARC records lies within its record before byte "
-                f"{offset}; set crawl.part_mib to null"
+                f"{self._path} cannot be read in parts: a gzip file of WARC records is stored in the record before "
+                f"byte {offset}; set crawl.part_mib to null"
             )
         return True
 
@@ -121,10 +168,10 @@ class _Archive:
             try:
                 yield from self._records(stream)
             except BadRecord as bad:
-                found = next_record_start(self._source, stream.record_start, arc=self._arc)
-                start = self._source.position if found else None
-                swallowed = start is not None and start < stream.record_end
-                yield from self._judged(stream, bad, swallowed)
+                more = next_record_start(self._source, stream.record_start, arc=self._arc)
+                start = self._source.position if more else None
+                overlaps = start is not None and start < stream.record_end
+                yield from self._recovered(stream, bad, overlaps)
 
     def _read_gzip(self) -> Iterator[WarcRecord | Fault]:
         more, damaged = True, False
@@ -134,7 +181,7 @@ class _Archive:
             stream = RecordStream(member, offset)
             try:
                 damaged = damaged and not begins_record_member(self._source.peek(START_BYTES))
-                if not damaged:  # else a magic number inside damaged data, which belongs to the fault already named
+                if not damaged:  # otherwise a magic number in damaged data, part of the fault already reported
                     yield from self._records_of_member(stream)
                     damaged = not member.finished
             except DamagedMember as error:
@@ -151,18 +198,18 @@ class _Archive:
                 more = bool(ahead)
 
     def _records_of_member(self, stream: RecordStream) -> Iterator[WarcRecord | Fault]:
-        """The records of a gzip member; behind one that is not as it should be, the next that begins on a line."""
+        """The records of a gzip member; after a bad one, reading continues at the next line that begins a record."""
         more = True
         while more:
             try:
                 yield from self._records(stream)
                 more = False
             except BadRecord as bad:
-                yield from self._judged(stream, bad, swallowed=False)
+                yield from self._recovered(stream, bad, overlaps=False)
                 more = stream.skip_to_record()
 
     def _records(self, stream: RecordStream) -> Iterator[WarcRecord]:
-        """The records in one stream; raises `BadRecord` or `DamagedMember` at the first that is not as it should be."""
+        """The records in one stream. Raises `BadRecord` or `DamagedMember` at the first bad one."""
         while stream.skip_blank_lines():
             stream.mark_record()
             self._arc = self._arc or stream.at_arc_record()
@@ -176,9 +223,9 @@ class _Archive:
                 raise BadRecord("junk_after_record", f"{stream.peek(20)!r}", record)
             yield record
 
-    def _judged(self, stream: RecordStream, bad: BadRecord, swallowed: bool) -> Iterator[WarcRecord | Fault]:
-        """What a fault costs: the record if it swallowed the start of the next one, else only what is missing."""
-        if bad.record is not None and swallowed:
+    def _recovered(self, stream: RecordStream, bad: BadRecord, overlaps: bool) -> Iterator[WarcRecord | Fault]:
+        """The bad record as far as it was read, unless it overlaps the next one, and its fault."""
+        if bad.record is not None and overlaps:
             bad = BadRecord("bad_content_length", bad.detail, url=bad.record.url)
         elif bad.record is not None:
             yield bad.record

@@ -1,6 +1,6 @@
-"""One WARC or ARC record: parsed by warcio, its header and block bounded, its length held to.
+"""One WARC or ARC record, parsed by warcio, with limits on its header and block and a check of its length.
 
-What is read here is hostile: every length, line and header may be wrong.
+The input is hostile: every length, line and header may be wrong.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from m3w.pipeline.crawl.archive_stream import (
 
 ARC_MAGIC = b"filedesc://"
 MAX_HEADER_BYTES = 2**20
-"""Of a record's WARC and HTTP header together; real ones have a few kB."""
+"""Limit for a record's WARC and HTTP headers together; real ones have a few kB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarcRecord:
-    """One whole record, with its block if it was asked for."""
+    """One record with its block."""
 
     kind: str
     """WARC-Type: `response`, `request`, `warcinfo`, ..."""
@@ -37,19 +37,19 @@ class WarcRecord:
     crawled_at: datetime | None
     path: str
     offset: int
-    """Bytes from the file's start to the record (or the gzip member that holds it)."""
+    """Offset in the file of the record, or of its gzip member."""
     length: int | None = None
-    """Bytes of the record (or its member) as it lies; None if it shares its gzip member with other records."""
+    """Bytes of the record in the file, or of its gzip member; None if the member has other records, too."""
     status: int | None
     """HTTP status of a response."""
     http_headers: dict[str, str] = field(default_factory=dict)
-    """Names in lower case; of repeated ones the last."""
+    """Names in lower case; the last value of a repeated header."""
     payload_type: str | None = None
-    """WARC-Identified-Payload-Type, if the crawler wrote it."""
+    """WARC-Identified-Payload-Type, if the crawler set it."""
     block: bytes = b""
-    """The HTTP body as it lies in the archive."""
+    """The HTTP body as stored in the archive."""
     oversize: bool = False
-    """The block is longer than `max_block_bytes` and was passed over."""
+    """The block is longer than `max_block_bytes` and was skipped."""
 
     @property
     def content_type(self) -> str | None:
@@ -57,12 +57,12 @@ class WarcRecord:
 
     @property
     def mime(self) -> str:
-        """The type alone, lower case: `text/html`; empty if the server named none."""
+        """The media type alone, in lower case: `text/html`; empty if the server sent none."""
         return (self.content_type or "").partition(";")[0].strip().lower()
 
 
 class BadRecord(ValueError):
-    """Ends the reading of a stream of records; `record` is given where what it holds was read all the same."""
+    """A record that could not be read, or only in part; `record` is that part, if any."""
 
     def __init__(self, reason: str, detail: str = "", record: WarcRecord | None = None, url: str | None = None):
         super().__init__(reason)
@@ -70,9 +70,9 @@ class BadRecord(ValueError):
 
 
 class RecordStream:
-    """A member's bytes with a position in the file, for warcio to read records from.
+    """A member's bytes as the file object from which warcio reads records, with their offsets in the file.
 
-    In a plain file positions are exact. In a gzip member every position is the member's.
+    Offsets are exact in a plain file; in a gzip member, every offset is that of the member.
     """
 
     def __init__(self, blocks: GzipMember | Source, start: int):
@@ -90,7 +90,7 @@ class RecordStream:
         return b"".join(pieces)
 
     def readline(self, size: int | None = None) -> bytes:
-        """A line of a header; raises `BadRecord` once the record's header passed `MAX_HEADER_BYTES`."""
+        """A line of a header. Raises `BadRecord` if the record's header is longer than `MAX_HEADER_BYTES`."""
         limit = self._header_budget if size is None or size < 0 else min(size, self._header_budget)
         line = self._line(limit)
         self._header_budget -= len(line)
@@ -113,17 +113,17 @@ class RecordStream:
         return begins_arc_record(self.peek(START_BYTES))
 
     def skip_blank_lines(self) -> bool:
-        """Pass over line ends; False at the end of the member."""
+        """Skip line ends; False at the end of the member."""
         while self._ahead(1):
             blank = _LINE_ENDS.match(self._window, self._at)
-            assert blank is not None  # it matches nothing, too
+            assert blank is not None  # it also matches the empty string
             self._take(blank.end() - self._at)
             if self._at < len(self._window):
                 return True
         return False
 
     def skip_to_record(self) -> bool:
-        """Pass on to the next line that begins a record; False at the end of the member."""
+        """Skip to the next line that begins a record; False at the end of the member."""
         while line := self._line(BLOCK_BYTES):
             if line.endswith(b"\n") and self.at_record():
                 return True
@@ -144,14 +144,14 @@ class RecordStream:
             self.record_end = self._start + self._consumed
 
     def length(self, source: Source, more: bool) -> int | None:
-        """Bytes of the record that ended, as it lies; call at the next record's start, `more` if there is one."""
+        """Length in the file of the record that ended. Call it at the next record's start; `more`: there is one."""
         if not self._member:
             return self.record_end - self.record_start
         alone = self._records == 1 and not more
         return source.position - self._start if alone else None
 
     def _ahead(self, size: int) -> int:
-        """How many bytes are held; at least `size` of them, unless the member ends."""
+        """Bytes in the buffer; at least `size` of them unless the member ends."""
         while len(self._window) - self._at < size and (block := self._blocks.block()):
             self._window, self._at = self._window[self._at :] + block, 0
         return len(self._window) - self._at
@@ -165,7 +165,7 @@ class RecordStream:
     def _line(self, limit: int) -> bytes:
         """The bytes up to the next line end, at most `limit` of them."""
         at, end = self._at, self._window.find(b"\n", self._at, self._at + limit) + 1
-        if end > 0:  # the whole line is here, as it nearly always is: a page has twenty of them
+        if end > 0:  # the usual case: the whole line is in the buffer
             self._at = end
             self._consumed += end - at
             return self._window[at:end]
@@ -181,7 +181,7 @@ _LINE_ENDS = re.compile(rb"[\r\n]*")
 
 
 def parse_record(stream: RecordStream, path: str, max_block_bytes: int, *, arc: bool) -> WarcRecord:
-    """The record at the stream's position, read to its end. Raises `BadRecord` with the fault's reason."""
+    """The record at the stream's position, read to its end. Raises `BadRecord`."""
     if not arc and not stream.at_record():
         raise BadRecord("not_a_record", f"begins with {stream.peek(20)!r}")
     parsed = _parsed(stream, arc)
@@ -210,7 +210,7 @@ def parse_record(stream: RecordStream, path: str, max_block_bytes: int, *, arc: 
 
 
 _LOADER = ArcWarcRecordLoader(verify_http=False, arc2warc=True)
-"""Holds parsers, nothing of a record."""
+"""Has parsers and no state of a record."""
 
 
 def _parsed(stream: RecordStream, arc: bool) -> ArcWarcRecord:
@@ -218,7 +218,7 @@ def _parsed(stream: RecordStream, arc: bool) -> ArcWarcRecord:
         return _LOADER.parse_record_stream(stream, known_format="arc" if arc else "warc")
     except (ArchiveLoadFailed, StatusAndHeadersParserException, EOFError) as error:
         raise BadRecord("bad_record_header", " ".join(str(error).split())[:200]) from error
-    except AttributeError as error:  # warcio's, on a response that names no URL
+    except AttributeError as error:  # raised by warcio for a response without a URL
         raise BadRecord("no_target_uri", "a response without WARC-Target-URI") from error
 
 
@@ -234,7 +234,7 @@ def _moment(text: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat((text or "").strip())
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):  # no moment, or one that is before the year 1 in UTC
+    except (ValueError, OverflowError):  # not a time, or before the year 1 in UTC
         return None
 
 

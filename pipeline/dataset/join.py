@@ -25,9 +25,9 @@ from m3w.pipeline.engine.list_file import NamedFile
 from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.stage import Flow, per_part
 from m3w.pipeline.engine.stage_io import StageIO
+from m3w.pipeline.filters.consent import OPTED_OUT, OptOut
 from m3w.pipeline.filters.filter import BLOCK_LIST_CAUSES, NO_IMAGE_LEFT
 from m3w.pipeline.filters.nodes import drop_of
-from m3w.pipeline.filters.opt_out import OPTED_OUT, OptOut
 from m3w.pipeline.filters.rules import Rule, first_broken
 from m3w.pipeline.filters.signals.text import document_text
 from m3w.pipeline.tables import (

@@ -1,10 +1,10 @@
-"""Connected components of a graph that no machine has to hold: alternating large-star and small-star.
+"""Connected components of a graph larger than the memory of one machine: alternating large-star and small-star.
 
 Kiveris et al., Connected Components in MapReduce and Beyond, SoCC 2014. An edge is a pair of nodes, byte strings in
-columns `larger` and `smaller`. Large-star hangs a node's larger neighbours to its smallest neighbour, small-star its
-smaller ones; no edge is ever added, and when neither changes anything each component is a star around its smallest
-node. The paper proves O(log^2 n) rounds, and sees fewer than ten on graphs of 10^9 nodes. Cost: two shuffles of the
-edges a round; only nodes that have an edge are ever moved.
+columns `larger` and `smaller`. Large-star connects a node's larger neighbours to its smallest neighbour, small-star its
+smaller ones. No edge is ever added; when neither step changes anything, each component is a star around its smallest
+node. The paper proves O(log^2 n) rounds, and observes fewer than ten on graphs of 10^9 nodes. Cost: two shuffles of the
+edges per round; only nodes that have an edge are moved.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from m3w.pipeline.dedup.bytestrings import Bytes, sortable, to_array, to_matrix
-from m3w.pipeline.dedup.order import RICHEST_BYTES
+from m3w.pipeline.dedup.keys import RICHEST_BYTES, Bytes, sortable, to_array, to_matrix
 from m3w.pipeline.engine.shuffle import Rows
 
 MOST_ROUNDS = 64
@@ -29,11 +28,11 @@ def stars(edges: Rows, bucket: Callable[[Bytes], Ints]) -> Rows:
     `bucket` gives each node's group, the same for the same node.
     """
     for _ in range(MOST_ROUNDS):
-        hung = edges.map(lambda table: _both_ways(table, bucket)).by_group(large_star)
-        edges = hung.map(lambda table: _by_larger(table, bucket)).by_group(small_star).kept()
+        linked = edges.map(lambda table: _both_ways(table, bucket)).by_group(large_star)
+        edges = linked.map(lambda table: _by_larger(table, bucket)).by_group(small_star).kept()
         if not edges.total("changed"):
             return edges
-    raise RuntimeError(f"no components after {MOST_ROUNDS} rounds of large-star and small-star, which cannot be")
+    raise RuntimeError(f"no components after {MOST_ROUNDS} rounds of large-star and small-star")
 
 
 def edge_table(nodes: Bytes, larger: Ints, smaller: Ints, changed: NDArray[np.bool_] | None = None) -> pa.Table:
@@ -54,7 +53,7 @@ def edge_table(nodes: Bytes, larger: Ints, smaller: Ints, changed: NDArray[np.bo
 
 
 def large_star(group: pa.Table) -> pa.Table:
-    """All edges of some nodes, as `node` and `other`: each larger neighbour goes to the smallest of all."""
+    """All edges of some nodes, as `node` and `other`: connect each larger neighbour to the smallest of all."""
     nodes, node, other, changed = _numbered(group)
     smallest = np.arange(len(nodes))
     np.minimum.at(smallest, node, other)
@@ -64,14 +63,14 @@ def large_star(group: pa.Table) -> pa.Table:
 
 
 def small_star(group: pa.Table) -> pa.Table:
-    """All smaller neighbours of some nodes: they and the node go to the smallest of them."""
+    """All smaller neighbours of some nodes: connect them and the node to the smallest of them."""
     nodes, node, other, changed = _numbered(group)
     smallest = np.arange(len(nodes))
     np.minimum.at(smallest, node, other)
     to = smallest[node]
     rest = other != to
-    larger, hung = np.concatenate([node, other[rest]]), np.concatenate([to, to[rest]])
-    return edge_table(nodes, larger, hung, np.concatenate([changed, np.ones(rest.sum(), np.bool_)]))
+    larger, smaller = np.concatenate([node, other[rest]]), np.concatenate([to, to[rest]])
+    return edge_table(nodes, larger, smaller, np.concatenate([changed, np.ones(rest.sum(), np.bool_)]))
 
 
 def _both_ways(edges: pa.Table, bucket: Callable[[Bytes], Ints]) -> pa.Table:
@@ -90,12 +89,12 @@ def _directed(node: Bytes, other: Bytes, changed: Ints, bucket: Callable[[Bytes]
 
 
 def _column(edges: pa.Table, name: str) -> Bytes:
-    """A piece without rows may come without columns."""
+    """A table without rows may lack the columns."""
     return to_matrix(edges[name]) if name in edges.column_names else np.zeros((0, RICHEST_BYTES), np.uint8)
 
 
 def _numbered(group: pa.Table) -> tuple[Bytes, Ints, Ints, NDArray[np.bool_]]:
-    """The nodes in order, the ends of each edge as numbers in that order, and which edges had changed before."""
+    """The nodes in order, the ends of each edge as numbers in that order, and which edges have changed before."""
     node, other = to_matrix(group["node"]), to_matrix(group["other"])
     both = np.concatenate([node, other])
     _, first, numbers = np.unique(sortable(both), return_index=True, return_inverse=True)

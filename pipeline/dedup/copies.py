@@ -1,8 +1,8 @@
-"""Copies of documents: kind after kind, each among what the kinds before have left.
+"""Copies of documents, one kind after the other, each among the documents that the kinds before have left.
 
-One after the other, so that a document goes only where one like it stays: if an old crawl of a page has the text of
-another page, and the new crawl has not, the other page stays. A shuffle moves one row a document of about 100 bytes,
-and 8 more for each band until the last step.
+The order matters: a document is dropped only if one like it stays. If an old crawl of a page has the text of another
+page, and the new crawl does not, the other page stays. A shuffle moves one row of about 100 bytes per document, and 8
+more bytes per band until the last step.
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from m3w.pipeline.dedup.bytestrings import Bytes, buckets, sortable, to_array, to_matrix
 from m3w.pipeline.dedup.components import edge_table, stars
-from m3w.pipeline.dedup.order import ID, RICHEST_BYTES, places
+from m3w.pipeline.dedup.keys import ID, RICHEST_BYTES, Bytes, buckets, parts_and_rows, sortable, to_array, to_matrix
 from m3w.pipeline.engine.shuffle import Rows
 
 ROWS_A_GROUP = 500_000
-"""About how many rows one task of a shuffle holds; at some 300 bytes each."""
+"""Approximate rows that one task of a shuffle holds, at some 300 bytes each."""
 NEAR = "near_duplicate"
 
 
 def keep_first(rows: Rows, column: str, rank: slice, reason: str, documents: int) -> Rows:
-    """Mark with `reason` all but the first by `rank` of the unmarked rows that are equal in `column`; drop `column`.
+    """Of the unmarked rows that are equal in `column`, mark all but the first by `rank` with `reason`; drop `column`.
 
-    A null is equal to nothing.
+    A null equals nothing.
     """
     groups = groups_for(documents)
 
@@ -54,7 +53,7 @@ def groups_for(rows: int) -> int:
 
 
 def _later(keys: Bytes, ranks: Bytes) -> NDArray[np.int64]:
-    """Places of the rows before which one of the same key comes by rank."""
+    """Indices of the rows that are not the first of their key by rank."""
     key = sortable(keys)
     order = np.lexsort((sortable(ranks), key))
     later: NDArray[np.int64] = order[1:][key[order[1:]] == key[order[:-1]]]
@@ -62,7 +61,7 @@ def _later(keys: Bytes, ranks: Bytes) -> NDArray[np.int64]:
 
 
 def _filled(column: Any) -> tuple[Bytes, NDArray[np.bool_]]:
-    """A column of keys with zeros for nulls, and which are none."""
+    """A column of keys with zeros in place of nulls, and which rows are valid."""
     filled = pc.fill_null(column, bytes(column.type.byte_width))
     return to_matrix(filled), column.is_valid().to_numpy(zero_copy_only=False)
 
@@ -74,7 +73,7 @@ def _with(table: pa.Table, name: str, column: Any) -> pa.Table:
 
 
 def near_copies(rows: Rows, documents: int, bands: int) -> Rows:
-    """Ranks (column `rank`) of the unmarked rows to drop as near-duplicates.
+    """The ranks (column `rank`) of the unmarked rows to drop as near-duplicates.
 
     Documents that share a band are neighbours, and the first by rank of each connected component stays.
     """
@@ -109,20 +108,20 @@ def _neighbours(group: pa.Table) -> pa.Table:
 
 
 def _larger(edges: pa.Table) -> pa.Table:
-    """The nodes that are not the first of their component; at the end each has one edge."""
-    if not edges.num_rows:  # no group, so no columns of an edge
+    """The nodes that are not the first of their component; in the end each has one edge."""
+    if not edges.num_rows:  # without groups, the table has no columns
         return pa.table({"rank": pa.array([], pa.binary(RICHEST_BYTES))})
     return edges.select(["larger"]).rename_columns(["rank"])
 
 
 def by_part(parts: list[str], reason: str | None = None) -> Callable[[pa.Table], pa.Table]:
-    """Dropped rows as `group` (the part's name), `row` and `reason`; the reason is their own if none is given."""
+    """Dropped rows as `group` (the name of the part), `row` and `reason`: the given one, or the row's own."""
 
     def change(table: pa.Table) -> pa.Table:
         if not table.num_rows:
             return DROPS.empty_table()
         dropped = table if reason else table.filter(table["reason"].is_valid())
-        numbers, rows = places(to_matrix(dropped["rank"]))
+        numbers, rows = parts_and_rows(to_matrix(dropped["rank"]))
         reasons = pa.array([reason] * len(rows), pa.string()) if reason else dropped["reason"].combine_chunks()
         names = pa.array(parts, pa.string()).take(pa.array(numbers))
         return pa.table({"group": names, "row": rows, "reason": reasons}, schema=DROPS)

@@ -3,17 +3,16 @@
 Kind after kind, each a shuffle and each only if the recipe asks for it: `same_crawl_of_page` (always: two archive files
 that hold one record would give two samples of one key), `same_page`, `same_text`, `same_images`, and last
 `near_duplicate`, whose rounds are those of `m3w.pipeline.dedup.components`. Which copy stays:
-`m3w.pipeline.dedup.order`; the newest page and image set, the richest text.
+`m3w.pipeline.dedup.keys`; the newest page and image set, the richest text.
 """
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-from m3w.pipeline.dedup.bytestrings import to_array
 from m3w.pipeline.dedup.copies import NEAR, by_part, keep_first, near_copies
 from m3w.pipeline.dedup.document_hashes import CopySettings
-from m3w.pipeline.dedup.order import ID, NEWEST, RICHEST_BYTES, ranks
+from m3w.pipeline.dedup.keys import ID, NEWEST, RICHEST_BYTES, ranks, to_array
 from m3w.pipeline.engine.inputs import Inputs
 from m3w.pipeline.engine.shuffle import Rows
 from m3w.pipeline.engine.stage import Shuffle, grouped

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from m3w.pipeline.crawl.urls import without_fragment
 from m3w.pipeline.dedup.copies import groups_for
-from m3w.pipeline.dedup.frequent import RANK_BYTES, decided, image_key, shortened, spread, with_near
-from m3w.pipeline.dedup.order import age_and_id
+from m3w.pipeline.dedup.image_copies import RANK_BYTES, decided, image_key, shortened, spread, with_near
+from m3w.pipeline.dedup.keys import age_and_id
 from m3w.pipeline.engine.inputs import Inputs
 from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.shuffle import Rows
@@ -44,7 +44,7 @@ def frequent_images(inputs: Inputs, images: FrequentImageSettings) -> Shuffle:
     groups = groups_for(references)
 
     def rows(part: PartFiles) -> pa.Table:
-        shown = sorted(_shown(part, by_look=distance is not None))
+        shown = sorted(_shown(part, by_phash=distance is not None))
         width = 32 if distance is None else 8
         columns = {
             "key": pa.array([image for image, _ in shown], pa.binary(width)),
@@ -62,7 +62,7 @@ def frequent_images(inputs: Inputs, images: FrequentImageSettings) -> Shuffle:
     return Shuffle(map=rows, steps=steps, reduce=_sorted)
 
 
-def _shown(part: PartFiles, *, by_look: bool) -> set[tuple[bytes, bytes]]:
+def _shown(part: PartFiles, *, by_phash: bool) -> set[tuple[bytes, bytes]]:
     """Each image that a document of the part shows, with the document's rank."""
     results = {row["url"]: row for row in part.rows(IMAGE_RESULTS) if row["status"] == OK}
     columns = ["document_id", "crawled_at", "images.list.element.url", "images.list.element.status"]
@@ -75,7 +75,7 @@ def _shown(part: PartFiles, *, by_look: bool) -> set[tuple[bytes, bytes]]:
                 if image is not None and image["status"] is None:
                     result = results.get(without_fragment(image["url"]))
                     if result is not None:
-                        shown.add((image_key(result, by_look=by_look), rank))
+                        shown.add((image_key(result, by_phash=by_phash), rank))
     return shown
 
 

@@ -11,16 +11,16 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from m3w.pipeline.dedup.evaluation_files import evaluation_inputs, images, texts
-from m3w.pipeline.dedup.ngrams import U64, ngram_hashes, words
+from m3w.pipeline.dedup.evaluation import evaluation_inputs, images, texts
+from m3w.pipeline.dedup.minhash import U64, ngram_hashes, words
 from m3w.pipeline.engine.inputs import Inputs
 from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.stage import ALL, Part, per_part
 from m3w.pipeline.engine.stage_io import StageIO
 from m3w.pipeline.engine.table import Table
 from m3w.pipeline.images.decode import NoImageError
+from m3w.pipeline.images.prepare import prepare
 from m3w.pipeline.images.section import Images
-from m3w.pipeline.images.stored import prepare
 from m3w.pipeline.tables import EVALUATION_IMAGES, EVALUATION_TEXTS
 from m3w.recipes.errors import InputError
 

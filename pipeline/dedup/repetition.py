@@ -1,7 +1,7 @@
-"""Paragraphs that many documents of a site hold, and image addresses that many documents show.
+"""Paragraphs that many documents of a site contain, and image URLs that many documents show.
 
-Both are counted in one shuffle, over the documents that are no copies: for each part a key and the number of its
-documents that have it. Memory of a group: its keys, once for each part.
+Both are counted in one shuffle over the documents that are not copies: for each part, a key and the number of its
+documents that have it. A group holds its keys in memory, once per part.
 """
 
 from __future__ import annotations
@@ -14,12 +14,20 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from m3w.pipeline.dedup.bytestrings import buckets, sortable, to_array, to_matrix
-from m3w.pipeline.dedup.keys import KEY_BYTES, image_url_key, paragraph_key, site_of
+from m3w.pipeline.dedup.keys import (
+    KEY_BYTES,
+    buckets,
+    image_url_key,
+    paragraph_key,
+    site_of,
+    sortable,
+    to_array,
+    to_matrix,
+)
 from m3w.pipeline.engine.settings import key, settings
 
 REPEATED_IN_DOCUMENT = "repeated_in_document"
-"""The status of an image that the document shows further up."""
+"""The status of an image that the document shows higher up."""
 COUNTS = pa.schema([("key", pa.binary(KEY_BYTES)), ("most", pa.int64()), ("documents", pa.int64())])
 
 
@@ -30,25 +38,25 @@ class RepetitionSettings:
 
     @property
     def finds_repetitions(self) -> bool:
-        """Whether paragraphs or image URLs are to be counted over the run."""
+        """Whether paragraphs or image URLs are counted over the run."""
         return self.paragraph_documents is not None or self.image_url_documents is not None
 
 
 def paragraph_keys(row: dict[str, Any]) -> list[bytes | None]:
-    """The key of each text node; None where an image or nothing stands."""
+    """The key of each text node; None for images and empty texts."""
     site = site_of(row["url"])
     return [None if text is None else paragraph_key(site, text) for text in row["texts"]]
 
 
 def url_keys(row: dict[str, Any]) -> list[bytes | None]:
-    """The key of each image address that is still to be fetched; None elsewhere."""
+    """The key of each image URL that is still to be fetched; None elsewhere."""
     return [
         None if image is None or image["status"] is not None else image_url_key(image["url"]) for image in row["images"]
     ]
 
 
 def count(rows: Iterable[dict[str, Any]], switches: RepetitionSettings) -> pa.Table:
-    """`COUNTS` over some documents: each key, how many documents may have it, and how many of these have it."""
+    """`COUNTS` over some documents: each key, how many documents may have it, and how many of `rows` have it."""
     paragraphs: Counter[bytes] = Counter()
     urls: Counter[bytes] = Counter()
     for row in rows:
@@ -72,7 +80,7 @@ def by_key(counts: pa.Table, part: str, groups: int) -> pa.Table:
 
 
 def too_frequent(group: pa.Table) -> pa.Table:
-    """Keys that more documents have than may, as `group` (each part that has the key) and `key`."""
+    """Keys that more documents have than allowed, as `group` (each part that has the key) and `key`."""
     keys = to_matrix(group["key"])
     _, first, number = np.unique(sortable(keys), return_index=True, return_inverse=True)
     documents = np.zeros(len(first), np.int64)

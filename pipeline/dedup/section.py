@@ -1,4 +1,4 @@
-"""What of a run counts as a duplicate. A switch that is off costs nothing; docs/duplicates.md says what each costs."""
+"""Section `duplicates` of a recipe. A switch that is off costs nothing; docs/duplicates.md says what each costs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class MinHash(Section):
     """Words."""
     bands: int = Field(14, ge=1, le=256)
     rows: int = Field(8, ge=1, le=64)
-    """Two texts of similarity s are taken for near-duplicates with probability 1 - (1 - s^rows)^bands."""
+    """Two texts of similarity s count as near-duplicates with probability 1 - (1 - s^rows)^bands."""
 
 
 class Evaluation(Section):
-    """Data that models are evaluated on, and that a training set is therefore not to hold."""
+    """Data that models are evaluated on, and that a training set must therefore not contain."""
 
     images: str | None = None
     """A folder of images, or Parquet files with a column of images; any fsspec path."""
@@ -28,33 +28,33 @@ class Evaluation(Section):
     image_distance: int = Field(5, ge=0, le=16)
     """Bits of 64 in which the perceptual hash of an image may differ from that of an evaluation image."""
     texts: str | None = None
-    """A folder or a file: `.txt` (one text a file), `.jsonl` or `.parquet`."""
+    """A folder or a file: `.txt` (one text per file), `.jsonl` or `.parquet`."""
     text_column: str = "text"
     ngram: int = Field(13, ge=1, le=64)
-    """A document that shares a run of so many words with an evaluation text is dropped."""
+    """A document that shares a run of this many words with an evaluation text is dropped."""
 
 
 class Duplicates(Section):
     """Copies of pages, texts, paragraphs and images."""
 
     same_page: bool = True
-    """One document for one page address: the newest crawl."""
+    """Keep one document per page URL: the newest crawl."""
     same_text: bool = False
     same_images: bool = False
-    """One document for one set of image addresses: the newest crawl."""
+    """Keep one document per set of image URLs: the newest crawl."""
     near_text: bool = False
     minhash: MinHash = MinHash()
     paragraph_documents: int | None = Field(None, ge=1)
-    """A text node that more than so many documents of a site hold is removed from all of them."""
+    """A text node in more than this many documents of a site is removed from all of them."""
     image_url_documents: int | None = Field(None, ge=1)
-    """An image address that more than so many documents hold is not fetched."""
+    """An image URL in more than this many documents is not fetched."""
     image_documents: int | None = Field(None, ge=1)
-    """An image that more than so many documents show is dropped from all, or kept in the first so many."""
+    """An image that more than this many documents show is dropped from all, or kept in the first of them."""
     image_excess: Literal["drop", "keep_first"] = "drop"
     image_distance: int | None = Field(None, ge=0, le=16)
     """Bits in which two perceptual hashes of one image may differ, for `image_documents`; null: equal bytes."""
     repeated_images: bool = False
-    """Of an image that a document shows several times the first stays."""
+    """If a document shows an image several times, keep the first."""
     repeated_distance: int | None = Field(None, ge=0, le=16)
     """As `image_distance`, within a document."""
     evaluation: Evaluation = Evaluation()
@@ -75,5 +75,5 @@ class Duplicates(Section):
 
     @property
     def finds_repetitions(self) -> bool:
-        """Whether paragraphs or image addresses are to be counted over the run."""
+        """Whether paragraphs or image URLs are counted over the run."""
         return self.paragraph_documents is not None or self.image_url_documents is not None

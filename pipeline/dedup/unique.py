@@ -22,7 +22,9 @@ from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.stage import Flow, per_part
 from m3w.pipeline.engine.stage_io import StageIO
 from m3w.pipeline.filters.nodes import TEXT, drop_of
+from m3w.pipeline.filters.signals import CustomSignal, load_signals
 from m3w.pipeline.filters.signals.document import measure
+from m3w.pipeline.filters.signals.registry import SignalEntry
 from m3w.pipeline.filters.signals.text import document_text
 from m3w.pipeline.tables import COPIES, DOCUMENT_HASHES, KEPT, REPEATED, UNIQUE
 from m3w.schemas.document import InterleavedDocument
@@ -34,6 +36,7 @@ REPEATED_ON_SITE, ONLY_REPEATED_TEXT = "repeated_on_site", "only_repeated_text"
 @settings
 class UniqueSettings(RepetitionSettings):
     repeated_images: bool = key("duplicates.repeated_images")
+    signals: dict[str, SignalEntry] = key("signals")
 
 
 @per_part(
@@ -90,12 +93,12 @@ def _count(io: StageIO, reason: str | None) -> None:
 
 def _change(io: StageIO, repetitions: UniqueSettings) -> None:
     """Leave out, too, what is repeated in the documents that stay."""
-    repeated = {row["key"] for row in io.rows(REPEATED)}
+    repeated, signals = {row["key"] for row in io.rows(REPEATED)}, load_signals(repetitions.signals)
     with io.write(UNIQUE, like=KEPT) as documents:
         for row, reason in documents_and_reasons(io):
             kept = row if reason is None else None
             if kept is not None and repetitions.paragraph_documents is not None:
-                kept = _without_paragraphs(kept, repeated, io)
+                kept = _without_paragraphs(kept, repeated, signals, io)
                 reason = ONLY_REPEATED_TEXT if kept is None else None
             if kept is not None:
                 _mark_images(kept, repetitions, repeated)
@@ -103,7 +106,9 @@ def _change(io: StageIO, repetitions: UniqueSettings) -> None:
             _count(io, reason)
 
 
-def _without_paragraphs(row: dict[str, Any], repeated: set[bytes], io: StageIO) -> dict[str, Any] | None:
+def _without_paragraphs(
+    row: dict[str, Any], repeated: set[bytes], signals: dict[str, CustomSignal], io: StageIO
+) -> dict[str, Any] | None:
     """The document without the text nodes that its site repeats; None if no text is left of some."""
     keys = paragraph_keys(row)
     gone = [key is not None and key in repeated for key in keys]
@@ -120,7 +125,7 @@ def _without_paragraphs(row: dict[str, Any], repeated: set[bytes], io: StageIO) 
         io.example(drop_of("document", ONLY_REPEATED_TEXT, document, document_text(document), None))
         return None
     document = InterleavedDocument.from_row(row)
-    measure(document)
+    measure(document, custom=signals)
     return document.row()
 
 

@@ -1,4 +1,4 @@
-"""The main content of a page: pictures, their captions and the text around, in eight kinds of layout."""
+"""The main content of a page: pictures, captions and text, in eight layouts."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from m3w.pipeline.demo_crawl.prose import MONTHS, PEOPLE, PLACES, Writer
+from m3w.pipeline.demo_crawl.prose import MONTHS, PEOPLE, TOWNS, Writer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Illustration:
-    """A picture as a page shows it."""
+    """A picture on a page: its element and its caption."""
 
     html: str
-    """The image element, in whichever way the page loads it."""
+    """The element that loads the image."""
     caption: str
-    """The sentence that says what it shows."""
+    """The sentence that describes it."""
     before: bool
-    """The caption stands before the picture, not after it."""
+    """The caption comes before the picture, not after it."""
 
 
 Layout = Callable[[Writer, Sequence[Illustration]], str]
@@ -30,7 +30,7 @@ def paragraph(text: str, kind: str = "") -> str:
 
 
 def _figure(illustration: Illustration) -> str:
-    """Picture and caption next to each other, so that no other text comes between."""
+    """Picture and caption side by side, with no other text between them."""
     caption = escape(illustration.caption, quote=False)
     if illustration.before:
         return f"<p>{caption}</p>\n<figure>{illustration.html}</figure>"
@@ -43,7 +43,7 @@ def _paragraphs(illustration: Illustration) -> str:
 
 
 def _inline(illustration: Illustration) -> str:
-    """Picture and caption within one block, a line break between."""
+    """Picture and caption in one block, separated by a line break."""
     caption = escape(illustration.caption, quote=False)
     if illustration.before:
         return f"{caption}<br>{illustration.html}<br>"
@@ -64,10 +64,10 @@ def guide(writer: Writer, illustrations: Sequence[Illustration]) -> str:
     blocks = [paragraph(writer.opening(), "lead")]
     for illustration in illustrations:
         number += writer.random.randrange(1, 4)
-        place, month = writer.random.choice(PLACES), writer.random.choice(MONTHS)
+        town, month = writer.random.choice(TOWNS), writer.random.choice(MONTHS)
         blocks += [f"<h2>No. {number}</h2>", _paragraphs(illustration), paragraph(writer.between())]
         blocks.append(
-            f"<table><tr><th>Seen near</th><td>{place}</td></tr><tr><th>Checked in</th><td>{month}</td></tr></table>"
+            f"<table><tr><th>Seen near</th><td>{town}</td></tr><tr><th>Checked in</th><td>{month}</td></tr></table>"
         )
     return "\n".join([*blocks, paragraph(writer.closing())])
 

@@ -1,7 +1,7 @@
 """Scenes as PNG and JPEG files, drawn by Pillow.
 
-Shapes are drawn three times too large and reduced, which gives soft edges; place, scale, rotation,
-colour and texture vary a little, so that no two pictures of one scene are alike.
+Shapes are drawn at three times their size and reduced, for soft edges. Position, scale, rotation, colour and texture
+vary a little, so that no two pictures of the same scene are equal.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ Point = tuple[float, float]
 Colour = tuple[int, int, int]
 
 SIZES = ((96, 96), (120, 120), (128, 96), (144, 108), (160, 120), (96, 120))
-"""Widths and heights in pixels: a few kB each, and well above the 64 that image rules ask for."""
+"""Widths and heights in pixels: a few kB each, and well above the minimum of 64 in the image rules."""
 
 FINENESS = 3
-"""Shapes are drawn this many times larger than they are shown."""
+"""Shapes are drawn at this many times their final size."""
 
 JPEG_SHARE = 0.6
 
 ALONE = {"large": (0.60, 0.76), "small": (0.30, 0.38)}
-"""Least and greatest size of a thing that is alone, as a fraction of the picture's shorter side."""
+"""Smallest and largest size of a single thing, as a fraction of the picture's shorter side."""
 
 PAIRED = {"large": (0.40, 0.46), "small": (0.24, 0.29)}
-"""The same of a thing that shares the picture: two large ones still stand apart."""
+"""The same for each of two things, so that two large ones do not touch."""
 
 TILT = {"square": 12, "cross": 12, "heart": 14, "triangle": 14, "star": 36, "crescent": 25}
-"""Greatest rotation in degrees: a square that is turned further is a diamond to some readers."""
+"""Largest rotation in degrees: a square that is turned further may be called a diamond."""
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class EncodedImage:
     """An encoded image."""
 
     content: bytes
@@ -51,13 +51,13 @@ class Picture:
         return {"image/png": "png", "image/jpeg": "jpg"}[self.mime]
 
 
-def draw(scene: Scene, random: Random) -> Picture:
-    """The scene as a file."""
+def draw(scene: Scene, random: Random) -> EncodedImage:
+    """The scene as an encoded image."""
     return encode(_paint(scene, random, 1), _type(random))
 
 
-def draw_in_two_sizes(scene: Scene, random: Random) -> tuple[Picture, Picture]:
-    """The same picture for ordinary screens and, with twice the pixels a side, for fine ones."""
+def draw_in_two_sizes(scene: Scene, random: Random) -> tuple[EncodedImage, EncodedImage]:
+    """The same picture at normal size and, for high-density screens, at twice the width and height."""
     large = _paint(scene, random, 2)
     mime = _type(random)
     return encode(large.reduce(2), mime), encode(large, mime)
@@ -72,23 +72,23 @@ def _paint(scene: Scene, random: Random, scale: int) -> Image.Image:
     image = _ground(GROUNDS[scene.ground], (width * scale, height * scale), random)
     sizes = ALONE if len(scene.things) == 1 else PAIRED
     for thing in scene.things:
-        _place(image, thing, random.uniform(*sizes[thing.size]), random)
+        _draw_thing(image, thing, random.uniform(*sizes[thing.size]), random)
     return image
 
 
-def encode(image: Image.Image, mime: str) -> Picture:
-    """The image as a file of the type that `mime` names."""
+def encode(image: Image.Image, mime: str) -> EncodedImage:
+    """The image encoded as `mime`."""
     file = io.BytesIO()
     if mime == "image/jpeg":
         image.save(file, "JPEG", quality=86)
     else:
-        # 128 colours keep the texture and cost a third of the bytes, as on sites that mind their weight.
+        # 128 colours keep the texture at a third of the bytes.
         image.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(file, "PNG")
-    return Picture(file.getvalue(), mime, *image.size)
+    return EncodedImage(file.getvalue(), mime, *image.size)
 
 
 def _ground(colour: Colour, size: tuple[int, int], random: Random) -> Image.Image:
-    """A sheet of the colour: lit from one side, or with a fine grain, or with faint stripes."""
+    """A background of the colour: plain, with a gradient, with fine grain or with faint stripes."""
     image = Image.new("RGB", size, _near(colour, 5, random))
     texture = random.choice(("light", "grain", "stripes", "plain"))
     if texture == "light":
@@ -104,13 +104,13 @@ def _ground(colour: Colour, size: tuple[int, int], random: Random) -> Image.Imag
     return image
 
 
-def _place(image: Image.Image, thing: Thing, extent: float, random: Random) -> None:
-    """Draws the thing with its shadow; `extent` is its size as a fraction of the shorter side."""
+def _draw_thing(image: Image.Image, thing: Thing, extent: float, random: Random) -> None:
+    """Draw the thing with its shadow. `extent` is its size as a fraction of the shorter side."""
     short = min(image.size)
     radius = extent * short / 2
     jitter = 0.035 * short
     x, y = (
-        # Never over the edge: a shape that is cut off cannot be named for sure.
+        # Keep the whole shape inside: a shape that is cut off may be ambiguous.
         min(max(fraction * side + random.uniform(-jitter, jitter), radius + 2), side - radius - 2)
         for fraction, side in zip(thing.centre, image.size, strict=True)
     )
@@ -125,12 +125,12 @@ def _place(image: Image.Image, thing: Thing, extent: float, random: Random) -> N
 
 
 def _mask(size: tuple[int, int], centre: Point, radius: float, tilt: float, shape: str) -> Image.Image:
-    """Where the shape is: 255 inside, 0 outside, in between on the edge."""
+    """The shape's mask: 255 inside, 0 outside, in between on the edge."""
     mask = Image.new("L", (size[0] * FINENESS, size[1] * FINENESS))
     pen = ImageDraw.Draw(mask)
     sine, cosine = math.sin(tilt), math.cos(tilt)
 
-    def placed(points: list[Point]) -> list[Point]:
+    def transformed(points: list[Point]) -> list[Point]:
         return [
             (
                 FINENESS * (centre[0] + radius * (x * cosine - y * sine)),
@@ -139,9 +139,9 @@ def _mask(size: tuple[int, int], centre: Point, radius: float, tilt: float, shap
             for x, y in points
         ]
 
-    pen.polygon(placed(OUTLINES[shape]()), fill=255)
+    pen.polygon(transformed(OUTLINES[shape]()), fill=255)
     if shape == "ring":
-        pen.polygon(placed(_circle(0.58)), fill=0)
+        pen.polygon(transformed(_circle(0.58)), fill=0)
     return mask.reduce(FINENESS)
 
 
@@ -187,9 +187,9 @@ def _cross() -> list[Point]:
 
 
 def _crescent() -> list[Point]:
-    """A circle less a smaller one that lies to its right and reaches over its edge."""
+    """A circle without a smaller circle that overlaps its right edge."""
     inner, shift = 0.78, 0.42
-    # Where the two circles cross.
+    # x coordinate at which the two circles intersect.
     x = (1 - inner**2 + shift**2) / (2 * shift)
     outer_tip, inner_tip = math.acos(x), math.acos((x - shift) / inner)
     steps = range(41)
@@ -219,5 +219,5 @@ def _near(colour: Colour, spread: int, random: Random) -> Colour:
 
 
 def _shade(image: Image.Image, by: int) -> Image.Image:
-    """The image, lighter by so many steps of 255, or darker."""
+    """The image with `by` added to each channel (0 to 255)."""
     return image.point(lambda value: value + by)

@@ -1,5 +1,7 @@
-"""What stands around the main content: navigation, sidebar, footer, cookie banner. Readers of the
-crawl should find the article between them."""
+"""What surrounds the main content: navigation, sidebar, footer, cookie banner.
+
+Extraction must find the article between them.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from m3w.pipeline.demo_crawl.exchange import Exchange
+from m3w.pipeline.demo_crawl.pack import Exchange
 from m3w.pipeline.demo_crawl.sites import SITES, Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A page as other pages of its site point at it."""
+    """A link from one page of a site to another."""
 
     path: str
     title: str
@@ -23,7 +25,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What one page says in its own right."""
+    """The content of one page, without its frame."""
 
     path: str
     title: str
@@ -81,7 +83,7 @@ footer a {{ color: #fff; }}
 """
 
 SCRIPT = 'document.querySelectorAll("img[data-src]").forEach(function (image) { image.src = image.dataset.src; });'
-"""What loads the pictures that wait in `data-src`."""
+"""Loads the pictures in `data-src`."""
 
 FONTS = ("Georgia, serif", "Verdana, 'DejaVu Sans', sans-serif", "'Trebuchet MS', 'Liberation Sans', sans-serif")
 PAPERS = ("#f6f3ec", "#eef3f6", "#f3f6ee")
@@ -96,7 +98,7 @@ SECTIONS = {
     "catalogue": "Catalogue",
     "lesson": "Lessons",
 }
-"""What a site calls the part that holds its pages, by kind."""
+"""Name of the section with a site's pages, by kind of site."""
 
 
 def stylesheet(site: Site) -> str:

@@ -1,7 +1,7 @@
-"""Exchanges as WARC files, packed by warcio: the same exchanges give the same bytes.
+"""Exchanges (a request and its response) as WARC files, written by warcio.
 
-Every date and record id is given, because warcio would take the clock and chance for them; its gzip
-members carry no time.
+The same exchanges give the same bytes: every date and record id is given, since warcio would take the current time and
+random ids, and gzip members have no timestamp.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -18,21 +19,34 @@ from urllib.parse import urlsplit
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from m3w.pipeline.demo_crawl.exchange import Exchange
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request and its response."""
+
+    url: str
+    body: bytes
+    content_type: str
+    status: str = "200 OK"
+    headers: tuple[tuple[str, str], ...] = ()
+    """Further headers of the response, besides its type and length."""
+    transfer: str = ""
+    """`gzip` or `chunked`: the encoding of the body on the wire, which the archive keeps."""
+
 
 START = datetime(2026, 2, 3, 8, 0, 0, tzinfo=UTC)
-"""The crawl's first second; one exchange a second follows."""
+"""Time of the first exchange; the others follow one second apart."""
 
 AGENT = "m3w-sample-crawl/1.0"
 
 CHUNK_BYTES = 1000
 
 CUT_BYTES = 400
-"""So much is missing from the end of a truncated file: less than the compressed record that it ends with."""
+"""Bytes missing at the end of a truncated file: fewer than its last compressed record has."""
 
 
 class Archive:
-    """One WARC file that is being written."""
+    """A WARC file being written."""
 
     def __init__(self, path: Path, seed: str) -> None:
         self.path = path
@@ -42,14 +56,14 @@ class Archive:
         self._writer = WARCWriter(self._file, gzip=True)
 
     def info(self, moment: datetime) -> None:
-        """The `warcinfo` record that a file begins with."""
+        """Write the `warcinfo` record at the beginning of the file."""
         fields = {"software": AGENT, "format": "WARC File Format 1.0", "isPartOf": "m3w-sample"}
         content = "".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode()
         headers = self._headers(moment) | {"WARC-Filename": self.path.name}
         self._write("", "warcinfo", content, headers, None)
 
     def add(self, exchange: Exchange, moment: datetime) -> None:
-        """The request and the response that it was answered with."""
+        """Write the request and its response."""
         body, headers = _transferred(exchange)
         lines = [("Content-Type", exchange.content_type), *headers, *exchange.headers]
         response = StatusAndHeaders(exchange.status, lines, protocol="HTTP/1.1")
@@ -83,7 +97,7 @@ class Archive:
 
 
 def pack(files: Sequence[Sequence[Exchange]], folder: Path, *, seed: str, last: Exchange | None = None) -> list[Path]:
-    """`sample-00000.warc.gz` and so on; `last` comes at the end of the last file, which breaks off in it."""
+    """Write `sample-00000.warc.gz` and so on. `last` is added to the last file, which is truncated inside it."""
     folder.mkdir(parents=True, exist_ok=True)
     paths, moment = [], START
     for number, exchanges in enumerate(files):
@@ -101,7 +115,7 @@ def pack(files: Sequence[Sequence[Exchange]], folder: Path, *, seed: str, last: 
 
 
 def _transferred(exchange: Exchange) -> tuple[bytes, list[tuple[str, str]]]:
-    """The body as it went over the wire, and the headers that say how."""
+    """The body as sent, and the headers that describe its encoding."""
     if exchange.transfer == "chunked":
         body = exchange.body
         chunks = [body[i : i + CHUNK_BYTES] for i in range(0, len(body), CHUNK_BYTES)]

@@ -1,7 +1,7 @@
-"""What a picture of the sample crawl shows, and the sentence that says so.
+"""What a picture of the demo crawl shows, and its caption.
 
-A scene is drawn at random, one thing or two on a ground, and nothing else on its page follows from
-it: only who looks at the picture can know the words of its caption.
+A scene is one or two things on a ground, chosen at random. Nothing else on the page depends on it, so the caption can
+only be known from the picture.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ GROUNDS = {
     "black": (26, 26, 30),
     "pale blue": (198, 226, 248),
 }
-"""The colours of grounds. Each is far from each of `COLOURS`, so that every thing stands out."""
+"""The colours of grounds, each far from all of `COLOURS`, so that every thing is visible."""
 
 SHAPES = ("circle", "square", "triangle", "star", "heart", "cross", "ring", "crescent")
 
@@ -41,13 +41,13 @@ CORNERS = {
     "at the top": (0.5, 0.27),
     "at the bottom": (0.5, 0.73),
 }
-"""Where a small thing that is alone may stand, as fractions of the width and the height."""
+"""Centres of a single small thing, as fractions of the width and the height."""
 
 RELATIONS = {"left of": ((0.27, 0.5), (0.74, 0.5)), "above": ((0.5, 0.27), (0.5, 0.75))}
-"""Where the first and the second of two things stand. The first is named first, in reading order."""
+"""Centres of the first and the second of two things, in reading order."""
 
 PAIR_SHARE = 0.4
-"""Share of scenes with two things. More would make the captions longer, not easier to learn."""
+"""Share of scenes with two things. A larger share would make captions longer, not easier to learn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,28 +70,28 @@ class Scene:
 
     things: tuple[Thing, ...]
     ground: str
-    place: str = ""
-    """Of a single thing, a key of `CORNERS`, or empty in the centre; of two things, a key of `RELATIONS`."""
+    position: str = ""
+    """A key of `CORNERS` or, in the centre, empty for a single thing; a key of `RELATIONS` for two."""
 
     def __str__(self) -> str:
         first, *others = self.things
         words = f"a {first} on a {self.ground} ground"
         if others:
-            return f"{words}, {self.place} a {others[0]}"
-        return f"{words}, {self.place}" if self.place else words
+            return f"{words}, {self.position} a {others[0]}"
+        return f"{words}, {self.position}" if self.position else words
 
 
 def draw_scene(random: Random) -> Scene:
     """A scene in which every choice is independent of every other and of the page."""
     ground = random.choice(list(GROUNDS))
     if random.random() < PAIR_SHARE:
-        place = random.choice(list(RELATIONS))
-        things = tuple(_thing(random, random.choice(SIZES), centre) for centre in RELATIONS[place])
-        return Scene(things=things, ground=ground, place=place)
+        position = random.choice(list(RELATIONS))
+        things = tuple(_thing(random, random.choice(SIZES), centre) for centre in RELATIONS[position])
+        return Scene(things=things, ground=ground, position=position)
     size = random.choice(SIZES)
-    # A large thing fills the picture, so only a small one can be said to stand at a side.
-    place = random.choice([*CORNERS, "", "", "", ""]) if size == "small" else ""
-    return Scene(things=(_thing(random, size, CORNERS.get(place, CENTRE)),), ground=ground, place=place)
+    # A large thing fills the picture, so only a small one can be at one side.
+    position = random.choice([*CORNERS, "", "", "", ""]) if size == "small" else ""
+    return Scene(things=(_thing(random, size, CORNERS.get(position, CENTRE)),), ground=ground, position=position)
 
 
 def _thing(random: Random, size: str, centre: tuple[float, float]) -> Thing:
@@ -106,21 +106,21 @@ CAPTIONS = (
     "{Scene}.",
 )
 CAPTION_WEIGHTS = (11, 3, 2, 2, 2)
-"""One main pattern and few others: a small model spends its two minutes on pictures, not on grammar."""
+"""Mostly one pattern, so that a small model spends its two minutes of training on pictures, not on grammar."""
 
 
 def caption(scene: Scene, noun: str, random: Random) -> str:
-    """A sentence that says what the picture shows; `noun` is what the page calls its pictures (`stamp`)."""
+    """A sentence that describes the picture. `noun` is the page's word for its pictures (`stamp`)."""
     pattern = random.choices(CAPTIONS, CAPTION_WEIGHTS)[0]
     words = str(scene)
     return pattern.format(scene=words, Scene=words[0].upper() + words[1:], noun=noun)
 
 
 def announcement(scene: Scene) -> str:
-    """The sentence for pages that name a picture before they show it."""
+    """The caption on pages with captions before the pictures."""
     return f"The next picture shows {scene}."
 
 
 def short_description(things: Sequence[Thing]) -> str:
-    """What a careful author writes as alternative text: `red star and blue circle`."""
+    """Alternative text as a careful author writes it: `red star and blue circle`."""
     return " and ".join(f"{thing.colour} {thing.shape}" for thing in things)

@@ -1,8 +1,8 @@
-"""The hosts of the sample crawl: what each site is about, how it is laid out and how it looks.
+"""The hosts of the demo crawl: subject, layout and look of each site.
 
 The dataset is split by host: a page is for validation if the first 32 bits of the SHA-256 of its host,
 as a fraction, are below 0.05. `atlas.example` (0.005) and `doorplates.example` (0.017) are; no other is.
-Names end in `.example`, which RFC 2606 keeps free, so that nothing here can lead to a real site.
+Names end in `.example`, which RFC 2606 reserves, so that none can be a real site.
 """
 
 from __future__ import annotations
@@ -12,23 +12,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """One host and the words that its pages are made of."""
+    """One host and the words of its pages."""
 
     host: str
     name: str
     tagline: str
     kind: str
-    """How its pages are laid out: a key of `articles.KINDS`."""
+    """Layout of its pages: a key of `articles.KINDS`."""
     noun: str
-    """What it calls a picture's subject: `stamp`."""
+    """The site's word for what its pictures show: `stamp`."""
     nouns: str
     topics: tuple[str, ...]
-    """What a page may be about; part of its title."""
+    """Subjects of its pages; part of their titles."""
     facts: tuple[str, ...]
-    """Sentences for its pages. None says what a picture shows."""
+    """Sentences for its pages. None describes a picture."""
     accent: str
     """Colour of headings and links."""
 
+
+VALIDATION_HOSTS = ("atlas.example", "doorplates.example")
+"""The hosts that the split by host puts into validation at a fraction of 0.05."""
 
 SITES = (
     Site(

@@ -70,7 +70,7 @@ class Drop:
         return {**asdict(self), "text": None if self.text is None else self.text[:MOST_CHARACTERS]}
 
     def number(self) -> int:
-        """Its place in the order of choice."""
+        """What the choice of examples is ordered by."""
         name = "\n".join((self.document_id, self.kind, self.reason, self.image_url or "", self.text or ""))
         return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:8], "big")
 

@@ -1,4 +1,4 @@
-"""Parts on Ray: the one place where tasks are submitted.
+"""Parts on Ray: all tasks are submitted here.
 
 Committed parts are passed over, the rest are submitted a bounded number at a time; a part that fails is tried again
 and, after its last attempt, set aside with its traceback while the others go on. An attempt that raised and one whose

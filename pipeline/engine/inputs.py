@@ -23,7 +23,7 @@ class Inputs:
         self._outputs: dict[Table, dict[str, Output]] = {}
 
     def add(self, stage: Stage, entries: Entries) -> None:
-        """What `stage` has committed, in place of what was known of it."""
+        """What `stage` has committed; it replaces what was known of the stage."""
         for table in stage.writes:
             self.put(table, entries, by_part=isinstance(stage, PartStage))
 
@@ -52,8 +52,8 @@ class Inputs:
     def outputs(self, table: Table) -> dict[str, Output]:
         """The table's files by path, in the order of their names."""
         if table not in self._outputs:
-            found = (o for entry in self.entries(table).values() for o in entry.outputs if table.holds(o.path))
-            self._outputs[table] = {output.path: output for output in sorted(found, key=lambda output: output.path)}
+            written = (o for entry in self.entries(table).values() for o in entry.outputs if table.holds(o.path))
+            self._outputs[table] = {output.path: output for output in sorted(written, key=lambda output: output.path)}
         return self._outputs[table]
 
     def rows(self, table: Table) -> int:

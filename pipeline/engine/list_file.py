@@ -1,7 +1,7 @@
 """Lists that a user names in a recipe: text files with an entry a line, on any fsspec path.
 
-A recipe's field that holds such a path is declared `NamedFile`. `Recipe.digest` then takes the file's content in place
-of its path, so a changed file redoes what depends on it, and one that was only moved redoes nothing.
+A recipe's field that holds such a path is declared `NamedFile`. A fingerprint then depends on the file's content
+instead of its path: a changed file redoes what depends on it, and one that was only moved redoes nothing.
 """
 
 from __future__ import annotations

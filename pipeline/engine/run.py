@@ -32,7 +32,7 @@ RUN_FORMAT = 2
 ENTRIES_AT_ONCE = 1000
 """Of the ledger: as they are read they lie in memory twice, as text and as entries."""
 DRIVERS = "drivers"
-"""The folder of the claims of drivers, see `m3w.pipeline.engine.run_lock`."""
+"""The folder of the drivers' claims, see `m3w.pipeline.engine.run_lock`."""
 
 
 class LockLost(RuntimeError):
@@ -42,7 +42,7 @@ class LockLost(RuntimeError):
 class Run:
     """The folder of a run, on any fsspec path.
 
-    `claim` is the driver that works on the run; without it nothing is asked before a commit.
+    `lock` names the driver that holds the run; without it a commit does not check who does.
     """
 
     def __init__(self, path: str, lock: str | None = None):
@@ -81,7 +81,7 @@ class Run:
     @retried
     def _holds_something_else(self) -> bool:
         """Whether there is more than what a build leaves that was killed before it wrote `run.json`."""
-        names = {posixpath.basename(found["name"].rstrip("/")) for found in self._listing("")}
+        names = {posixpath.basename(item["name"].rstrip("/")) for item in self._listing("")}
         return bool(names - {"tmp", DRIVERS})
 
     @property
@@ -121,8 +121,8 @@ class Run:
         """What lies in a folder; nothing where it is not there."""
         if not self._is_there(folder):
             return []
-        found: list[dict[str, Any]] = self.fs.ls(self.full(folder), detail=True)
-        return found
+        items: list[dict[str, Any]] = self.fs.ls(self.full(folder), detail=True)
+        return items
 
     @retried
     def read(self, name: str) -> bytes:

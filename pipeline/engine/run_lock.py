@@ -12,7 +12,7 @@ attribute cache off, S3, GCS and Azure hold to. No clock of one machine is compa
 
 The holder writes its claim anew every few seconds, with how the run stands (`m3w status` reads it there). Who was taken
 for dead and is not (a machine that slept) finds `ID.taken`: its attempts before they commit (`Run.check_lock`), its
-driver at the next heartbeat. What is left open and why it does no harm: docs/decisions/0005-one-driver.md.
+driver at the next heartbeat. What is left open and why it does no harm: docs/decisions/one-driver.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     class UniqueSettings:
         repeated_images: bool = key("duplicates.repeated_images")
 
-The engine builds it from the recipe and gives it to the stage in place of the recipe, and the stage's fingerprint is a
+The engine builds it from the recipe and gives it, not the recipe, to the stage, and the stage's fingerprint is a
 hash of the same values. So a stage's result cannot depend on a key that its fingerprint does not hold.
 """
 

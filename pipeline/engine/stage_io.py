@@ -134,7 +134,7 @@ class StageIO(PartFiles):
     ) -> Iterator[RowWriter]:
         """The part's file of `table`; its row groups have about `max_bytes`.
 
-        `schema` takes the place of the table's, which it extends; of `like`, a table that the part reads, structs keep
+        `schema` replaces the table's, which it extends; of `like`, a table that the part reads, structs keep
         the fields that they have beyond the schema: signals of the user's own.
         """
         schema = schema or table.schema

@@ -122,7 +122,7 @@ class Actors:
         return reference
 
     def free(self, reference: Any) -> None:
-        """The next attempt would die with an actor that did, so another is started in its place."""
+        """An actor that died is replaced; the next attempt would die with it."""
         actor = self._busy.pop(reference)
         try:
             ray.get(reference)

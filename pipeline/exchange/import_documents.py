@@ -6,6 +6,8 @@ An imported document counts as a record, a response and a page at once, so the f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from m3w.pipeline.crawl.parts import archive_parts
 from m3w.pipeline.crawl.section import Storage
 from m3w.pipeline.crawl.storage import open_file
@@ -15,19 +17,17 @@ from m3w.pipeline.engine.ledger import Fault
 from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.stage import Part, per_part
 from m3w.pipeline.engine.stage_io import QUARANTINE, StageIO
-from m3w.pipeline.exchange import mmc4, nemo, obelics, pairs
-from m3w.pipeline.exchange.carried import CarriedImages
-from m3w.pipeline.exchange.rows import BROKEN_OFF
-from m3w.pipeline.exchange.sample import Reader, Sample
-from m3w.pipeline.extract.stage import FLOWS
+from m3w.pipeline.exchange import check_input_format, load_reader
+from m3w.pipeline.exchange.documents import BROKEN_OFF, CarriedImages, ImportedDocument
+from m3w.pipeline.extract.stage import FLOWS, count_missing_signals
 from m3w.pipeline.filters.nodes import drop_of
+from m3w.pipeline.filters.signals import DOCUMENT_SIGNALS, CustomSignal, check_signals, load_signals
 from m3w.pipeline.filters.signals.document import measure
+from m3w.pipeline.filters.signals.registry import SignalEntry
 from m3w.pipeline.filters.signals.text import document_text
 from m3w.pipeline.filters.signals.word_lists import ListsByLanguage, WordListFiles
 from m3w.pipeline.tables import ARCHIVED_IMAGES, CARRIED_IMAGES, EXTRACTED
-from m3w.schemas.document import InterleavedDocument
-
-READERS: dict[str, Reader] = {"obelics": obelics.read, "mmc4": mmc4.read, "pairs": pairs.read, "nemo": nemo.read}
+from m3w.schemas.document import InterleavedDocument, document_schema
 
 
 @settings
@@ -37,6 +37,7 @@ class ImportSettings:
     prefix: str | None = key("crawl.prefix", effect="inputs")
     storage: Storage = key("crawl.storage", effect="none")
     word_lists: WordListFiles = key("word_lists")
+    signals: dict[str, SignalEntry] = key("signals")
 
 
 def plan(importing: ImportSettings, inputs: Inputs) -> list[Part]:
@@ -46,7 +47,9 @@ def plan(importing: ImportSettings, inputs: Inputs) -> list[Part]:
 
 
 def check(importing: ImportSettings) -> None:
-    """Raises `InputError` for a word list that cannot be read."""
+    """Raises `InputError` for an unknown format or signal, or a word list that cannot be read."""
+    check_signals(importing.signals)
+    check_input_format(importing.format)
     ListsByLanguage(importing.word_lists)
 
 
@@ -64,16 +67,17 @@ def check(importing: ImportSettings) -> None:
 )
 def import_documents(io: StageIO, importing: ImportSettings) -> None:
     """Read the part's file; its images are kept as WARC records, as a crawl has them."""
-    lists, path = ListsByLanguage(importing.word_lists), io.params["path"]
+    lists, custom = ListsByLanguage(importing.word_lists), load_signals(importing.signals)
+    path = io.params["path"]
     with (
         open_file(path, importing.storage) as source,
-        io.write(EXTRACTED) as documents,
+        io.write(EXTRACTED, schema=document_schema((*DOCUMENT_SIGNALS, *custom))) as documents,
         io.create(CARRIED_IMAGES) as carried_file,
     ):
         carried = CarriedImages(carried_file, io.path(CARRIED_IMAGES))
-        for imported in READERS[importing.format](source, path):
-            document = _document(io, imported, lists)
-            if document is not None and isinstance(imported, Sample):
+        for imported in load_reader(importing.format)(source, path):
+            document = _document(io, imported, lists, custom)
+            if document is not None and isinstance(imported, ImportedDocument):
                 documents.write(document.row())
                 for url, content in imported.contents.items():
                     carried.add(url, content)
@@ -82,7 +86,9 @@ def import_documents(io: StageIO, importing: ImportSettings) -> None:
             archive.write(row)
 
 
-def _document(io: StageIO, imported: Sample | Fault, lists: ListsByLanguage) -> InterleavedDocument | None:
+def _document(
+    io: StageIO, imported: ImportedDocument | Fault, lists: ListsByLanguage, custom: Mapping[str, CustomSignal]
+) -> InterleavedDocument | None:
     """The document, measured; each way not to be one is counted."""
     if isinstance(imported, Fault):
         io.fault(imported)
@@ -92,7 +98,8 @@ def _document(io: StageIO, imported: Sample | Fault, lists: ListsByLanguage) -> 
     if isinstance(imported, Fault):
         io.count_dropped("pages", imported.reason)
         return None
-    measure(imported.document, lists)
+    measure(imported.document, lists, custom)
+    count_missing_signals(io, imported.document, custom)
     references = int(imported.document.signals["image_nodes"])
     if references:
         io.counters.update({"documents": 1, "image_references": references})

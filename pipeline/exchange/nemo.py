@@ -1,9 +1,9 @@
-"""NeMo Curator's interleaved rows: Parquet with a row for each node, and one of position -1 for the sample.
+"""NeMo Curator's interleaved rows: Parquet with a row for each node, and one at position -1 for the document.
 
 `sample_id`, `position`, `modality` (`text`, `image`, `metadata`), `content_type`, `text_content`, `binary_content`,
-`source_ref` (JSON: where an image's bytes lie) and `materialize_error` are its columns; further ones pass through it.
-Ours are `url`, `image_url`, `alt` and `caption`. Rows of a sample stand side by side. A `source_ref` is not followed:
-it may name any file of this machine or its network, and the file it stands in comes from strangers.
+`source_ref` (JSON: where an image's bytes are) and `materialize_error` are its columns; it passes others through. Ours
+are `url`, `image_url`, `alt` and `caption`. The rows of a document are consecutive. A `source_ref` is not followed: the
+file may come from strangers, and it could name any file of this machine or its network.
 """
 
 from __future__ import annotations
@@ -16,11 +16,17 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from m3w.pipeline.engine.ledger import Fault
-from m3w.pipeline.exchange.rows import parquet_rows, read_samples
-from m3w.pipeline.exchange.sample import BadSample, Sample, content_url, exported_nodes
+from m3w.pipeline.exchange.documents import (
+    BadDocument,
+    ImportedDocument,
+    content_url,
+    exported_nodes,
+    parquet_rows,
+    read_documents,
+)
 from m3w.schemas.document import ImageReference, InterleavedDocument
 
-NEEDED = ["sample_id", "position", "modality"]
+REQUIRED = ["sample_id", "position", "modality"]
 SCHEMA = pa.schema(
     [
         pa.field("sample_id", pa.string(), nullable=False),
@@ -37,18 +43,18 @@ SCHEMA = pa.schema(
         pa.field("caption", pa.string()),
     ]
 )
-ALSO = [name for name in (*SCHEMA.names, "source_url", "page_url") if name not in NEEDED]
+OPTIONAL = [name for name in (*SCHEMA.names, "source_url", "page_url") if name not in REQUIRED]
 PAGE_NAMES = ("url", "source_url", "page_url")
 
 
-def read(file: BinaryIO, path: str) -> Iterator[Sample | Fault]:
-    """The documents of a Parquet file of rows. An image with neither bytes nor a URL spoils its sample."""
-    groups = itertools.groupby(parquet_rows(file, path, NEEDED, ALSO), key=itemgetter("sample_id"))
-    samples = ({"id": name, "rows": sorted(rows, key=itemgetter("position"))} for name, rows in groups)
-    return read_samples(path, samples, _sample)
+def read(file: BinaryIO, path: str) -> Iterator[ImportedDocument | Fault]:
+    """The documents of a Parquet file of rows. A document that has an image without bytes and URL becomes a fault."""
+    groups = itertools.groupby(parquet_rows(file, path, REQUIRED, OPTIONAL), key=itemgetter("sample_id"))
+    documents = ({"id": name, "rows": sorted(rows, key=itemgetter("position"))} for name, rows in groups)
+    return read_documents(path, documents, _document)
 
 
-def _sample(group: dict[str, Any]) -> Sample:
+def _document(group: dict[str, Any]) -> ImportedDocument:
     rows = group["rows"]
     pages = (row.get(name) for row in rows for name in PAGE_NAMES)
     url = next((page for page in pages if page), f"urn:sample:{group['id']}")
@@ -62,14 +68,14 @@ def _sample(group: dict[str, Any]) -> Sample:
         elif row["modality"] == "image":
             texts.append(None)
             images.append(_reference(row, contents))
-    return Sample(document=InterleavedDocument(url=url, texts=texts, images=images), contents=contents)
+    return ImportedDocument(document=InterleavedDocument(url=url, texts=texts, images=images), contents=contents)
 
 
 def _reference(row: dict[str, Any], contents: dict[str, bytes]) -> ImageReference:
     content = row.get("binary_content")
     url = row.get("image_url") or (content_url(content) if content else None)
     if url is None:
-        raise BadSample("image_without_bytes_and_url")
+        raise BadDocument("image_without_bytes_and_url")
     if content:
         contents[url] = content
     return ImageReference(url=url, alt=row.get("alt"), caption=row.get("caption"))

@@ -1,8 +1,8 @@
-"""OBELICS' form (arXiv 2306.16527): Parquet rows of `images` (URLs), `metadata`, `general_metadata` and `texts`.
+"""OBELICS' format (arXiv 2306.16527): Parquet rows of `images` (URLs), `metadata`, `general_metadata` and `texts`.
 
-`images` and `texts` are parallel lists, null in one where the other has a node; `metadata` is a JSON list with what the
-page says of each image, `general_metadata` a JSON object with the page's URL and place in the crawl. There are no image
-bytes in it: what comes from it goes on to `fetch`, and what goes there loses captions, signals and bytes.
+`images` and `texts` are parallel lists, null in one where the other has a node; `metadata` is a JSON list with the
+page's description of each image, `general_metadata` a JSON object with the page's URL and its location in the crawl.
+There are no image bytes: imported images have to be fetched, and an export loses bytes, captions and signals.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from m3w.pipeline.engine.ledger import Fault
-from m3w.pipeline.exchange.rows import parquet_rows, read_samples
-from m3w.pipeline.exchange.sample import BadSample, Sample, exported_nodes
+from m3w.pipeline.exchange.documents import BadDocument, ImportedDocument, exported_nodes, parquet_rows, read_documents
 from m3w.schemas.document import ImageReference, InterleavedDocument
 
 SCHEMA = pa.schema(
@@ -28,26 +27,27 @@ SCHEMA = pa.schema(
 )
 
 
-def read(file: BinaryIO, path: str) -> Iterator[Sample | Fault]:
+def read(file: BinaryIO, path: str) -> Iterator[ImportedDocument | Fault]:
     """The documents of a Parquet file."""
-    return read_samples(path, parquet_rows(file, path, SCHEMA.names), _sample)
+    return read_documents(path, parquet_rows(file, path, SCHEMA.names), _document)
 
 
-def _sample(row: dict[str, Any]) -> Sample:
+def _document(row: dict[str, Any]) -> ImportedDocument:
     texts, urls = row["texts"] or [], row["images"] or []
-    said = json.loads(row["metadata"] or "[]") or [None] * len(urls)
+    entries = json.loads(row["metadata"] or "[]") or [None] * len(urls)
     page = json.loads(row["general_metadata"] or "{}") or {}
-    url = page.get("url") or next((entry["document_url"] for entry in said if entry and "document_url" in entry), None)
+    stated = (entry["document_url"] for entry in entries if entry and "document_url" in entry)
+    url = page.get("url") or next(stated, None)
     if not isinstance(url, str):
-        raise BadSample("no_page_url")
-    if not len(texts) == len(urls) == len(said):
-        raise BadSample("lists_differ_in_length")
+        raise BadDocument("no_page_url")
+    if not len(texts) == len(urls) == len(entries):
+        raise BadDocument("lists_differ_in_length")
     nodes = [
         (text, _reference(source, entry or {}) if source else None)
-        for text, source, entry in zip(texts, urls, said, strict=True)
+        for text, source, entry in zip(texts, urls, entries, strict=True)
         if text or source
     ]
-    return Sample(
+    return ImportedDocument(
         document=InterleavedDocument(
             url=url,
             texts=[None if image else text for text, image in nodes],
@@ -59,12 +59,12 @@ def _sample(row: dict[str, Any]) -> Sample:
     )
 
 
-def _reference(url: str, said: dict[str, Any]) -> ImageReference:
+def _reference(url: str, entry: dict[str, Any]) -> ImageReference:
     return ImageReference(
         url=url,
-        alt=said.get("alt_text"),
-        declared_width=_number(said.get("rendered_width")),
-        declared_height=_number(said.get("rendered_height")),
+        alt=entry.get("alt_text"),
+        declared_width=_number(entry.get("rendered_width")),
+        declared_height=_number(entry.get("rendered_height")),
     )
 
 
@@ -75,12 +75,12 @@ def _number(value: Any) -> int | None:
 def write(row: dict[str, Any]) -> list[dict[str, Any]]:
     """The row of `SCHEMA` for a row of the dataset."""
     nodes = list(exported_nodes(row))
-    place = {"warc_filename": "warc_path", "warc_record_offset": "warc_offset", "warc_record_length": "warc_length"}
+    columns = {"warc_filename": "warc_path", "warc_record_offset": "warc_offset", "warc_record_length": "warc_length"}
     return [
         {
             "images": [image.url if image else None for _, image, _ in nodes],
             "metadata": json.dumps([_metadata(row["url"], image) if image else None for _, image, _ in nodes]),
-            "general_metadata": json.dumps({"url": row["url"], **{name: row[ours] for name, ours in place.items()}}),
+            "general_metadata": json.dumps({"url": row["url"], **{name: row[ours] for name, ours in columns.items()}}),
             "texts": [text for text, _, _ in nodes],
         }
     ]
@@ -88,7 +88,7 @@ def write(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _metadata(page: str, image: ImageReference) -> dict[str, Any]:
     assert image.mime is not None
-    said = {
+    values = {
         "alt_text": image.alt,
         "rendered_width": image.declared_width,
         "rendered_height": image.declared_height,
@@ -96,5 +96,5 @@ def _metadata(page: str, image: ImageReference) -> dict[str, Any]:
         "original_height": image.height,
         "format": image.mime.removeprefix("image/"),
     }
-    known = {name: value for name, value in said.items() if value is not None}
+    known = {name: value for name, value in values.items() if value is not None}
     return {"document_url": page, "unformatted_src": image.url, "src": image.url, **known}

@@ -1,22 +1,22 @@
-"""The tree that decisions are made on: blocks that hold text, pictures, videos and blocks.
+"""The tree of a page: blocks that contain text, pictures, videos and other blocks.
 
-A block is an element that starts a new line (`div`, `p`, `li`, ...) or an unknown one; inline
-elements dissolve into the text of the block they stand in. A page has some hundreds of blocks where
-it has thousands of nodes.
+A block is an element that starts a new line (`div`, `p`, `li`, ...) or an unknown one; inline elements become part of
+their block's text. A page has some hundreds of blocks and thousands of nodes.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from m3w.pipeline.extract.events import Attributes
 
 LONGEST_LABEL = 256
-"""Characters; the rest of what a page calls a block says no more."""
+"""Characters; longer labels are cut."""
 
 
 class Block:
-    """One block-level element. What is counted is the block's own until `total` adds what lies below."""
+    """A block-level element. Counts named `own_...` are of the block without its descendants."""
 
     chars: int
     linked: float
@@ -26,15 +26,15 @@ class Block:
     paragraphs: int
     list_items: int
     headings: int
-    """Characters in headings. These totals are of the block and all below it, once something has added them up."""
+    """Characters in headings. The counts so far are totals of the block and its descendants, set by `main_content`."""
     score: float
-    """Points for the paragraphs in and near it."""
+    """Points for the paragraphs in it and near it."""
 
     end = 0
     """The number after that of its last descendant."""
     own_chars = own_commas = own_images = own_inputs = 0
     own_linked = 0.0
-    """Characters in links; in links within the page, a third of them."""
+    """Characters in links; links within the page count for a third."""
 
     def __init__(self, name: str, attributes: Attributes, label: str, parent: Block | None, number: int) -> None:
         self.name = name
@@ -43,12 +43,12 @@ class Block:
         """Class and id, lower case."""
         self.parent = parent
         self.number = number
-        """Its place in `Page.blocks`."""
+        """Its index in `Page.blocks`."""
         self.items: list[str | Block | Picture | Video] = []
         """In page order."""
 
     def blocks(self) -> list[Block]:
-        """The blocks right below."""
+        """The child blocks."""
         return [item for item in self.items if isinstance(item, Block)]
 
 
@@ -61,14 +61,14 @@ def label_of(attributes: Attributes) -> str:
 
 @dataclass(slots=True, eq=False)
 class Picture:
-    """An element that shows a picture: its name and attributes, and what stands around it."""
+    """An element that shows a picture: its name and attributes, and its context."""
 
     name: str
-    """`img`, `amp-img`; `background`, whose address is in `style`; `video`, whose address is in `poster`;
-    `figure` without a picture in it, whose address is in some attribute for a script."""
+    """`img`, `amp-img`; `background` with the address in `style`; `video` with the address in `poster`;
+    `figure` without a picture in it, with the address in an attribute for a script."""
     attributes: Attributes
     link: str | None = None
-    """The address that a click on it leads to."""
+    """Target of the link around it."""
     sources: list[Attributes] = field(default_factory=list)
     """The attributes of the `source` elements of its `picture`."""
     in_noscript: bool = False
@@ -76,7 +76,7 @@ class Picture:
 
 @dataclass(slots=True, eq=False)
 class Video:
-    """An element that plays a video: `video`, `iframe`, `embed`, `amp-...`; and its `source` elements."""
+    """An element that plays a video: `video`, `iframe`, `embed`, `amp-...`, with its `source` elements."""
 
     name: str
     attributes: Attributes
@@ -85,10 +85,10 @@ class Video:
 
 @dataclass(slots=True)
 class Page:
-    """What one pass over the events gives."""
+    """The result of one pass over the events."""
 
     blocks: list[Block]
-    """In document order; the first is the root. A block's descendants are those up to its `end`."""
+    """In document order, the root first. The descendants of a block follow it, up to its `end`."""
     base: str | None = None
     title: str | None = None
     html: Attributes = field(default_factory=dict)
@@ -98,6 +98,28 @@ class Page:
     times: list[Attributes] = field(default_factory=list)
 
     def release(self) -> None:
-        """Undo the circles of blocks and parents, so that memory is free at once, without the garbage collector."""
+        """Break the reference cycles of blocks and parents, so that memory is freed without the garbage collector."""
         for block in self.blocks:
             block.parent = None
+
+
+EXAMPLES, LONGEST_ADDRESS = 3, 2000
+"""Addresses kept for each reason, and characters of each."""
+
+
+@dataclass(slots=True)
+class LeftOut:
+    """What the extractor left out of a page, and what it did to the page."""
+
+    references: Counter[str] = field(default_factory=Counter)
+    """Pictures and videos, by reason: `url_javascript`, `image_placeholder`, ..."""
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    """The first addresses for each reason, as written in the page."""
+    page: Counter[str] = field(default_factory=Counter)
+    """`page_cut`, `page_flattened`, `page_tag_cut`, `parsed_by_beautifulsoup`."""
+
+    def add(self, reason: str, address: str) -> None:
+        self.references[reason] += 1
+        examples = self.examples.setdefault(reason, [])
+        if len(examples) < EXAMPLES and address[:LONGEST_ADDRESS] not in examples:
+            examples.append(address[:LONGEST_ADDRESS])

@@ -1,4 +1,4 @@
-"""Events to blocks in one pass, with a little memory of what is open; linear in the number of events."""
+"""Events to blocks in one pass, linear in the number of events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from m3w.pipeline.extract.blocks import Block, Page, Picture, Video, label_of
 from m3w.pipeline.extract.events import Attributes
-from m3w.pipeline.extract.vocabulary import UNLIKELY_ROLES, is_around, is_hidden, is_surely_around
+from m3w.pipeline.extract.vocabulary import UNLIKELY_ROLES, is_boilerplate, is_hidden, is_surely_boilerplate
 
 # fmt: off
 INLINE = frozenset((
@@ -17,12 +17,12 @@ INLINE = frozenset((
     "picture", "q", "rb", "ruby", "s", "samp", "semantics", "small", "span", "strike", "strong", "sub", "sup", "time",
     "tt", "u", "var", "wbr",
 ))
-"""Elements that start no line, and those that every page has around it."""
+"""Elements that do not start a new line, and those around every page."""
 MUTE = frozenset((
     "amp-iframe", "annotation", "annotation-xml", "audio", "button", "iframe", "noscript", "object", "rp", "rt",
     "video",
 ))
-"""Elements whose text is not the page's: readings above a word, what old browsers were shown, labels of controls."""
+"""Elements whose text is not part of the page: ruby annotations, content for old browsers, labels of controls."""
 VOID = frozenset((
     "amp-anim", "amp-img", "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param",
     "source", "track",
@@ -33,7 +33,7 @@ _Start = Callable[["PageBuilder", str, Attributes], bool | None]
 _BREAK = "\0"
 """Stands for `<br>` in pending text; the parser lets no NUL through."""
 WIDE = 2
-"""How many letters a sign of the scripts counts that write a syllable or a word with one."""
+"""Letters that a character counts for in scripts that write a syllable or word with one character."""
 _BLANK_LINES = re.compile(r"\n{2,}")
 _COMMAS = (",", "、", "，", "،", "；")
 
@@ -42,9 +42,9 @@ class PageBuilder:
     """A `Receiver` that builds a `Page`; hidden blocks are not part of it."""
 
     def __init__(self, left_out: frozenset[str] = frozenset(), brief: bool = False) -> None:
-        """`left_out` are the names of block elements that are left out with all that is in them.
+        """`left_out` names the block elements to leave out with all their content.
 
-        `brief` leaves out what a first look at its label or role says stands around content.
+        `brief` also leaves out blocks whose label or role names boilerplate.
         """
         self._left_out = left_out
         self._brief = brief
@@ -64,7 +64,7 @@ class PageBuilder:
         self._in_title = False
         self._pictures = 0
         self._figures: list[int] = []
-        """How many pictures there were when each open `figure` started."""
+        """Number of pictures before each open `figure`."""
 
     def start(self, name: str, attributes: Attributes) -> bool | None:
         handler = _STARTS.get(name)
@@ -87,13 +87,13 @@ class PageBuilder:
                 self._linked += len(text) * self._link_weight
 
     def finish(self) -> Page:
-        """The page, once the last event has come. `Page.release` frees it."""
+        """The page, after the last event. Free it by `Page.release`."""
         self._flush()
         self.page.blocks[0].end = len(self.page.blocks)
         return self.page
 
     def _flush(self) -> None:
-        """What text is pending becomes one item of the open block: white space as a browser shows it."""
+        """Add the pending text to the open block as one item, with white space as a browser shows it."""
         if not self._pieces:
             return
         text = "".join(self._pieces)
@@ -118,7 +118,7 @@ class PageBuilder:
             block.own_commas += text.count(",")
         else:
             block.own_commas += sum(map(text.count, _COMMAS))
-            if len(text.encode("utf-8", "surrogatepass")) > 2 * size:  # Han, kana, Hangul, Thai: more is said with less
+            if len(text.encode("utf-8", "surrogatepass")) > 2 * size:  # Han, kana, Hangul, Thai: a character says more
                 size, linked = WIDE * size, WIDE * linked
         block.own_chars += size
         block.own_linked += linked
@@ -146,7 +146,7 @@ class PageBuilder:
             return True
         if not self._brief or name == "article" or self._block.name == "figure":
             return False
-        if (label and is_surely_around(label)) or attributes.get("role") in UNLIKELY_ROLES:
+        if (label and is_surely_boilerplate(label)) or attributes.get("role") in UNLIKELY_ROLES:
             self.shortened = True
             return True
         return False
@@ -167,7 +167,7 @@ class PageBuilder:
             if "url(" in (block.attributes.get("style") or ""):
                 block.items.append(Picture("background", block.attributes, self._links[-1] if self._links else None))
                 block.own_images = 1
-            elif not block.own_inputs:  # nothing in it: it never was
+            elif not block.own_inputs:  # remove an empty block
                 self.page.blocks.pop()
                 parent.items.pop()
                 return
@@ -196,7 +196,7 @@ class PageBuilder:
         if not attributes:
             return False
         label = attributes.get("class")
-        return is_hidden(attributes) or (label is not None and is_around(label.lower()))
+        return is_hidden(attributes) or (label is not None and is_boilerplate(label.lower()))
 
     def _line_break(self, name: str, attributes: Attributes) -> None:
         if not self._mute:
@@ -254,7 +254,7 @@ class PageBuilder:
             self._block.items.append(Picture(name, attributes))
         return False
 
-    # what is said of the page
+    # metadata of the page
 
     def _metadata(self, name: str, attributes: Attributes) -> None:
         if name == "meta":
@@ -276,7 +276,7 @@ class PageBuilder:
 
 
 def _starts() -> Mapping[str, _Start]:
-    """What a start tag does, by name; every other starts a block."""
+    """The handler of each start tag; all others start a block."""
     builder = PageBuilder
     starts: dict[str, _Start] = dict.fromkeys(INLINE | VOID, builder._ignore)
     starts |= dict.fromkeys(MUTE, builder._start_mute) | dict.fromkeys(_PLAYERS, builder._start_player)
@@ -290,7 +290,7 @@ def _starts() -> Mapping[str, _Start]:
 
 
 def _ends() -> Mapping[str, Callable[[PageBuilder, str], None]]:
-    """What the end of an element does, by name; every other ends a block."""
+    """The handler of each end tag; all others end a block."""
     builder = PageBuilder
     ends = dict.fromkeys(INLINE | VOID, builder._pass) | dict.fromkeys(MUTE, builder._end_mute)
     return ends | {

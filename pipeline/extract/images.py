@@ -1,7 +1,10 @@
-"""What the page says of its pictures: the address to fetch, alternative text, size; or why there is none.
+"""References to the pictures and videos of a page: the address to fetch, alternative text and declared size.
 
-Everything is decided from attributes, before any fetch: which of the many addresses is the picture,
-and which pictures are placeholders, spacers, tracking pixels, avatars, icons or sprites.
+All is decided from attributes, before any fetch: which of several addresses is the picture's, and which pictures are
+placeholders, spacers, tracking pixels, avatars, icons or sprites and so have no reference.
+
+A video is an image reference with the status `video`, which nothing fetches as an image: `url` is the file or the
+player's page, `mime` the declared type of a file.
 """
 
 from __future__ import annotations
@@ -9,23 +12,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from m3w.pipeline.extract.blocks import Picture
+from m3w.pipeline.extract.blocks import LeftOut, Picture, Video
 from m3w.pipeline.extract.events import Attributes
-from m3w.pipeline.extract.left_out import LeftOut
-from m3w.pipeline.extract.srcset import ENOUGH_WIDTH, best, width_of
-from m3w.pipeline.extract.urls import RejectedUrlError, resolve
-from m3w.schemas.document import ImageReference
+from m3w.pipeline.extract.urls import ENOUGH_WIDTH, RejectedUrlError, best, resolve, width_of
+from m3w.schemas.document import VIDEO, ImageReference
 
 LEAST_SIDE = 3
-"""CSS pixels; an image declared smaller is a spacer or counts visitors."""
+"""CSS pixels; an image declared smaller is a spacer or tracking pixel."""
 ICON_SIDE = 32
 """CSS pixels; an image declared no larger in both directions is an icon."""
 LEAST_DATA_CHARACTERS = 2000
 """Of a `data:` address; shorter ones (about 1.5 kB decoded) are placeholders and icons."""
 THUMBNAIL_SIDE = 149
-"""CSS pixels; a picture no larger, in a link to a picture, is a thumbnail of it. From 150 on it is of use itself."""
+"""CSS pixels; a picture up to this width in a link to a picture is a thumbnail. From 150, it is used itself."""
 SHOWN_LARGE = 100
-"""CSS pixels; what is declared larger in both directions is no icon or logo, whatever its name."""
+"""CSS pixels; a picture declared larger in both directions is not an icon or logo, whatever its name."""
 
 _LAZY_NAME = re.compile(
     r"data-(?:[a-z]+-)*(?:src|original|lazy|image|img|url|full|large|delay|file|big|zoom|hi-?res|href|default)\b|data-lazyload|"
@@ -57,7 +58,7 @@ _TRACKER = re.compile(
     re.IGNORECASE,
 )
 _SIZE_IN_NAME = re.compile(r"[-_](\d{2,4})x\d{2,4}\.[a-z]{3,4}\Z", re.IGNORECASE)
-"""As content management systems name the sizes of an upload."""
+"""The names that content management systems give to the sizes of an upload."""
 _LENGTH = re.compile(r"\s*(\d{1,6})(?:\.\d*)?\s*(?:px)?\s*\Z")
 _STYLE_LENGTH = {side: re.compile(rf"(?:^|[;\s]){side}\s*:\s*(\d{{1,6}})(?:\.\d*)?px") for side in ("width", "height")}
 _STYLE_ADDRESS = re.compile(r"background(?:-image)?\s*:[^;]*?url\(\s*(\"[^\"]*\"|'[^']*'|[^)'\"]*)\s*\)", re.IGNORECASE)
@@ -66,17 +67,17 @@ _STYLE_ADDRESS = re.compile(r"background(?:-image)?\s*:[^;]*?url\(\s*(\"[^\"]*\"
 def reference(
     picture: Picture, base: str, left_out: LeftOut, shared: frozenset[str] = frozenset()
 ) -> ImageReference | None:
-    """The image reference of `picture`; None, and `left_out` is told why, if it has none.
+    """The image reference of `picture`; if it has none, None, with the reason in `left_out`.
 
-    `shared` are the `src` values that several pictures of the page have beside another address.
+    `shared` are the `src` values of several pictures of the page that have another address, too.
     """
     attributes = picture.attributes
     width, height = _sides(attributes)
-    url, reason = None, _furniture(attributes, width, height)
+    url, reason = None, _reason_by_attributes(attributes, width, height)
     if reason is None:
         url, reason = _address(picture, base, shared, width)
         large = (width or 0) > SHOWN_LARGE and (height or 0) > SHOWN_LARGE
-        if url is not None and (reason := _furniture_address(url, large)) is None:
+        if url is not None and (reason := _reason_by_address(url, large)) is None:
             alt = " ".join((attributes.get("alt") or "").split())
             return ImageReference(url=url, alt=alt or None, declared_width=width, declared_height=height)
     address = url or attributes.get("src") or next(_in_order(picture, shared, width), "")
@@ -85,7 +86,7 @@ def reference(
 
 
 def _address(picture: Picture, base: str, shared: frozenset[str], width: int | None) -> tuple[str | None, str | None]:
-    """The first address that can be fetched, else the reason of the last that cannot."""
+    """The first address that can be fetched, or the reason why the last one cannot."""
     reason = "image_placeholder" if picture.attributes.get("src") else "image_without_address"
     for address in _in_order(picture, shared, width):
         if address[:5].lower() == "data:":
@@ -105,7 +106,7 @@ def _address(picture: Picture, base: str, shared: frozenset[str], width: int | N
 
 
 def _in_order(picture: Picture, shared: frozenset[str], width: int | None) -> Iterator[str]:
-    """The addresses of a picture, best first: what it links to if it is a thumbnail, else what it shows."""
+    """The addresses of a picture, the best first: the link's target for a thumbnail, else what it shows."""
     attributes = picture.attributes
     if picture.name == "background":
         match = _STYLE_ADDRESS.search(attributes.get("style") or "")
@@ -122,27 +123,27 @@ def _in_order(picture: Picture, shared: frozenset[str], width: int | None) -> It
     real = bool(src) and src not in shared and src[:5].lower() != "data:" and _PLACEHOLDER.search(src) is None
     if picture.link and _is_thumbnail(src, width) and _is_picture_file(picture.link):
         yield picture.link
-    late = list(_lazy(attributes))
-    if late and (not real or "lazy" in (attributes.get("class") or "").lower()):
-        yield from late
-        late = []
+    lazy = list(_lazy(attributes))
+    if lazy and (not real or "lazy" in (attributes.get("class") or "").lower()):
+        yield from lazy
+        lazy = []
     srcset = attributes.get("srcset") or ""
-    of_set = best(srcset) if srcset else None
-    if real and not (of_set and (width_of(srcset, src) or ENOUGH_WIDTH) < ENOUGH_WIDTH):
+    from_set = best(srcset) if srcset else None
+    if real and not (from_set and (width_of(srcset, src) or ENOUGH_WIDTH) < ENOUGH_WIDTH):
         yield src
-    if of_set and _PLACEHOLDER.search(of_set) is None:
-        yield of_set
-    yield from late
+    if from_set and _PLACEHOLDER.search(from_set) is None:
+        yield from_set
+    yield from lazy
     for source in picture.sources:
-        found = best(source.get("srcset") or source.get("data-srcset") or source.get("data-lazy-srcset") or "")
-        if found and _PLACEHOLDER.search(found) is None:
-            yield found
+        address = best(source.get("srcset") or source.get("data-srcset") or source.get("data-lazy-srcset") or "")
+        if address and _PLACEHOLDER.search(address) is None:
+            yield address
     if src and not real and (src in shared or src[:5].lower() == "data:"):
         yield src
 
 
 def _lazy(attributes: Attributes) -> Iterator[str]:
-    """The addresses that a script would put in `src` later; those named as sets of sizes first."""
+    """The addresses in attributes from which scripts load a picture; those in sets of sizes first."""
     plain: list[str] = []
     for name, value in attributes.items():
         if not value or name in ("src", "srcset", "alt", "class", "width", "height"):
@@ -150,9 +151,9 @@ def _lazy(attributes: Attributes) -> Iterator[str]:
         if _NOT_THE_PICTURE.search(name):
             continue
         if _LAZY_SET_NAME.fullmatch(name):
-            found = best(value)
-            if found and "{" not in found:
-                yield found
+            address = best(value)
+            if address and "{" not in address:
+                yield address
         elif _LAZY_NAME.fullmatch(name) and (
             _PICTURE_ADDRESS.match(value.strip()) or name in ("data-src", "data-lazy-src", "data-original")
         ):
@@ -174,8 +175,8 @@ def _is_picture_file(address: str) -> bool:
     return _PICTURE_FILE.search(path) is not None and ":" not in path.rsplit("/", 1)[-1] and "/wiki/" not in path
 
 
-def _furniture(attributes: Attributes, width: int | None, height: int | None) -> str | None:
-    """The reason if the attributes alone say that the picture is no content."""
+def _reason_by_attributes(attributes: Attributes, width: int | None, height: int | None) -> str | None:
+    """The reason if the attributes show that the picture is not content."""
     if (width is not None and width < LEAST_SIDE) or (height is not None and height < LEAST_SIDE):
         return "image_pixel"
     if width is not None and height is not None and width <= ICON_SIDE and height <= ICON_SIDE:
@@ -189,8 +190,8 @@ def _furniture(attributes: Attributes, width: int | None, height: int | None) ->
     return None
 
 
-def _furniture_address(url: str, large: bool) -> str | None:
-    """The reason if the address says that the picture is no content."""
+def _reason_by_address(url: str, large: bool) -> str | None:
+    """The reason if the address shows that the picture is not content."""
     if url.startswith("data:"):
         return None
     if _AVATAR.search(url):
@@ -207,7 +208,7 @@ def _furniture_address(url: str, large: bool) -> str | None:
 
 
 def _sides(attributes: Attributes) -> tuple[int | None, int | None]:
-    """The declared width and height; a zero beside a real side is no statement."""
+    """The declared width and height; a zero beside a large other side is ignored."""
     width, height = _side(attributes, "width"), _side(attributes, "height")
     if width == 0 and height and height > SHOWN_LARGE:
         return None, height
@@ -223,3 +224,63 @@ def _side(attributes: Attributes, name: str) -> int | None:
     if match is None and "style" in attributes:
         match = _STYLE_LENGTH[name].search(attributes["style"] or "")
     return int(match[1]) if match else None
+
+
+_PLAYER = re.compile(
+    r"//(?:[\w-]+\.)*(?:youtube(?:-nocookie)?\.com/(?:embed|v)/|youtu\.be/|player\.vimeo\.com/|dailymotion\.com/(?:embed|swf)/|"
+    r"geo\.dailymotion\.com/player|player\.twitch\.tv/|clips\.twitch\.tv/embed|facebook\.com/plugins/video|tiktok\.com/embed|"
+    r"streamable\.com/|(?:fast\.)?wistia\.(?:net|com)/embed|players\.brightcove\.net/|content\.jwplatform\.com/|"
+    r"cdn\.jwplayer\.com/|rutube\.ru/(?:play/)?embed|vk\.com/video_ext|ok\.ru/videoembed|player\.bilibili\.com/|"
+    r"v\.qq\.com/|player\.youku\.com/embed|ted\.com/talks|loom\.com/embed|archive\.org/embed|peertube|rumble\.com/embed)",
+    re.IGNORECASE,
+)
+_TYPE_OF_SUFFIX = {
+    "mp4": "video/mp4", "m4v": "video/mp4", "webm": "video/webm", "ogv": "video/ogg", "mov": "video/quicktime",
+    "m3u8": "application/vnd.apple.mpegurl",
+}  # fmt: skip
+_SUFFIX = re.compile(r"\.([a-z0-9]{2,4})\Z", re.IGNORECASE)
+_YOUTUBE_NAME = re.compile(r"[\w-]{6,20}\Z")
+
+
+def video_reference(video: Video, base: str, left_out: LeftOut) -> ImageReference | None:
+    """The reference of `video`; None for another kind of embed, or without an address, which `left_out` counts."""
+    addresses = _addresses(video)
+    if not addresses:
+        return None
+    reason = "video_without_address"
+    for address, mime in addresses:
+        try:
+            url = resolve(base, address)
+        except RejectedUrlError as error:
+            reason = str(error)
+            continue
+        return ImageReference(url=url, alt=_title(video), mime=mime or _type(url), status=VIDEO)
+    left_out.add(reason, addresses[-1][0])
+    return None
+
+
+def _addresses(video: Video) -> list[tuple[str, str | None]]:
+    """`(address, declared type)` of a video file, or of the page of a known player."""
+    attributes = video.attributes
+    if video.name == "amp-youtube":
+        name = attributes.get("data-videoid") or ""
+        return [(f"https://www.youtube.com/embed/{name}", None)] if _YOUTUBE_NAME.match(name) else []
+    if video.name == "amp-vimeo":
+        name = attributes.get("data-videoid") or ""
+        return [(f"https://player.vimeo.com/video/{name}", None)] if name.isdigit() else []
+    names = ("src", "data-src", "data-lazy-src", "data")
+    src = next((value for name in names if (value := attributes.get(name))), "")
+    if video.name in ("video", "amp-video"):
+        own = [(src, attributes.get("type"))] if src else []
+        return own + [(source.get("src") or "", source.get("type")) for source in video.sources] or [("", None)]
+    return [(src, None)] if _PLAYER.search(src[:200]) else []
+
+
+def _title(video: Video) -> str | None:
+    title = video.attributes.get("title") or video.attributes.get("aria-label") or ""
+    return " ".join(title.split()) or None
+
+
+def _type(url: str) -> str | None:
+    suffix = _SUFFIX.search(url.split("?", 1)[0])
+    return _TYPE_OF_SUFFIX.get(suffix[1].lower()) if suffix else None

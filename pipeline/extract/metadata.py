@@ -1,6 +1,6 @@
-"""What a page says of itself: title, language, canonical address, time, licence, opt-out marks.
+"""The metadata of a page: title, declared language, canonical URL, time of publication, licence, opt-out marks.
 
-It is stored; rules elsewhere decide.
+They are only recorded here; rules decide on them later.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PUBLISHED = (
     "article.published", "published-date", "publication_date", "citation_publication_date", "dc.date",
     "dcterms.date", "date",
 )  # fmt: skip
-"""Names of `meta` that hold the time of publication, the surest first."""
+"""Names of `meta` elements with the time of publication, the most reliable first."""
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{1,8})*\Z")
 _ISO_TIME = re.compile(
     r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})"
@@ -31,11 +31,11 @@ _ISO_TIME = re.compile(
 )
 _JSON_TIME = re.compile(r'"datePublished"\s*:\s*"([^"]{8,40})"')
 LONGEST_TITLE = 500
-"""Characters; what is longer is cut."""
+"""Characters; longer titles are cut."""
 
 
 def describe(document: InterleavedDocument, page: Page, base: str, html: str) -> None:
-    """Set what `page` says of itself on `document`; `html` is looked through for a time of publication only."""
+    """Set the metadata of `page` on `document`. `html` is only searched for a time of publication."""
     named = _named(page)
     title = " ".join((page.title or named.get("og:title") or "").split())
     document.title = title[:LONGEST_TITLE] or None
@@ -48,15 +48,15 @@ def describe(document: InterleavedDocument, page: Page, base: str, html: str) ->
 
 def _named(page: Page) -> dict[str, str]:
     """The content of each `meta` by its name, property or itemprop, lower case; the first of equals."""
-    found: dict[str, str] = {}
+    contents: dict[str, str] = {}
     for meta in page.meta:
         content = meta.get("content")
         if content and len(content) <= 2000:
             for key in ("name", "property", "itemprop", "http-equiv"):
                 name = meta.get(key)
                 if name:
-                    found.setdefault(name.strip().lower(), content)
-    return found
+                    contents.setdefault(name.strip().lower(), content)
+    return contents
 
 
 def _language(page: Page, named: dict[str, str]) -> str | None:
@@ -90,8 +90,8 @@ def _times(page: Page, named: dict[str, str], html: str) -> Iterator[str]:
     for name in _PUBLISHED:
         if name in named:
             yield named[name]
-    place = html.find('"datePublished"')
-    match = _JSON_TIME.match(html, place) if place >= 0 else None
+    offset = html.find('"datePublished"')
+    match = _JSON_TIME.match(html, offset) if offset >= 0 else None
     if match:
         yield match[1]
     for time in page.times:
@@ -102,7 +102,7 @@ def _times(page: Page, named: dict[str, str], html: str) -> Iterator[str]:
 
 
 def iso_time(value: str) -> str | None:
-    """`value` as ISO 8601, to the day if it says no more; None if it is no time."""
+    """`value` as ISO 8601, a date if it has no time; None if it is neither."""
     match = _ISO_TIME.match(value.strip())
     try:
         if match is None:

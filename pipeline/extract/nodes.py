@@ -1,8 +1,7 @@
-"""Kept blocks to nodes: texts and image references in page order.
+"""Selected blocks to nodes: texts and image references in page order.
 
-First the selected blocks become one flat list of items; then each item becomes a node, with the
-items around it in view: a caption goes to the pictures before it, a `noscript` picture replaces its
-twin, the rows of a table are the lines of one text.
+The blocks are first flattened to a list of items. Each item then becomes a node, depending on its neighbours: a caption
+is added to the pictures before it, a `noscript` picture replaces its twin, and table rows become lines of one text.
 """
 
 from __future__ import annotations
@@ -11,21 +10,19 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from m3w.pipeline.extract.blocks import Block, Picture, Video
-from m3w.pipeline.extract.images import reference
-from m3w.pipeline.extract.left_out import LeftOut
+from m3w.pipeline.extract.blocks import Block, LeftOut, Picture, Video
+from m3w.pipeline.extract.images import reference, video_reference
 from m3w.pipeline.extract.main_content import Selection
-from m3w.pipeline.extract.videos import video_reference
 from m3w.schemas.document import ImageReference
 
 Node = str | ImageReference
 CELL_SEPARATOR = " | "
 LONGEST_CELL = 200
-"""Characters; a row with a longer cell is layout, and its cells are paragraphs of their own."""
+"""Characters; a row with a longer cell is layout, and its cells become paragraphs."""
 MOST_PICTURES = 3_000
-"""Of one page that are looked at; no recipe keeps documents with more than some dozens."""
+"""Pictures of one page; the others are left out. Recipes keep documents with a few dozen at most."""
 LARGEST_ROW = 200
-"""Blocks; likewise."""
+"""Blocks; a larger row or caption is not joined to one line."""
 
 
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
@@ -33,13 +30,13 @@ _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 
 @dataclass(slots=True)
 class Item:
-    """One thing to show, with what it stands in."""
+    """A text, picture or video with its context."""
 
     content: str | Picture | Video
     group: int = 0
-    """The number of the `pre` or the table whose text is one node; 0 for none."""
+    """Number of the `pre` or table around it, whose text becomes one node; 0 for none."""
     figure: int = 0
-    """The number of the `figure` around it; 0 for none."""
+    """Number of the `figure` around it; 0 for none."""
     is_caption: bool = False
     is_heading: bool = False
 
@@ -89,7 +86,7 @@ def _in_page_order(blocks: list[Block], selection: Selection) -> list[Item]:
 
 
 def _text(blocks: list[Block], block: Block, dropped: set[int]) -> str | None:
-    """All text in `block` in one line; None if it shows pictures too or is too large to be one line."""
+    """All text of `block` in one line; None if it has pictures or is too large."""
     if block.end - block.number > LARGEST_ROW:
         return None
     pieces: list[str] = []
@@ -106,7 +103,7 @@ def _text(blocks: list[Block], block: Block, dropped: set[int]) -> str | None:
 
 
 def _row(blocks: list[Block], row: Block, dropped: set[int]) -> str | None:
-    """The cells of a table's row in one line; None if the row is layout."""
+    """The cells of a table row in one line; None if the row is layout."""
     cells: list[str] = []
     if row.end - row.number > LARGEST_ROW:
         return None
@@ -120,7 +117,7 @@ def _row(blocks: list[Block], row: Block, dropped: set[int]) -> str | None:
 
 
 def _shared(items: Iterable[Item]) -> frozenset[str]:
-    """The `src` values of more than one picture that has further addresses: placeholders, whatever their name."""
+    """The `src` values that several pictures with further addresses share: placeholders, whatever their name."""
     counts: Counter[str] = Counter()
     for item in items:
         if isinstance(item.content, Picture) and len(item.content.attributes) > 1:
@@ -131,17 +128,17 @@ def _shared(items: Iterable[Item]) -> frozenset[str]:
 
 
 class _Writer:
-    """Items to nodes, one after the other."""
+    """Turns items into nodes one by one."""
 
     def __init__(self, base: str, videos: bool, left_out: LeftOut, shared: frozenset[str]) -> None:
         self.base, self.videos, self.left_out, self.shared = base, videos, left_out, shared
-        self.found: list[Node] = []
+        self.nodes: list[Node] = []
         self.figures: list[int] = []
-        """The figure of each node found."""
+        """The figure of each node."""
         self.group = 0
         self.pictures = 0
         self.last_headings = 0
-        """How many nodes at the end are headings."""
+        """Number of headings at the end of `nodes`."""
         self.from_noscript = False
         self.early_caption: tuple[int, str] = (0, "")
 
@@ -155,13 +152,13 @@ class _Writer:
                 video = video_reference(item.content, self.base, self.left_out)
                 if video is not None:
                     self._add(video, item.figure)
-        while self.last_headings and self.found:  # a heading at the end introduces what was left out
-            self.found.pop()
+        while self.last_headings and self.nodes:  # a heading at the end belongs to what was left out
+            self.nodes.pop()
             self.last_headings -= 1
-        return self.found
+        return self.nodes
 
     def _add(self, node: Node, figure: int) -> None:
-        self.found.append(node)
+        self.nodes.append(node)
         self.figures.append(figure)
         self.last_headings = 0
         self.group = 0
@@ -169,9 +166,9 @@ class _Writer:
     def _add_text(self, item: Item, text: str) -> None:
         if item.is_caption:
             self._caption(text, item.figure)
-        last = self.found[-1] if self.found else None
+        last = self.nodes[-1] if self.nodes else None
         if item.group and item.group == self.group and isinstance(last, str):
-            self.found[-1] = f"{last}\n{text}"
+            self.nodes[-1] = f"{last}\n{text}"
         elif text:
             headings = self.last_headings
             self._add(text, item.figure)
@@ -179,10 +176,10 @@ class _Writer:
             self.last_headings = headings + 1 if item.is_heading else 0
 
     def _caption(self, text: str, figure: int) -> None:
-        """Give `text` to the pictures before it: those of its figure, else the one right before it."""
+        """Set `text` as the caption of the pictures of its figure, else of the picture right before it."""
         given = False
-        for node, place in zip(reversed(self.found), reversed(self.figures), strict=True):
-            if place != figure or (not figure and not isinstance(node, ImageReference)):
+        for node, node_figure in zip(reversed(self.nodes), reversed(self.figures), strict=True):
+            if node_figure != figure or (not figure and not isinstance(node, ImageReference)):
                 break
             if isinstance(node, ImageReference):
                 node.caption = node.caption or text
@@ -200,11 +197,11 @@ class _Writer:
         image = reference(picture, self.base, self.left_out, self.shared)
         if image is None:
             return
-        before = self.found[-1] if self.found else None
+        before = self.nodes[-1] if self.nodes else None
         near = isinstance(before, ImageReference) and (picture.in_noscript or self.from_noscript)
         if near and isinstance(before, ImageReference) and _are_twins(before.url, image.url):
             image.alt = image.alt or before.alt
-            self.found.pop()
+            self.nodes.pop()
             self.figures.pop()
             self.left_out.add("image_twin", before.url)
         self.from_noscript = picture.in_noscript

@@ -1,4 +1,4 @@
-"""One page to one document: decode, events, blocks, main content, nodes, and what the page says of itself."""
+"""A page to a document: decode, events, blocks, main content, nodes, metadata."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections import Counter
 from typing import Literal
 from urllib.parse import urljoin
 
-from m3w.pipeline.extract.blocks import Page
-from m3w.pipeline.extract.bounds import bounded
+from m3w.pipeline.extract.blocks import LeftOut, Page
 from m3w.pipeline.extract.building import PageBuilder
 from m3w.pipeline.extract.decode import decode, is_html
-from m3w.pipeline.extract.events import send_events
-from m3w.pipeline.extract.left_out import LeftOut
+from m3w.pipeline.extract.events import bounded, send_events
 from m3w.pipeline.extract.main_content import ASIDE, ENOUGH_CHARACTERS, Selection, select, select_strictly
 from m3w.pipeline.extract.metadata import describe
 from m3w.pipeline.extract.nodes import nodes
@@ -19,14 +17,14 @@ from m3w.schemas.document import InterleavedDocument
 
 Content = Literal["main", "full"]
 LARGEST_PAGE = 32 * 2**20
-"""Bytes; Common Crawl cuts at 1 to 5 MiB, browsers' own limits lie far higher."""
+"""Bytes; Common Crawl truncates at 1 to 5 MiB, browsers' limits are far higher."""
 
 EMPTY_PAGE = "empty_page"
 NOT_HTML = "not_html"
 TOO_LARGE = "page_too_large"
 NO_MAIN_CONTENT = "no_main_content"
 REASONS = (EMPTY_PAGE, NOT_HTML, TOO_LARGE, NO_MAIN_CONTENT)
-"""Why a page gives no document."""
+"""Why a page has no document."""
 
 
 def extract_page(
@@ -38,11 +36,10 @@ def extract_page(
     videos: bool = False,
     left_out: LeftOut | None = None,
 ) -> InterleavedDocument | str:
-    """The document of the page `html` at `url`, or one of `REASONS` why it has none.
+    """The document of the page `html` at `url`, or one of `REASONS` why it has none. Never raises because of a page.
 
-    `content_type` is the HTTP header's value. `content="full"` keeps the whole body; `videos` adds
-    video references (see `videos.py`). `left_out` is told of each thing left out. Nothing that a page
-    holds makes it raise.
+    `content_type` is the HTTP header's value. `content="full"` keeps the whole body; `videos` adds video references
+    (see `images.py`). `left_out` collects what is left out.
     """
     left_out = LeftOut() if left_out is None else left_out
     if not html or html.isspace():
@@ -59,14 +56,14 @@ def extract_page(
     else:
         page, selection = _full(markup, left_out.page)
     base = _base(url, page)
-    found = nodes(page.blocks, selection, base, videos, left_out)
+    content_nodes = nodes(page.blocks, selection, base, videos, left_out)
     page.release()
-    if not found:
+    if not content_nodes:
         return NO_MAIN_CONTENT
     document = InterleavedDocument(
         url=url,
-        texts=[node if isinstance(node, str) else None for node in found],
-        images=[None if isinstance(node, str) else node for node in found],
+        texts=[node if isinstance(node, str) else None for node in content_nodes],
+        images=[None if isinstance(node, str) else node for node in content_nodes],
     )
     describe(document, page, base, text)
     return document
@@ -81,31 +78,31 @@ def extract_document(
     videos: bool = False,
     left_out: LeftOut | None = None,
 ) -> InterleavedDocument | None:
-    """The document of a page; None if it has no main content. `extract_page` says why."""
-    found = extract_page(html, url, content_type, content=content, videos=videos, left_out=left_out)
-    return None if isinstance(found, str) else found
+    """The document of a page; None if it has none. `extract_page` gives the reason."""
+    document = extract_page(html, url, content_type, content=content, videos=videos, left_out=left_out)
+    return None if isinstance(document, str) else document
 
 
 def _is_clean(html: bytes, text: str) -> bool:
-    """Whether UTF-8 may be parsed as it is, which spares a fifth of the parser's time on pages beyond ASCII."""
+    """Whether UTF-8 bytes may be parsed undecoded, which saves a fifth of the parser's time on pages beyond ASCII."""
     return not html.startswith(b"\xef\xbb\xbf") and b"\0" not in html and "\ufffd" not in text
 
 
 def _is_licensed(html: bytes) -> bool:
-    """Whether some `rel` may say `license`; a look that costs nothing."""
-    place = html.find(b"license")
-    while place >= 0:
-        if html.rfind(b"rel=", max(0, place - 60), place) >= 0:
+    """Whether an element may have `rel=license`; a cheap search in the bytes."""
+    offset = html.find(b"license")
+    while offset >= 0:
+        if html.rfind(b"rel=", max(0, offset - 60), offset) >= 0:
             return True
-        place = html.find(b"license", place + 7)
+        offset = html.find(b"license", offset + 7)
     return False
 
 
 def _main(text: str | bytes, licensed: bool, counters: Counter[str]) -> tuple[Page, Selection]:
-    """The page and its main content: at first without what labels set aside, which is a third of the work.
+    """The page and its main content, first built without blocks that labels mark as boilerplate: a third of the work.
 
-    If that leaves little, the page is built once more, with everything. A licence often stands in the
-    footer, so a page that has one is built with everything at once.
+    If that leaves little text, the page is built again with all blocks. A licence is often in the footer, so a page
+    that may have one is built with all blocks at once.
     """
     if not licensed:
         builder = PageBuilder(ASIDE, brief=True)
@@ -133,5 +130,5 @@ def _full(text: str | bytes, counters: Counter[str]) -> tuple[Page, Selection]:
 def _base(url: str, page: Page) -> str:
     try:
         return urljoin(url, page.base.strip()) if page.base else url
-    except ValueError:  # a base that is no address is no base
+    except ValueError:  # ignore a malformed base
         return url

@@ -7,7 +7,7 @@ costs next to nothing. When a worker died, the part's next attempt hands each pa
 A page's fate does not depend on who reads it. It is dropped only by an attempt that reads apart, by limits on the
 processor time and the memory of this page alone; what reads it in the worker has the same result or dies, since there
 the limit is on time by the clock, of which a page takes no less. And as something else may have killed a process (a
-machine out of memory), a page is its killer when it ended `TRIES` processes in a row: docs/decisions/0006-isolation.md.
+machine out of memory), a page is its killer when it ended `TRIES` processes in a row: docs/decisions/isolation.md.
 
 A page that runs on in C code cannot be interrupted from Python, so the kernel ends the process: an interval timer whose
 signal nobody handles. A page that asks for more memory than it may have is refused by the kernel (RLIMIT_AS), which is
@@ -32,7 +32,7 @@ from typing import Protocol
 
 from m3w.pipeline.crawl.warc_record import WarcRecord
 from m3w.pipeline.engine.attempt import Isolation
-from m3w.pipeline.extract.left_out import LeftOut
+from m3w.pipeline.extract.blocks import LeftOut
 from m3w.schemas.document import InterleavedDocument
 
 TRIES = 2

@@ -1,4 +1,4 @@
-"""What a recipe says on how HTML becomes documents."""
+"""The recipe's section `extract`: how HTML becomes documents."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from typing import Literal
 
 from pydantic import Field
 
+from m3w.recipes.class_path import ClassPath
 from m3w.recipes.section import Section
 
 
 class Extract(Section):
     """HTML to documents."""
 
+    extractor: ClassPath | None = None
+    """`package.module.Class` of another extractor, see `m3w.pipeline.extract.extractors`; null is our own."""
     content: Literal["main", "full"] = "main"
     videos: bool = False
     """Keep videos as nodes of their own: image references of status `video`, which nothing fetches."""

@@ -7,16 +7,17 @@ Every record ends under one counter: `records` = `records_passed.KIND` + `respon
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from math import isnan
 from typing import Any
 
 from m3w.pipeline.crawl.http_body import BodyError, response_body
 from m3w.pipeline.crawl.parts import archive_parts
 from m3w.pipeline.crawl.section import Storage
-from m3w.pipeline.crawl.selection import Place, read_places
-from m3w.pipeline.crawl.warc import read_archive
+from m3w.pipeline.crawl.select import SELECTED_PARTS
+from m3w.pipeline.crawl.warc import RecordLocation, read_archive, read_locations
 from m3w.pipeline.crawl.warc_record import WarcRecord
 from m3w.pipeline.engine.drops import DROPS, Drop
 from m3w.pipeline.engine.inputs import Inputs
@@ -24,16 +25,18 @@ from m3w.pipeline.engine.ledger import Fault
 from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.stage import Flow, Part, per_part
 from m3w.pipeline.engine.stage_io import QUARANTINE, StageIO
-from m3w.pipeline.extract import extract_page
-from m3w.pipeline.extract.left_out import LeftOut
+from m3w.pipeline.extract.blocks import LeftOut
+from m3w.pipeline.extract.extractors import Extractor, OwnExtractor, check_extractor, load_extractor
 from m3w.pipeline.extract.parser_sandbox import PageResult, Pages, open_pages
 from m3w.pipeline.extract.section import Extract
 from m3w.pipeline.filters.consent import page_marks
+from m3w.pipeline.filters.signals import DOCUMENT_SIGNALS, CustomSignal, check_signals, load_signals
 from m3w.pipeline.filters.signals.document import measure
+from m3w.pipeline.filters.signals.registry import SignalEntry
 from m3w.pipeline.filters.signals.text import document_text
 from m3w.pipeline.filters.signals.word_lists import ListsByLanguage, WordListFiles
-from m3w.pipeline.tables import ARCHIVED_IMAGES, EXTRACTED, SELECTED_PARTS
-from m3w.schemas.document import InterleavedDocument, document_id
+from m3w.pipeline.tables import ARCHIVED_IMAGES, EXTRACTED
+from m3w.schemas.document import InterleavedDocument, document_id, document_schema
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 KINDS = ("warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation")
@@ -69,6 +72,7 @@ class ExtractSettings:
     storage: Storage = key("crawl.storage", effect="none")
     extract: Extract = key("extract")
     word_lists: WordListFiles = key("word_lists")
+    signals: dict[str, SignalEntry] = key("signals")
     agent: str = key("fetch.agent")
     max_image_mib: int = key("fetch.max_image_mib")
 
@@ -92,7 +96,10 @@ def plan(extract: ExtractSettings, inputs: Inputs) -> list[Part]:
 
 
 def check(extract: ExtractSettings) -> None:
-    """Raises `InputError` for a word list that cannot be read."""
+    """Raises `InputError` for an extractor or a signal that does not exist, or a word list that cannot be read."""
+    check_signals(extract.signals)
+    if extract.extract.extractor is not None:
+        check_extractor(extract.extract.extractor)
     ListsByLanguage(extract.word_lists)
 
 
@@ -113,7 +120,7 @@ def extract(io: StageIO, extract: ExtractSettings) -> None:
     limits = extract.extract.page_seconds, extract.extract.page_memory_mib * MIB
     with (
         closing(open_pages(io.isolation, ReadPage(extract), *limits)) as pages,
-        io.write(EXTRACTED) as documents,
+        io.write(EXTRACTED, schema=document_schema((*DOCUMENT_SIGNALS, *extract.signals))) as documents,
         io.write(ARCHIVED_IMAGES) as archive,
     ):
         for item in _records(io, extract):
@@ -129,6 +136,7 @@ def extract(io: StageIO, extract: ExtractSettings) -> None:
                 archive.write(row)
             document = _document(io, item, pages)
             if document is not None:
+                count_missing_signals(io, document, extract.signals)
                 documents.write(document.row())
 
 
@@ -138,8 +146,8 @@ def _records(io: StageIO, extract: ExtractSettings) -> Iterator[WarcRecord | Fau
     if io.params:
         return read_archive(**io.params, max_block_bytes=limit, storage=extract.storage)
     rows = io.rows(SELECTED_PARTS)
-    pages = (Place(row["warc_filename"], row["warc_record_offset"], row["warc_record_length"]) for row in rows)
-    return read_places(pages, max_block_bytes=limit, storage=extract.storage)
+    pages = (RecordLocation(row["warc_filename"], row["warc_record_offset"], row["warc_record_length"]) for row in rows)
+    return read_locations(pages, max_block_bytes=limit, storage=extract.storage)
 
 
 def _known_kind(kind: str) -> str:
@@ -192,11 +200,19 @@ def _note_left_out(io: StageIO, record: WarcRecord, left_out: LeftOut) -> None:
             io.example(_drop("image_reference", record, reason, image_url=url))
 
 
+def count_missing_signals(io: StageIO, document: InterleavedDocument, signals: Iterable[str]) -> None:
+    """Count the recipe's own signals that gave no number for the document: they raised, or returned none."""
+    for name in signals:
+        if isnan(document.signals[name]):
+            io.counters[f"signals_missing.{name}"] += 1
+
+
 class ReadPage:
     """A page's document, or why it has none. Raises MemoryError, of which this process may not recover."""
 
     def __init__(self, extract: ExtractSettings):
         self._settings, self._lists = extract, ListsByLanguage(extract.word_lists)
+        self._signals = load_signals(extract.signals)
 
     def __reduce__(self) -> Any:
         return ReadPage, (self._settings,)
@@ -205,7 +221,12 @@ class ReadPage:
         left_out, text = LeftOut(), None
         try:
             outcome = page_document(
-                record, self._settings.extract, left_out, agent=self._settings.agent, lists=self._lists
+                record,
+                self._settings.extract,
+                left_out,
+                agent=self._settings.agent,
+                lists=self._lists,
+                custom=self._signals,
             )
         except BodyError as error:
             return PageResult(outcome=str(error), fault="")
@@ -253,6 +274,7 @@ def page_document(
     *,
     agent: str = "",
     lists: ListsByLanguage | None = None,
+    custom: Mapping[str, CustomSignal] | None = None,
 ) -> InterleavedDocument | str:
     """The page's document, measured, or the reason why there is none; `left_out` is told what the extractor left out.
 
@@ -265,12 +287,13 @@ def page_document(
         return "page_too_large"
     assert record.url is not None
     html = response_body(record, max_bytes=limit)
-    document = extract_page(
-        html, record.url, record.content_type, content=section.content, videos=section.videos, left_out=left_out
-    )
+    extractor: Extractor = OwnExtractor(content=section.content, videos=section.videos, left_out=left_out)
+    if section.extractor is not None:
+        extractor = load_extractor(section.extractor)
+    document = extractor(html, record.url, record.content_type)
     if isinstance(document, str):
         return document
-    measure(document, lists)
+    measure(document, lists, custom or {})
     return replace(
         document,
         document_id="",  # made again, from URL and crawl time

@@ -1,1 +1,1 @@
-"""Image URLs to bytes: requests by host, politeness, the guard, the client."""
+"""Image URLs to bytes: requests by host, politeness, the guard against private addresses, the client."""

@@ -1,4 +1,4 @@
-"""Images from the crawl itself: image responses in its WARC files, and those that pages carry as `data:` URLs."""
+"""Images from the crawl itself: image responses in its WARC files, and `data:` URLs of pages."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from m3w.pipeline.crawl.warc import read_records
 from m3w.pipeline.crawl.warc_record import WarcRecord
 from m3w.pipeline.images.decode import NoImageError
 
-RECORDS_TO_LOOK_AT = 10_000
-"""A gzip member that holds many records is searched this far."""
+MAX_RECORDS = 10_000
+"""At most this many records of a gzip member are searched."""
 
 
 def read_image(file: BinaryIO, path: str, offset: int, url: str, *, max_bytes: int) -> bytes:
@@ -25,7 +25,7 @@ def read_image(file: BinaryIO, path: str, offset: int, url: str, *, max_bytes: i
     """
     file.seek(offset)
     records = read_records(file, path, max_block_bytes=max_bytes)
-    for item in itertools.islice(records, RECORDS_TO_LOOK_AT):
+    for item in itertools.islice(records, MAX_RECORDS):
         if isinstance(item, WarcRecord) and item.offset != offset:
             break
         if isinstance(item, WarcRecord) and item.kind == "response" and without_fragment(item.url or "") == url:

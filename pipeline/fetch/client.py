@@ -1,7 +1,7 @@
-"""One HTTP request at a time, to addresses that the guard allows, with bounds on everything that a server can stretch.
+"""An HTTP client for addresses that the guard allows, with limits on everything that a server can stretch.
 
-By aiohttp: it keeps connections, and it has a public place for a resolver and for the making of sockets. Redirects are
-not followed here, cookies and proxies of the environment are not used, and bodies come as they were sent.
+Built on aiohttp, which keeps connections open and has public hooks for the resolver and for creating sockets. Redirects
+are not followed here, cookies and proxies of the environment are not used, and bodies are returned as sent.
 """
 
 from __future__ import annotations
@@ -25,32 +25,34 @@ from m3w.pipeline.fetch.guard import BlockedAddressError, Guard
 from m3w.pipeline.images.decode import NoImageError
 
 SMALL = 64 * 2**10
-"""Bytes of an error's page that are read so that the connection can be used again."""
+"""Bytes of an error page that are read so that the connection can be reused."""
 LARGE = 2**20
-"""Bytes; a longer body waits for one of few places, so that many of them at once do not fill the memory."""
+"""Bytes; a longer body waits for one of a few slots, so that many at once do not fill the memory."""
 LARGE_AT_ONCE = 4
 LEGAL_URL = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Za-z_~\[\]]+")
-"""What extraction writes; a redirect's location may be anything."""
+"""URLs as extraction writes them; a redirect's location may be anything."""
 MAX_HEADER_BYTES, MAX_HEADERS = 8190, 128
 
 
 class FetchError(NoImageError):
-    """No image came of a request. The message is the image's status."""
+    """A request gave no image. The message is the image's status."""
 
-    def __init__(self, status: str, *, http_status: int | None = None, transient: bool = False, again: bool = False):
+    def __init__(
+        self, status: str, *, http_status: int | None = None, transient: bool = False, retryable: bool = False
+    ):
         super().__init__(status)
         self.http_status = http_status
         self.transient = transient
-        """Another day may tell otherwise."""
-        self.again = again
-        """Another try in a moment may do better."""
+        """It may succeed on another day."""
+        self.retryable = retryable
+        """It may succeed in a moment."""
         self.seconds = 0.0
-        """That the request took until it failed."""
+        """How long the request took to fail."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A server's answer."""
+class Response:
+    """A server's response."""
 
     url: str
     status: int
@@ -61,12 +63,12 @@ class Answer:
 
 
 class Client:
-    """Asks. `connections` is the most that are open at a time."""
+    """Sends requests. `connections` is the maximum that are open at a time."""
 
     def __init__(self, guard: Guard, *, user_agent: str, connections: int, timeout_s: float):
         self._guard, self._user_agent = guard, user_agent
         self._connections, self._timeout_s = connections, timeout_s
-        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._large_slots = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def __aenter__(self) -> Self:
         trace = aiohttp.TraceConfig()
@@ -75,7 +77,7 @@ class Client:
             connector=aiohttp.TCPConnector(
                 limit=self._connections,
                 resolver=self._guard,
-                use_dns_cache=False,  # the guard has its own, and it is the one that was checked
+                use_dns_cache=False,  # the guard caches the addresses that it has checked
                 socket_factory=self._guard.socket,
                 ssl=ssl.create_default_context(),
             ),
@@ -95,38 +97,38 @@ class Client:
         await self._session.close()
         await self._guard.close()
 
-    async def ask(
+    async def get(
         self,
         url: str,
         *,
         max_bytes: int,
         accept: str,
-        places: AsyncExitStack,
+        slots: AsyncExitStack,
         sent: Callable[[], None] = lambda: None,
-    ) -> Answer:
-        """The answer to one GET of `url`. Raises `FetchError`.
+    ) -> Response:
+        """The response to one GET of `url`. Raises `FetchError`.
 
-        `places` keeps a long body's place among the large ones: close it once the body is done with. `sent` is called
-        when the request has left. The body of an answer that is not 2xx is not given.
+        `slots` holds the slot of a large body: close it once the body is no longer needed. `sent` is called when the
+        request is sent. The body of a response that is not 2xx is not returned.
         """
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout_s) as deadline:
-                response, content = await self._answer(url, max_bytes, accept, sent, places, deadline)
+                response, content = await self._response(url, max_bytes, accept, sent, slots, deadline)
         except Exception as error:
             failure = error if isinstance(error, FetchError) else _failure(error)
             failure.seconds = time.perf_counter() - started
             raise failure from error
         seconds = time.perf_counter() - started
-        return Answer(url=url, status=response.status, headers=response.headers, content=content, seconds=seconds)
+        return Response(url=url, status=response.status, headers=response.headers, content=content, seconds=seconds)
 
-    async def _answer(
+    async def _response(
         self,
         url: str,
         max_bytes: int,
         accept: str,
         sent: Callable[[], None],
-        places: AsyncExitStack,
+        slots: AsyncExitStack,
         deadline: asyncio.Timeout,
     ) -> tuple[aiohttp.ClientResponse, bytes]:
         context = SimpleNamespace(sent=sent)
@@ -136,7 +138,7 @@ class Client:
         ) as response:
             content = b""
             if 200 <= response.status < 300:
-                content = await self._body(response, max_bytes, places, deadline)
+                content = await self._body(response, max_bytes, slots, deadline)
             elif response.content_length is not None and response.content_length <= SMALL:
                 await response.read()
             else:
@@ -144,7 +146,7 @@ class Client:
             return response, content
 
     async def _body(
-        self, response: aiohttp.ClientResponse, max_bytes: int, places: AsyncExitStack, deadline: asyncio.Timeout
+        self, response: aiohttp.ClientResponse, max_bytes: int, slots: AsyncExitStack, deadline: asyncio.Timeout
     ) -> bytes:
         if (response.content_length or 0) > max_bytes:
             response.close()
@@ -158,19 +160,19 @@ class Client:
                 response.close()
                 raise FetchError("too_large", http_status=response.status)
             if size > LARGE >= size - len(chunk):
-                await self._large_place(places, deadline)
+                await self._wait_for_slot(slots, deadline)
         return b"".join(chunks)
 
-    async def _large_place(self, places: AsyncExitStack, deadline: asyncio.Timeout) -> None:
-        """Wait for one; it is we who are slow then, not the server."""
-        left = (deadline.when() or 0.0) - asyncio.get_running_loop().time()
+    async def _wait_for_slot(self, slots: AsyncExitStack, deadline: asyncio.Timeout) -> None:
+        """Wait for the slot of a large body; the deadline is suspended, as the delay is ours and not the server's."""
+        remaining = (deadline.when() or 0.0) - asyncio.get_running_loop().time()
         deadline.reschedule(None)
-        await places.enter_async_context(self._large)
-        deadline.reschedule(asyncio.get_running_loop().time() + left)
+        await slots.enter_async_context(self._large_slots)
+        deadline.reschedule(asyncio.get_running_loop().time() + remaining)
 
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keeps aiohttp from asking again at once after a lost connection, behind the back of politeness."""
+    """Keep aiohttp from retrying at once after a lost connection, bypassing the rate limits."""
     try:
         return await handler(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
@@ -178,7 +180,7 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
 
 
 def _as_written(url: str) -> URL:
-    """`url` with its escapes as they are: `%2C` and `,` are two addresses to some servers, and to signatures."""
+    """`url` with its escapes unchanged: `%2C` and `,` differ to some servers, and in signed URLs."""
     return URL(url, encoded=True) if LEGAL_URL.fullmatch(url) else URL(url)
 
 
@@ -187,9 +189,9 @@ async def _sent(session: aiohttp.ClientSession, context: Any, parameters: object
 
 
 def _failure(error: Exception) -> FetchError:
-    """What went wrong on the wire, as a status."""
+    """A network error as a status."""
     if isinstance(error, TimeoutError):
-        return FetchError("timeout", transient=True, again=True)
+        return FetchError("timeout", transient=True, retryable=True)
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, BlockedAddressError):
         return FetchError("blocked_address")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
@@ -197,18 +199,18 @@ def _failure(error: Exception) -> FetchError:
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError | ssl.CertificateError):
         return FetchError("tls_failure")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return FetchError("connection_failed", transient=True, again=True)
+        return FetchError("connection_failed", transient=True, retryable=True)
     if isinstance(error, aiohttp.InvalidURL | ValueError | UnicodeError):
         return FetchError("invalid_url")
     if isinstance(error, aiohttp.ClientResponseError):
         return FetchError("bad_response")
     if isinstance(error, aiohttp.ClientError | OSError):
-        return FetchError("connection_lost", transient=True, again=True)
+        return FetchError("connection_lost", transient=True, retryable=True)
     raise error
 
 
-def pause_of(headers: CIMultiDictProxy[str]) -> float | None:
-    """Seconds that `Retry-After` asks for, as a number or a date; None if it does not say."""
+def retry_after(headers: CIMultiDictProxy[str]) -> float | None:
+    """The seconds of `Retry-After`, which may be a number or a date; None without a valid one."""
     value = headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return float(value)

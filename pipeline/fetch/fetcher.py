@@ -1,8 +1,8 @@
-"""The fetcher: the requests of one part, host by host, to what became of each.
+"""The fetcher: the requests of one part, host by host, to the outcome of each.
 
-One event loop asks, so a slow host costs a place in the loop. With one CPU it also decodes, between two requests: a
-thread beside it would make all of it take a sixth longer, by changes from one to the other. Large pictures, and all
-where there are CPUs for them, go to threads, so that they hold no request up.
+One event loop sends all requests, so a slow host costs one task in it. With one CPU it also decodes, between two
+requests: a separate thread would make everything take a sixth longer, by switching between the two. Large pictures, and
+all pictures if there are CPUs for them, are decoded in threads, so that they delay no request.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from importlib.metadata import version
 from m3w.pipeline.crawl.urls import host_of
 from m3w.pipeline.fetch.client import Client
 from m3w.pipeline.fetch.guard import Guard
-from m3w.pipeline.fetch.host import Desk, HostFetch, Outcome, Request
-from m3w.pipeline.fetch.politeness import Gates
+from m3w.pipeline.fetch.host import FetchContext, HostFetch, Outcome, Request
+from m3w.pipeline.fetch.politeness import RateLimiters
 from m3w.pipeline.fetch.section import Fetch
-from m3w.pipeline.filters.opt_out import OptOut
+from m3w.pipeline.filters.consent import OptOut
 from m3w.pipeline.filters.section import Consent
 from m3w.pipeline.images.decode import TakesLongError
-from m3w.pipeline.images.stored import StoredImage
+from m3w.pipeline.images.prepare import StoredImage
 
 RESOLVERS = 32
 """Threads that wait for name servers."""
 AT_ONCE_PIXELS = 4_000_000
-"""Of a picture that is decoded between two requests; of a JPEG that is some tens of milliseconds."""
-Look = Callable[[bytes, int | None], StoredImage]
-"""Bytes to a stored image, or `NoImageError`; of more pixels than the number, `TakesLongError`."""
+"""Of a picture that is decoded between two requests; for a JPEG some tens of milliseconds."""
+Prepare = Callable[[bytes, int | None], StoredImage]
+"""Bytes to a stored image; raises `NoImageError`, and `TakesLongError` for more pixels than the number."""
 
 
 def fetch_all(
@@ -36,22 +36,22 @@ def fetch_all(
     fetch: Fetch,
     consent: Consent,
     *,
-    look: Look,
+    prepare: Prepare,
     emit: Callable[[Outcome], None],
     threads: int = 1,
 ) -> None:
-    """Ask for all `requests` and hand what became of each to `emit`, one at a time, in the order of completion.
+    """Fetch all `requests` and pass the outcome of each to `emit`, one at a time, in the order of completion.
 
-    `threads` is how many pictures are decoded at the same time, at most.
+    `threads` is the maximum number of pictures that are decoded at the same time.
     """
-    asyncio.run(_fetch_all(list(requests), fetch, consent, look, emit, threads))
+    asyncio.run(_fetch_all(list(requests), fetch, consent, prepare, emit, threads))
 
 
 async def _fetch_all(
     requests: list[Request],
     fetch: Fetch,
     consent: Consent,
-    look: Look,
+    prepare: Prepare,
     emit: Callable[[Outcome], None],
     threads: int,
 ) -> None:
@@ -65,35 +65,36 @@ async def _fetch_all(
     )
     with ThreadPoolExecutor(threads, "decode") as pool:
         async with client:
-            desk = Desk(
+            context = FetchContext(
                 fetch=fetch,
                 consent=consent,
                 client=client,
-                gates=Gates(fetch),
-                look=_Decoder(look, pool, alone=threads == 1).look,
+                limiters=RateLimiters(fetch),
+                prepare=_Decoder(prepare, pool, alone=threads == 1).prepare,
                 opt_out=OptOut.from_files(consent.opt_out),
                 emit=emit,
             )
-            await _work_off([HostFetch(host, urls, desk) for host, urls in _by_host(requests)], fetch.connections)
+            hosts = [HostFetch(host, urls, context) for host, urls in _by_host(requests)]
+            await _run_workers(hosts, fetch.connections)
 
 
 class _Decoder:
-    """Where pictures are decoded."""
+    """Decodes pictures in the event loop or in threads."""
 
-    def __init__(self, look: Look, pool: ThreadPoolExecutor, *, alone: bool):
-        self._look, self._pool, self._alone = look, pool, alone
+    def __init__(self, prepare: Prepare, pool: ThreadPoolExecutor, *, alone: bool):
+        self._prepare, self._pool, self._alone = prepare, pool, alone
 
-    async def look(self, content: bytes) -> StoredImage:
+    async def prepare(self, content: bytes) -> StoredImage:
         if self._alone:
             try:
-                return self._look(content, AT_ONCE_PIXELS)
+                return self._prepare(content, AT_ONCE_PIXELS)
             except TakesLongError:
                 pass
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._look, content, None)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._prepare, content, None)
 
 
 def user_agent(fetch: Fetch) -> str:
-    """What the recipe's agent calls itself: its name, version, and whom to write to."""
+    """The User-Agent of a recipe: its agent's name, version, and the contact."""
     return f"{fetch.agent}/{version('m3w')} (m3w; +{fetch.contact})"
 
 
@@ -105,14 +106,14 @@ def _by_host(requests: list[Request]) -> list[tuple[str, list[Request]]]:
     return sorted(hosts.items(), key=lambda item: (-len(item[1]), item[0]))
 
 
-async def _work_off(hosts: list[HostFetch], at_once: int) -> None:
-    """Run all workers of all hosts, `at_once` at a time, in the hosts' order."""
+async def _run_workers(hosts: list[HostFetch], concurrency: int) -> None:
+    """Run all workers of all hosts, `concurrency` at a time, in the order of the hosts."""
     workers = iter([host for host in hosts for _ in range(host.workers)])
 
     async def run() -> None:
         for host in workers:
-            await host.work()
+            await host.run()
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(at_once):
+        for _ in range(concurrency):
             group.create_task(run())

@@ -1,9 +1,9 @@
 """The guard: which addresses a fetcher may connect to.
 
-A page's image URLs are a stranger's wishes, and a fetcher runs inside a network that trusts it. So a name is resolved
-once, each of its addresses is checked, and the connection is made to one of those very addresses, for the first
-request and for each redirect; a second check stands where the socket is made, which no spelling of a host can pass by.
-Refused is what the IANA registries of special addresses (RFC 6890 and after) do not call globally reachable.
+The image URLs of a page are untrusted input, and a fetcher runs inside a network that trusts it. So a name is resolved
+once, each of its addresses is checked, and the connection is made to one of these addresses, for the first request and
+for each redirect. A second check where the socket is created cannot be bypassed by any spelling of a host. Refused are
+all addresses that the IANA registries of special addresses (RFC 6890 and later) do not call globally reachable.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from m3w.pipeline.fetch.endpoints import canonical_address, parse_endpoint
+from m3w.pipeline.fetch.section import canonical_address, parse_endpoint
 
 _REFUSED_V4 = [
     ipaddress.IPv4Network(network)
@@ -54,7 +54,7 @@ _6TO4 = ipaddress.IPv6Network("2002::/16")
 
 
 def is_public(address: str) -> bool:
-    """Whether the IP address `address` is one of the open Internet; what is no address is not."""
+    """Whether `address` is a public IP address; False for what is not an address."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -68,7 +68,7 @@ def is_public(address: str) -> bool:
 
 
 def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that a translator would send the packet on to."""
+    """The IPv4 address to which a translator would forward packets."""
     if address in _MAPPED or address in _NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     if address in _6TO4:
@@ -81,10 +81,10 @@ class BlockedAddressError(OSError):
 
 
 class Guard(AbstractResolver):
-    """Resolves names and makes sockets for aiohttp, for addresses that may be connected to.
+    """Resolves names and creates sockets for aiohttp, for allowed addresses only.
 
-    `allow_private` lists `ADDRESS:PORT` (`[ADDRESS]:PORT` for IPv6) that are allowed all the same; `resolve` gives the
-    address of names that no name server knows, as curl's --resolve does.
+    `allow_private` lists `ADDRESS:PORT` (`[ADDRESS]:PORT` for IPv6) that are allowed although they are private;
+    `resolve` gives the addresses of names in place of DNS, as curl's --resolve does.
     """
 
     def __init__(self, allow_private: Iterable[str] = (), resolve: Mapping[str, str] | None = None):
@@ -100,8 +100,8 @@ class Guard(AbstractResolver):
     ) -> list[ResolveResult]:
         """The addresses of `host`, resolved once for this guard.
 
-        Raises `BlockedAddressError` if one of them is not allowed: a name with both kinds has no good reason for it.
-        Other `OSError`s are the resolver's own.
+        Raises `BlockedAddressError` if any of them is not allowed: a legitimate name does not have both kinds. Other
+        `OSError`s come from the resolver.
         """
         key = (host, port)
         if key not in self._known:
@@ -111,22 +111,22 @@ class Guard(AbstractResolver):
     async def _resolved(self, host: str, port: int) -> list[ResolveResult]:
         name = self._names.get(host.rstrip("."), host)
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
+            results = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
         except UnicodeError as error:  # a label of more than 63 characters, or an empty one
             raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name") from error
-        for *_, address in found:
+        for *_, address in results:
             self._check(str(address[0]), port)
-        return [_result(host, family, str(address[0]), port) for family, _, _, _, address in found]
+        return [_result(host, family, str(address[0]), port) for family, _, _, _, address in results]
 
     def socket(self, info: tuple[Any, ...]) -> socket.socket:
-        """A new socket for `info` (as of getaddrinfo); the last check before a connection."""
+        """A new socket for `info` (an entry of getaddrinfo); the last check before a connection."""
         family, kind, protocol, _, address = info
         self._check(address[0], address[1])
         return socket.socket(family, kind, protocol)
 
     def _check(self, address: str, port: int) -> None:
         if not self.allows(address, port):
-            raise BlockedAddressError(f"{address} is not an address of the open Internet")
+            raise BlockedAddressError(f"{address} is not a public address")
 
     async def close(self) -> None:
         for future in self._known.values():

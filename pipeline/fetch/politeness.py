@@ -1,6 +1,6 @@
-"""Politeness to one host: how many requests at a time, how far apart, and when to leave it alone.
+"""Politeness to one host: how many requests at a time, how far apart, and when to stop asking.
 
-One task at a time owns a host (DESIGN contract 6), so what holds here holds over the whole cluster.
+One task at a time owns a host (DESIGN contract 6), so these limits hold over the whole cluster.
 """
 
 from __future__ import annotations
@@ -13,43 +13,43 @@ from m3w.pipeline.fetch.client import FetchError
 from m3w.pipeline.fetch.section import Fetch
 
 FAILURES_TO_GIVE_UP = 8
-"""So many failures of the network in a row, without one answer between, and a host counts as down."""
+"""After this many network failures in a row, without a response in between, a host counts as down."""
 
 
-class HostGate:
-    """Lets requests to one host through: at most `connections` at a time, each `delay_s` after the one before.
+class RateLimiter:
+    """Limits requests to one host: at most `connections` at a time, each `delay_s` after the one before.
 
-    The time between two requests counts from when the first has left, not from when it was let through: what opening a
-    connection takes cannot bring them closer together. `clock` and `sleep` are those of the event loop.
+    The delay counts from when the previous request was sent, not from when it was admitted: the time that opening a
+    connection takes cannot bring two requests closer together. Clock and sleep are those of the event loop.
     """
 
     def __init__(self, connections: int, delay_s: float, *, max_pause_s: float):
-        self._places = asyncio.Semaphore(connections)
+        self._slots = asyncio.Semaphore(connections)
         self._turn = asyncio.Lock()
         self._delay_s, self._max_pause_s = delay_s, max_pause_s
         self._next = 0.0
         self._failures = 0
         self.given_up: str | None = None
-        """The status for everything that is still to be asked of this host; None while it is asked."""
+        """The status of all further requests to this host; None while it is asked."""
 
     @asynccontextmanager
     async def request(self) -> AsyncIterator[Callable[[], None]]:
-        """One request; the function it gives is to be called once the request has left.
+        """One request; call the function that it gives once the request is sent.
 
-        Raises `FetchError` with the status `given_up` if the host is left alone before it is this request's turn.
+        Raises `FetchError` with the status `given_up` if the host is given up before it is this request's turn.
         """
-        async with self._places:
+        async with self._slots:
             if not self._delay_s:
                 await self._sleep_until_next()
                 yield lambda: None
                 return
             await self._turn.acquire()
-            left = False
+            is_sent = False
 
             def sent() -> None:
-                nonlocal left
-                if not left:
-                    left = True
+                nonlocal is_sent
+                if not is_sent:
+                    is_sent = True
                     self._next = max(self._next, _now() + self._delay_s)
                     self._turn.release()
 
@@ -66,14 +66,14 @@ class HostGate:
             raise FetchError(self.given_up, transient=True)
 
     def slow_down(self, delay_s: float) -> None:
-        """Keep at least `delay_s` between requests from now on, as a Crawl-delay asks; too much of it gives up."""
+        """Keep at least `delay_s` between requests from now on, as Crawl-delay asks; give up if that is too long."""
         if delay_s > self._max_pause_s:
             self.given_up = "crawl_delay_too_long"
-        self._next = max(self._next, self._next + delay_s - self._delay_s)  # the one that told us counts, too
+        self._next = max(self._next, self._next + delay_s - self._delay_s)  # counts for the last request, too
         self._delay_s = max(self._delay_s, delay_s)
 
     def pause(self, seconds: float, status: str) -> None:
-        """Leave the host alone for a while; too long a while gives it up under `status`."""
+        """Send nothing for `seconds`; give up with `status` if that is too long."""
         if seconds > self._max_pause_s:
             self.given_up = status
             return
@@ -89,18 +89,18 @@ class HostGate:
             self.given_up = "host_down"
 
 
-class Gates:
-    """The gates of all hosts that one part has to do with: its own, and those that a redirected robots.txt leads to."""
+class RateLimiters:
+    """The rate limiters of all hosts of one part: its own, and those that a robots.txt redirects to."""
 
     def __init__(self, fetch: Fetch):
         self._fetch = fetch
-        self._gates: dict[str, HostGate] = {}
+        self._limiters: dict[str, RateLimiter] = {}
 
-    def of(self, host: str) -> HostGate:
-        if host not in self._gates:
-            manners = self._fetch.manners(host)
-            self._gates[host] = HostGate(manners.connections, manners.delay_s, max_pause_s=self._fetch.max_pause_s)
-        return self._gates[host]
+    def of(self, host: str) -> RateLimiter:
+        if host not in self._limiters:
+            limits = self._fetch.politeness(host)
+            self._limiters[host] = RateLimiter(limits.connections, limits.delay_s, max_pause_s=self._fetch.max_pause_s)
+        return self._limiters[host]
 
 
 def _now() -> float:

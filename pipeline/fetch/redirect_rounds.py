@@ -133,7 +133,7 @@ def _with_earlier(
     planned: set[str],
     fingerprint: str,
 ) -> list[Part]:
-    """If parts are to be done anew, group what others have found, and give each part its group's file."""
+    """If parts are to be done anew, group what other parts know, and give each part its group's file."""
     others = {name: entry for name, entry in known.items() if name not in planned and entry.fingerprint == fingerprint}
     if not others or all(part.name in known for part in parts):
         return parts
@@ -155,7 +155,7 @@ class EarlierSettings:
 
 @grouped(reads=[INDEX], writes=EARLIER_RESULTS, settings=EarlierSettings)
 def earlier(inputs: Inputs, fetch: EarlierSettings) -> Shuffle:
-    """Group what earlier builds found, by the URL's host; the newest of what was asked for counts."""
+    """Group the results of earlier builds by the URL's host; of what was asked for twice the newer counts."""
     groups = group_count(inputs, fetch.urls_per_part)
 
     def rows(part: PartFiles) -> pa.Table:

@@ -22,7 +22,7 @@ from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.stage import Shuffle, grouped
 from m3w.pipeline.engine.stage_io import PartFiles
 from m3w.pipeline.filters.blocklist import BlockList
-from m3w.pipeline.filters.opt_out import OPTED_OUT, OptOut
+from m3w.pipeline.filters.consent import OPTED_OUT, OptOut
 from m3w.pipeline.filters.section import BlockedUrls
 from m3w.pipeline.tables import ARCHIVED_IMAGES, REQUEST_SCHEMA, REQUESTS, UNIQUE
 from m3w.schemas.table import to_table

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Literal, cast
 
@@ -24,20 +25,23 @@ from m3w.pipeline.fetch.fetcher import fetch_all
 from m3w.pipeline.fetch.host import REDIRECTED, Outcome, Request
 from m3w.pipeline.fetch.redirect_rounds import fetch_in_rounds
 from m3w.pipeline.fetch.requests import DECLARED_TOO_SMALL
-from m3w.pipeline.fetch.section import Fetch, Manners
+from m3w.pipeline.fetch.section import Fetch, Politeness
+from m3w.pipeline.filters.consent import OPTED_OUT
 from m3w.pipeline.filters.filter import BLOCK_LIST_CAUSES
-from m3w.pipeline.filters.opt_out import OPTED_OUT
 from m3w.pipeline.filters.section import Consent
 from m3w.pipeline.images.decode import NoImageError
-from m3w.pipeline.images.forbidden import read_forbidden
+from m3w.pipeline.images.hashes import read_forbidden
+from m3w.pipeline.images.prepare import StoredImage, prepare
 from m3w.pipeline.images.section import Images
 from m3w.pipeline.images.store import StoreReader, StoreWriter
-from m3w.pipeline.images.stored import StoredImage, prepare
 from m3w.pipeline.tables import CARRIED_IMAGES, EARLIER_RESULTS, INDEX, REQUESTS, STORE
 from m3w.schemas.document import OK
 
 MIB = 2**20
 Row = dict[str, Any]
+assert INDEX.schema is not None
+OUTCOME_FIELDS = {field.name for field in fields(Outcome)}.intersection(INDEX.schema.names) - {"status", "hops"}
+"""What the index keeps of an `Outcome` as it is."""
 
 
 @settings
@@ -58,8 +62,8 @@ class FetchSettings:
     opt_out: list[NamedFile] = key("consent.opt_out", effect="none")
     """A longer list asks nothing again: `join` leaves out what it covers."""
     contact: str | None = key("fetch.contact", effect="none")
-    host: Manners = key("fetch.host", effect="none")
-    hosts: dict[str, Manners] = key("fetch.hosts", effect="none")
+    host: Politeness = key("fetch.host", effect="none")
+    hosts: dict[str, Politeness] = key("fetch.hosts", effect="none")
     connections: int = key("fetch.connections", effect="none")
     timeout_s: float = key("fetch.timeout_s", effect="none")
     attempts: int = key("fetch.attempts", effect="none")
@@ -152,7 +156,7 @@ class _Index:
         self.rows.append(row)
 
     def carry(self, request: Row, earlier: Row, content: bytes | None) -> None:
-        """Take over what was found before."""
+        """Take over the result of an earlier request."""
         row = {**earlier, "url": request["url"], "parts": request["parts"]}
         if content is not None:
             row["location"] = self._store.store(row["sha256"], row["mime"], content)
@@ -253,8 +257,7 @@ def _from_web(requests: list[Row], fetch: FetchSettings, index: _Index) -> None:
         by_location.setdefault(request["location"], []).append(request)
 
     def emit(outcome: Outcome) -> None:
-        fields = ("http_status", "final_url", "attempts", "seconds", "transient", "consent", "fetched_at")
-        known = {name: getattr(outcome, name) for name in fields}
+        known = {name: getattr(outcome, name) for name in OUTCOME_FIELDS}
         for request in by_location[outcome.request.location]:
             hops = request["hops"] + outcome.hops - outcome.request.hops
             index.add(request, outcome.status, outcome.image, hops=hops, **known)
@@ -263,7 +266,7 @@ def _from_web(requests: list[Row], fetch: FetchSettings, index: _Index) -> None:
         [Request(location=location, hops=max(row["hops"] for row in rows)) for location, rows in by_location.items()],
         fetch.section,
         fetch.consent,
-        look=index.look,
+        prepare=index.look,
         emit=emit,
         threads=max(1, int(fetch.cpus)),
     )

@@ -1,1 +1,1 @@
-"""What a document must be to be kept: signals, rules, block lists, the owners' refusals, personal data."""
+"""Which documents, nodes and images are kept: signals and rules, block lists, consent, personal data."""

@@ -1,10 +1,10 @@
 """Block lists for URLs: domains, words, substrings; the reason of a block is the reason of the drop.
 
-What matches: a domain, its own host and every name below it (`bad.example` takes `www.bad.example`, not
-`notbad.example`). A word, a whole word of host or path: a run of letters, or of letters and digits, after
-percent-decoding and in lower case, so `xxx` is in `/xxx_2.jpg` and `/xxx2.jpg`, not in `/xxxl.jpg`. A substring, any
-place in host and path, as OBELICS (arXiv 2306.16527, appendix A.2) and MMC4 have it: `sex` takes Sussex with it.
-Queries and fragments match nothing. A URL without a host (`data:`) is not blocked.
+A domain matches itself and all its subdomains (`bad.example` blocks `www.bad.example`, not `notbad.example`). A word
+matches whole words of host and path: runs of letters, or of letters and digits, after percent-decoding and in lower
+case, so `xxx` is in `/xxx_2.jpg` and `/xxx2.jpg`, not in `/xxxl.jpg`. A substring matches anywhere in host and path, as
+in OBELICS (arXiv 2306.16527, appendix A.2) and MMC4: `sex` blocks Sussex, too. Queries and fragments are not searched.
+A URL without a host (`data:`) is not blocked.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DOMAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
 class BlockList:
-    """Says of a URL why it is blocked. Costs one look-up for each label of the host and each word of the URL."""
+    """Tells why a URL is blocked. Costs one look-up per label of the host and per word of the URL."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class BlockList:
 
     @classmethod
     def from_recipe(cls, blocked: BlockedUrls) -> BlockList:
-        """The lists that the section names, read. Raises `InputError` for a file or an entry that is none."""
+        """Read the lists of a recipe's section. Raises `InputError` for an unreadable file or an invalid entry."""
         return cls(
             domains=[_domain(entry, path) for path in blocked.domain_files for entry in read_entries(path)],
             words=[
@@ -61,7 +61,7 @@ class BlockList:
     def reason(self, url: str) -> str | None:
         """`blocked_domain`, `adult_word`, `blocked_word` or `blocked_substring`; None for a URL that is not blocked.
 
-        `malformed_url` for one whose host cannot be read: what cannot be decided is blocked.
+        `malformed_url` for one whose host cannot be parsed: what cannot be decided is blocked.
         """
         if not (self._domains or self._words or self._adult_words or self._substrings):
             return None
@@ -95,7 +95,9 @@ def _with_parents(host: str) -> Iterable[str]:
 def _domain(entry: str, path: str) -> str:
     name = _ascii(entry.lower().removeprefix("*").strip("."))
     if not _DOMAIN.fullmatch(name):
-        raise InputError(f"the list {path} holds {entry!r}, which is no domain; write one a line, such as shop.example")
+        raise InputError(
+            f"the list {path} holds {entry!r}, which is no domain; write one per line, such as shop.example"
+        )
     return name
 
 
@@ -106,7 +108,7 @@ def _word(entry: str, path: str) -> str:
 
 
 def _ascii(host: str) -> str:
-    """The name as the network has it: `xn--bcher-kva.example`."""
+    """The name in DNS: `xn--bcher-kva.example`."""
     try:
         return host if host.isascii() else host.encode("idna").decode("ascii")
     except UnicodeError:
@@ -114,7 +116,7 @@ def _ascii(host: str) -> str:
 
 
 def _unicode(host: str) -> str:
-    """The name as people read it: `bücher.example`."""
+    """The name in Unicode: `bücher.example`."""
     try:
         return host.encode("ascii").decode("idna") if "xn--" in host else host
     except UnicodeError:

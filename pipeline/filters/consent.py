@@ -1,8 +1,10 @@
-"""Consent: what the owner of an image says of its use, in headers and in `/.well-known/tdmrep.json`.
+"""Consent: what owners of pages and images say about their use, in headers, in `/.well-known/tdmrep.json`, and in
+lists.
 
-X-Robots-Tag with the directives noai, noimageai, noindex, noimageindex, addressed to all or to our agent; and the TDM
-Reservation Protocol (W3C community group, TDMRep): the header `tdm-reservation: 1`, and the file of an origin. Meta
-tags of pages are read by `m3w.pipeline.extract.metadata`. A mark refuses; nothing that is unclear permits.
+X-Robots-Tag with the directives noai, noimageai, noindex, noimageindex, addressed to everyone or to our agent; the TDM
+Reservation Protocol (W3C community group, TDMRep): the header `tdm-reservation: 1`, and the file of an origin; and
+lists of URLs and domains that have opted out. Meta tags of pages are read by `m3w.pipeline.extract.metadata`. A mark
+refuses; nothing unclear permits.
 """
 
 from __future__ import annotations
@@ -12,19 +14,56 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from m3w.pipeline.crawl.urls import without_fragment
+from m3w.pipeline.engine.list_file import read_entries
+from m3w.pipeline.filters.blocklist import BlockList
+from m3w.recipes.errors import InputError
+
+OPTED_OUT = "opted_out"
 TDM_FILE = "/.well-known/tdmrep.json"
 TDM = "tdm-reservation"
 DIRECTIVES = ("noai", "noimageai", "noindex", "noimageindex")
 MAX_TDM_BYTES = 500 * 1024
 
 _WITH_VALUE = ("max-snippet", "max-image-preview", "max-video-preview", "unavailable_after")
-"""Directives that have a colon of their own: what stands before it is no agent."""
+"""Directives that contain a colon themselves: what precedes it is not an agent."""
+
+
+class OptOut:
+    """The union of the lists. A domain includes its subdomains; a URL matches whatever its scheme."""
+
+    def __init__(self, entries: Iterable[str]):
+        entries = set(entries)
+        self._urls = {_without_scheme(entry) for entry in entries if "/" in entry}
+        self._domains = BlockList(domains=[entry.lower().strip(".") for entry in entries if "/" not in entry])
+
+    @classmethod
+    def from_files(cls, paths: Iterable[str]) -> OptOut:
+        """Raises `InputError` for a file that cannot be read or an entry that is neither a URL nor a domain."""
+        entries = []
+        for path in paths:
+            for entry in read_entries(path):
+                if " " in entry or "." not in entry:
+                    raise InputError(
+                        f"the opt-out list {path} holds {entry!r}, which is neither a URL nor a domain, so nothing "
+                        "would be left out by it; write one of them per line"
+                    )
+                entries.append(entry)
+        return cls(entries)
+
+    def covers(self, url: str) -> bool:
+        return _without_scheme(url) in self._urls or self._domains.reason(url) is not None
+
+
+def _without_scheme(url: str) -> str:
+    return without_fragment(url).rpartition("://")[2]
 
 
 def refused_directive(headers: Iterable[str], agent: str, refuse: Collection[str]) -> str | None:
-    """The first of X-Robots-Tag's directives in `refuse` that speaks to everyone or to `agent`; None if none does.
+    """The first directive of X-Robots-Tag `headers` in `refuse` that addresses everyone or `agent`; None if there is
+    none.
 
-    `none` is `noindex, nofollow`. An agent named once holds for the directives that follow it in the same header.
+    `none` is `noindex, nofollow`. The name of an agent applies to all directives that follow it in the same header.
     """
     for header in headers:
         addressed = True
@@ -47,13 +86,13 @@ def page_marks(headers: Mapping[str, str], agent: str) -> set[str]:
 
 
 def header_reserves(values: Iterable[str]) -> bool:
-    """Whether a `tdm-reservation` header reserves the rights: anything but a plain 0 does."""
+    """Whether a `tdm-reservation` header reserves the rights: anything but 0 does."""
     return any(value.strip() != "0" for value in values)
 
 
 @dataclass(frozen=True)
 class TdmRules:
-    """The rules of one origin's `tdmrep.json`, in the file's order: the first whose location matches decides."""
+    """The rules of an origin's `tdmrep.json`, in the file's order: the first whose location matches decides."""
 
     rules: tuple[tuple[str, bool], ...] = ()
     reserves_all: bool = False
@@ -71,7 +110,7 @@ UNCLEAR_TDM_RULES = TdmRules(reserves_all=True)
 
 
 def tdm_rules(status: int, content: bytes) -> TdmRules:
-    """The rules after an answer of `status`. No such file reserves nothing; one that cannot be read reserves all."""
+    """The rules after a response of `status`. A missing file reserves nothing, an unreadable one everything."""
     if 400 <= status < 500 and status != 429:
         return NO_TDM_RULES
     if not 200 <= status < 300:
@@ -91,17 +130,17 @@ def _rule(entry: dict[str, Any]) -> tuple[str, bool]:
 
 
 def _matches(location: str, path: str) -> bool:
-    """As in robots.txt: a prefix of the path, `*` for anything, a last `$` for the path's end; in linear time."""
+    """As in robots.txt: a prefix of the path, `*` for anything, a final `$` for the end of the path; in linear time."""
     first, *parts = location.removesuffix("$").split("*")
     if not path.startswith(first):
         return False
-    at = len(first)
+    end = len(first)
     last = parts.pop() if location.endswith("$") and parts else None
     for part in parts:
-        found = path.find(part, at)
-        if found < 0:
+        start = path.find(part, end)
+        if start < 0:
             return False
-        at = found + len(part)
+        end = start + len(part)
     if last is not None:
-        return len(path) - at >= len(last) and path.endswith(last)
-    return at == len(path) or not location.endswith("$")
+        return len(path) - end >= len(last) and path.endswith(last)
+    return end == len(path) or not location.endswith("$")

@@ -23,13 +23,14 @@ from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.stage import Cause, Flow, per_part
 from m3w.pipeline.engine.stage_io import StageIO
 from m3w.pipeline.filters.blocklist import ADULT, DOMAIN, MALFORMED, SUBSTRING, WORD, BlockList
-from m3w.pipeline.filters.consent import TDM
+from m3w.pipeline.filters.consent import OPTED_OUT, TDM, OptOut
 from m3w.pipeline.filters.nodes import TEXT, drop_nodes, drop_of
-from m3w.pipeline.filters.opt_out import OPTED_OUT, OptOut
 from m3w.pipeline.filters.pii import Masking
 from m3w.pipeline.filters.rules import Broken, Rule, broken
 from m3w.pipeline.filters.section import BlockedUrls, Pii
+from m3w.pipeline.filters.signals import load_signals
 from m3w.pipeline.filters.signals.document import count_nodes, measure_again
+from m3w.pipeline.filters.signals.registry import SignalEntry
 from m3w.pipeline.filters.signals.text import document_text
 from m3w.pipeline.filters.signals.word_lists import ListsByLanguage, WordListFiles
 from m3w.pipeline.tables import EXTRACTED, KEPT
@@ -47,6 +48,7 @@ class FilterSettings:
     tdm: bool = key("consent.tdm")
     opt_out: list[NamedFile] = key("consent.opt_out")
     word_lists: WordListFiles = key("word_lists")
+    signals: dict[str, SignalEntry] = key("signals")
     languages: list[Language] = key("rules.languages")
     text: dict[str, Rule] = key("rules.text")
     image_reference: dict[str, Rule] = key("rules.image_reference")
@@ -108,7 +110,7 @@ class _Filter:
         self._settings = settings
         self._blocked = BlockList.from_recipe(settings.blocked)
         self._opt_out = OptOut.from_files(settings.opt_out)
-        self._lists = ListsByLanguage(settings.word_lists)
+        self._lists, self._signals = ListsByLanguage(settings.word_lists), load_signals(settings.signals)
         self.masked: Counter[str] = Counter()
         self._masking = Masking(settings.pii, self.masked)
 
@@ -145,7 +147,7 @@ class _Filter:
     def _drop_nodes(self, document: InterleavedDocument, io: StageIO) -> None:
         drops = drop_nodes(document, self._settings, self._lists.of(document.language))
         if any(drop.kind == TEXT for drop in drops):
-            measure_again(document, self._lists)
+            measure_again(document, self._lists, self._signals)
         elif drops:
             document.signals |= count_nodes(document)
         for drop in drops:

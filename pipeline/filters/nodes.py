@@ -1,7 +1,7 @@
-"""Rules on nodes: texts and image references that break one are taken out of their document.
+"""Rules on nodes: texts and image references that break one are removed from their document.
 
-First the texts, then the image references among the texts that are left. The nodes around a gap stay nodes of their
-own: two texts that become neighbours are not joined. Videos are no image references and stay.
+Texts first, then image references, whose signals see the remaining texts. Two texts that become neighbours stay two
+nodes. Videos are not image references and stay.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ class NodeRules(Protocol):
 
 
 def drop_nodes(document: InterleavedDocument, rules: NodeRules, lists: WordLists) -> list[Drop]:
-    """Take out of `document` what breaks `rules.text` or `rules.image_reference`; what that was, in page order."""
+    """Remove from `document` what breaks `rules.text` or `rules.image_reference`; returns the drops in page order."""
     drops: list[Drop] = []
-    for find in (_broken_texts, _broken_references):
-        found = dict(find(document, rules, lists))
-        drops += found.values()
-        if found:
-            kept = [place for place in range(len(document.texts)) if place not in found]
-            document.texts = [document.texts[place] for place in kept]
-            document.images = [document.images[place] for place in kept]
+    for find_broken in (_broken_texts, _broken_references):
+        dropped = dict(find_broken(document, rules, lists))
+        drops += dropped.values()
+        if dropped:
+            kept = [index for index in range(len(document.texts)) if index not in dropped]
+            document.texts = [document.texts[index] for index in kept]
+            document.images = [document.images[index] for index in kept]
     return drops
 
 
 def drop_of(
     kind: str, reason: str | Broken, document: InterleavedDocument, text: str | None, image: str | None
 ) -> Drop:
-    """What is said of something that was dropped; with the threshold where a rule did it."""
+    """The record of something dropped, with the threshold if a rule dropped it."""
     rule = reason if isinstance(reason, Broken) else None
     return Drop(
         kind=kind,
@@ -64,19 +64,19 @@ def drop_of(
 def _broken_texts(document: InterleavedDocument, rules: NodeRules, lists: WordLists) -> Iterator[tuple[int, Drop]]:
     if not rules.text:
         return
-    for place, text in enumerate(document.texts):
+    for index, text in enumerate(document.texts):
         if text is not None:
-            found = broken(rules.text, TextSignals(text, lists), document.language)
-            if found:
-                yield place, drop_of(TEXT, found, document, text, None)
+            reason = broken(rules.text, TextSignals(text, lists), document.language)
+            if reason:
+                yield index, drop_of(TEXT, reason, document, text, None)
 
 
 def _broken_references(document: InterleavedDocument, rules: NodeRules, lists: WordLists) -> Iterator[tuple[int, Drop]]:
     if not rules.image_reference:
         return
-    for place, signals in enumerate(reference_signals(document)):
+    for index, signals in enumerate(reference_signals(document)):
         if signals is not None:
-            found = broken(rules.image_reference, signals, document.language)
-            image = document.images[place]
-            if found and image is not None:
-                yield place, drop_of(REFERENCE, found, document, image.alt, image.url)
+            reason = broken(rules.image_reference, signals, document.language)
+            image = document.images[index]
+            if reason and image is not None:
+                yield index, drop_of(REFERENCE, reason, document, image.alt, image.url)

@@ -1,10 +1,10 @@
-"""Personal data in texts: e-mail and IP addresses replaced by ones that are set aside for examples.
+"""Personal data in texts: e-mail and IP addresses are replaced by addresses reserved for examples.
 
-As in FineWeb (arXiv 2406.17557), a replacement is an address again, so that a sentence stays a sentence. E-mail
+As in FineWeb (arXiv 2406.17557), the replacement is an address again, so that a sentence stays a sentence. E-mail
 addresses become `email@example.com` (RFC 2606), IPv4 addresses `192.0.2.1` (RFC 5737), IPv6 addresses `2001:db8::1`
-(RFC 3849). Only public addresses name somebody: private, reserved and documentation ones stay. Four numbers with dots
-may be a version: they stay after a word such as `version`, `v`, `release` or `build`, and as a part of a longer row of
-numbers. Other versions that look like a public address are replaced, too. Cost: linear.
+(RFC 3849). Only public addresses identify somebody: private, reserved and documentation ones stay. Four numbers with
+dots may be a version: they stay after a word such as `version`, `v`, `release` or `build`, and within a longer sequence
+of numbers. Other versions that look like a public address are replaced, too. Cost: linear.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _GLOBAL_V6 = ipaddress.ip_network("2000::/3")
 
 @dataclass
 class Masking:
-    """Masks texts as the recipe says and counts what it masked, as `emails` and `ip_addresses`."""
+    """Masks texts as the recipe says, and counts what it masks as `emails` and `ip_addresses`."""
 
     settings: Pii
     counts: Counter[str]
 
     def mask_document(self, document: InterleavedDocument) -> bool:
-        """Mask texts, title, alternative texts and captions in place; whether anything was masked."""
+        """Mask texts, title, alternative texts and captions in place; returns whether anything was masked."""
         before = self.counts.total()
         if self.settings.emails or self.settings.ip_addresses:
             document.texts = [text and self.mask(text) for text in document.texts]
@@ -60,15 +60,15 @@ class Masking:
                 text = _IPV6.sub(self._ipv6, text)
         return text
 
-    def _ipv4(self, found: re.Match[str]) -> str:
-        if not _is_public(found[0]) or _VERSION.search(found.string, max(0, found.start() - 20), found.start()):
-            return found[0]
+    def _ipv4(self, match: re.Match[str]) -> str:
+        if not _is_public(match[0]) or _VERSION.search(match.string, max(0, match.start() - 20), match.start()):
+            return match[0]
         self.counts["ip_addresses"] += 1
         return IPV4
 
-    def _ipv6(self, found: re.Match[str]) -> str:
-        if not _is_public(found[0]):
-            return found[0]
+    def _ipv6(self, match: re.Match[str]) -> str:
+        if not _is_public(match[0]):
+            return match[0]
         self.counts["ip_addresses"] += 1
         return IPV6
 

@@ -1,4 +1,4 @@
-"""What a recipe says on what is kept."""
+"""Sections of a recipe: what is kept, what is measured for it, what is masked."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from m3w.pipeline.crawl.language_codes import Language
 from m3w.pipeline.engine.list_file import NamedFile
-from m3w.pipeline.filters.rules import DOCUMENT_RULE_SIGNALS, Rule, check_rules
-from m3w.pipeline.filters.signals.definitions import REFERENCE, TEXT
+from m3w.pipeline.filters.rules import Rule, check_rules
+from m3w.pipeline.filters.signals import REFERENCE_SIGNALS, TEXT_SIGNALS
 from m3w.recipes.section import Section
 
 
@@ -19,12 +19,13 @@ class Rules(Section):
     languages: list[Language] = ["en"]
     """An empty list keeps every language."""
     text: dict[str, Rule] = {}
-    """Of text nodes; what breaks one is taken out of its document."""
+    """On text nodes; one that breaks a rule is removed from its document."""
     image_reference: dict[str, Rule] = {}
-    """Of image references, before anything is fetched; likewise."""
+    """On image references, before anything is fetched; likewise."""
     document: dict[str, Rule] = {}
+    """On documents; signals are the built-in ones and those of the section `signals`."""
     formats: list[Literal["jpeg", "png", "gif", "webp"]] = []
-    """Of images, as fetched; an empty list keeps every format that is taken. The reason of a drop is `format`."""
+    """Formats of fetched images to keep; an empty list keeps all supported ones. The reason of a drop is `format`."""
     image: dict[str, Rule] = {
         "too_small": Rule(signal="shorter_side", min=64),
         "aspect_ratio": Rule(max=3),
@@ -34,12 +35,11 @@ class Rules(Section):
 
     @model_validator(mode="after")
     def _known_signals(self) -> Self:
-        check_rules(self.text, [signal.name for signal in TEXT], "rules.text")
-        check_rules(self.image_reference, [signal.name for signal in REFERENCE], "rules.image_reference")
-        asked = [name for name, rule in self.image.items() if rule.languages]
-        if asked:
-            raise ValueError(f"rules.image.{asked[0]} names languages, but an image has none; leave them out")
-        check_rules(self.document, DOCUMENT_RULE_SIGNALS, "rules.document")
+        check_rules(self.text, TEXT_SIGNALS, "rules.text")
+        check_rules(self.image_reference, REFERENCE_SIGNALS, "rules.image_reference")
+        with_languages = [name for name, rule in self.image.items() if rule.languages]
+        if with_languages:
+            raise ValueError(f"rules.image.{with_languages[0]} names languages, but an image has none; leave them out")
         return self
 
 
@@ -47,9 +47,9 @@ class BlockedUrls(Section):
     """Which URLs are blocked; `m3w.pipeline.filters.blocklist` says what matches."""
 
     domain_files: list[NamedFile] = []
-    """Files with a domain a line; each stands for all names below it, too."""
+    """Files with one domain per line; a domain includes all its subdomains."""
     word_files: list[NamedFile] = []
-    """Files with a word a line."""
+    """Files with one word per line."""
     words: list[Annotated[str, Field(pattern=r"^\w+$")]] = []
     """Matched as whole words of host and path."""
     substrings: list[Annotated[str, Field(min_length=1)]] = []
@@ -69,14 +69,14 @@ Directive = Literal["noai", "noimageai", "noindex", "noimageindex"]
 
 
 class Consent(Section):
-    """Whose no is taken for a no."""
+    """Which opt-outs are respected."""
 
     refuse: list[Directive] = ["noai", "noimageai", "noindex", "noimageindex"]
     """In X-Robots-Tag headers of images, and in headers and meta tags of pages."""
     tdm: bool = True
     """TDM reservations (TDMRep): headers, meta tags, and the file /.well-known/tdmrep.json of an image's host."""
     opt_out: list[NamedFile] = []
-    """Files with a URL or a domain a line: their images and pages are left out, now and at every later build."""
+    """Files with one URL or domain per line: their images and pages are left out, in this and every later build."""
 
 
 class Pii(Section):

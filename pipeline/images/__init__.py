@@ -1,1 +1,1 @@
-"""Image references to images: where they come from, what they are, and the store that holds their bytes."""
+"""Images: decoding, resizing, metadata, hashes, the store of their bytes, and scorers."""

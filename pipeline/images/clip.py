@@ -1,6 +1,6 @@
 """The similarity of an image and the texts beside it, by a CLIP model of transformers.
 
-This module imports torch; only the processes that score import it.
+This module imports torch; only the scoring processes import it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class ClipSimilarity:
 
     The texts are its alternative text, its caption, the last `NEAR_CHARACTERS` of the text before and the first of the
     text after it. MMC4 (arXiv 2304.06939, section 3) scores images and sentences by the same model, CLIP ViT-L/14, and
-    drops images whose best cosine is below 0.15. Deviations: MMC4 splits the whole page's text into sentences and
-    assigns images to them; here a document's order is its page's, so only the texts next to the image are asked.
+    drops images whose best cosine is below 0.15. Deviation: MMC4 splits the text of the page into sentences and assigns
+    images to them; here nodes are in page order, so only the texts next to the image are compared.
     """
 
     def __init__(self, model: str = "openai/clip-vit-large-patch14", revision: str = "main"):
@@ -42,19 +42,19 @@ class ClipSimilarity:
         longest = self._model.config.text_config.max_position_embeddings
         words = self._tokenizer(flat, padding=True, truncation=True, max_length=longest, return_tensors="pt")
         pixels = self._pictures([image.picture for image in images], return_tensors="pt")["pixel_values"]
-        found = self._model(
+        output = self._model(
             input_ids=words["input_ids"].to(self._device),
             attention_mask=words["attention_mask"].to(self._device),
             pixel_values=pixels.to(self._device, self._model.dtype),
         )
-        cosines = (found.text_embeds.float() @ found.image_embeds.float().T).cpu()  # texts x images, both of length 1
+        cosines = (output.text_embeds.float() @ output.image_embeds.float().T).cpu()  # texts x images, both of length 1
         owners = torch.tensor([number for number, beside in enumerate(texts) for _ in beside])
         of_own = cosines[torch.arange(len(flat)), owners]
         return [(float(of_own[owners == n].max()) if beside else float("nan"),) for n, beside in enumerate(texts)]
 
 
 def nearby_texts(image: ImageInContext) -> list[str]:
-    """What is asked of the texts beside an image, without empty ones."""
+    """The texts beside an image as they are compared with it, without empty ones."""
     before = " ".join((image.before or "").split())[-NEAR_CHARACTERS:]
     after = " ".join((image.after or "").split())[:NEAR_CHARACTERS]
     return [text for text in ((image.alt or "").strip(), (image.caption or "").strip(), before, after) if text]

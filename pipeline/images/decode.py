@@ -1,7 +1,7 @@
-"""Opening bytes that may be a picture; bytes that are none give the reason.
+"""Opening bytes that may be a picture, with a status for those that are not.
 
-Nothing here trusts the bytes: the pixel count is checked before anything is decoded, and everything that Pillow raises
-on hostile files is one reason among the others.
+Nothing here trusts the bytes: the pixel count is checked before anything is decoded, and whatever Pillow raises on
+hostile files becomes a status.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from contextlib import contextmanager
 
 from PIL import Image, UnidentifiedImageError
 
-warnings.filterwarnings("ignore", module=r"PIL\.")  # for good: a filter for a while is not for one thread alone
+warnings.filterwarnings("ignore", module=r"PIL\.")  # not catch_warnings: that is not thread-safe
 
 FORMATS = ["JPEG", "PNG", "GIF", "WEBP"]
-"""What Pillow tries; any other format is `unsupported_format`."""
+"""The formats that Pillow tries; any other is `unsupported_format`."""
 MIME_OF_FORMAT = {
     "JPEG": "image/jpeg",
     "MPO": "image/jpeg",
@@ -24,24 +24,25 @@ MIME_OF_FORMAT = {
     "GIF": "image/gif",
     "WEBP": "image/webp",
 }
-"""MPO is a JPEG with further pictures behind the first, as phones and stereo cameras write it."""
+"""MPO is a JPEG followed by further pictures, as phones and stereo cameras write it."""
 WEBP_MAX_PIXELS = 24_000_000
-"""Pillow decodes WebP at 17 bytes a pixel (a canvas, the one before it, the frame, the result), so this is 390 MiB."""
+"""390 MiB: Pillow decodes WebP at 17 bytes per pixel (a canvas, the previous one, the frame, the result)."""
 
 
 class NoImageError(ValueError):
-    """Bytes that give no picture; the message is the image's status."""
+    """No image can be had from some bytes or a URL. The message is the image's status."""
 
 
 class TakesLongError(NoImageError):
-    """A picture of more pixels than who asks has the time for; nothing is wrong with it."""
+    """A picture of more pixels than the caller has time for; nothing is wrong with it."""
 
 
 @contextmanager
 def opened(content: bytes, *, max_pixels: int, at_once: int | None = None) -> Iterator[Image.Image]:
-    """The picture of `content`, its header read, to be decoded inside the context.
+    """The picture of `content` with its header read, to be decoded inside the context.
 
-    Raises `NoImageError` with the status, whatever goes wrong inside; `TakesLongError` for more than `at_once` pixels.
+    Raises `NoImageError` with the status for whatever goes wrong inside, `TakesLongError` for more than `at_once`
+    pixels.
     """
     if not content:
         raise NoImageError("empty")
@@ -53,7 +54,7 @@ def opened(content: bytes, *, max_pixels: int, at_once: int | None = None) -> It
                 raise NoImageError("too_many_pixels")
             if at_once is not None and image.width * image.height > at_once:
                 raise TakesLongError("takes_long")
-            image.decodermaxblock = max(image.decodermaxblock, len(content))  # one piece, copied once
+            image.decodermaxblock = max(image.decodermaxblock, len(content))  # one block, copied once
             yield image
     except NoImageError:
         raise
@@ -70,21 +71,21 @@ def _is_webp(content: bytes) -> bool:
 
 
 def _check_webp_size(content: bytes, max_pixels: int) -> None:
-    """Here, since Pillow sets up its canvases when it opens the file."""
+    """Checked before opening, since Pillow allocates its canvases when it opens the file."""
     kind = content[12:16]
     if kind == b"VP8X":
-        width, height = (int.from_bytes(content[at : at + 3], "little") + 1 for at in (24, 27))
+        width, height = (int.from_bytes(content[offset : offset + 3], "little") + 1 for offset in (24, 27))
     elif kind == b"VP8L":
         bits = int.from_bytes(content[21:25], "little")
         width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     else:
-        width, height = (int.from_bytes(content[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+        width, height = (int.from_bytes(content[offset : offset + 2], "little") & 0x3FFF for offset in (26, 28))
     if width * height > max_pixels:
         raise NoImageError("too_many_pixels")
 
 
 def _unidentified(content: bytes) -> str:
-    """`not_an_image` for markup and text, `unsupported_format` for the pictures that this project does not take."""
+    """`not_an_image` for markup and text, `unsupported_format` for pictures of other formats."""
     start = content[:256].lstrip().lower()
     if start.startswith((b"<svg", b"<?xml")) or content[4:12] in (b"ftypavif", b"ftypheic"):
         return "unsupported_format"

@@ -1,9 +1,10 @@
-"""Metadata cut out of image files without decoding them: EXIF with its GPS position, XMP, IPTC, comments, thumbnails.
+"""Removing metadata from image files without decoding them: EXIF with its GPS position, XMP, IPTC, comments,
+thumbnails.
 
-What changes the picture that is seen stays: pixels, palettes, transparency, colour profiles, gamma, Adobe's marker,
-the frames and times of animations. All else goes, by lists of what stays, and so does whatever is appended behind
-the picture (further pictures of an MPO, videos of "motion photos"). A file in which nothing is to be cut is
-returned as it is. The EXIF orientation goes too: a picture that is turned by it has to be encoded again.
+Whatever affects how the picture looks is kept: pixels, palettes, transparency, colour profiles, gamma, Adobe's marker,
+the frames and times of animations. All else is removed, by lists of what is kept, and so is whatever follows the
+picture (further pictures of an MPO, videos of "motion photos"). A file without metadata is returned unchanged. The EXIF
+orientation is removed, too: a picture that is turned by it has to be encoded again.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import re
 from collections.abc import Callable, Iterator
 
 MAX_SCANS = 100
-"""Of a JPEG; progressive ones have about 10. Each costs a pass over the picture and as little as 10 bytes."""
+"""Of a JPEG; progressive ones have about 10. A scan costs a pass over the picture and takes as little as 10 bytes."""
 
 
 class StructureError(ValueError):
-    """The file's structure cannot be followed, though a decoder may make a picture of it."""
+    """The file's structure cannot be parsed, though a decoder may still decode it."""
 
 
 class TooManyScansError(StructureError):
@@ -32,10 +33,10 @@ def without_metadata(content: bytes, form: str) -> bytes:
     return content if kept == content else kept
 
 
-# JPEG (ITU-T T.81): segments FF marker length payload; behind a start of scan, entropy-coded data up to a marker
+# JPEG (ITU-T T.81): segments FF marker length payload; after a start of scan, entropy-coded data up to a marker
 
 START_OF_SCAN = b"\xff\xda"
-"""In a JPEG at least as often as it has scans."""
+"""Occurs in a JPEG at least once per scan."""
 _SOI, _EOI, _SOS, _COM = 0xD8, 0xD9, 0xDA, 0xFE
 _SEQUENTIAL_FRAMES = (0xC0, 0xC1)
 _STANDALONE = (0x01, *range(0xD0, 0xD8))
@@ -46,62 +47,62 @@ _JFIF_BYTES = 18
 
 
 def has_one_scan(content: bytes) -> bool:
-    """Whether the first scan of a JPEG gives all of the picture, so that no decoder looks at another."""
-    at, channels = 2, 0
+    """Whether the first scan of a JPEG has all of the picture, so that decoders read no other."""
+    offset, channels = 2, 0
     try:
         while True:
-            at, marker = _next_marker(content, at)
+            offset, marker = _next_marker(content, offset)
             if marker in _STANDALONE:
                 continue
             if marker == _SOS:
-                return content[at + 2] == channels
+                return content[offset + 2] == channels
             if marker in _SEQUENTIAL_FRAMES:
-                channels = content[at + 7]
-            at += _length(content, at)
+                channels = content[offset + 7]
+            offset += _length(content, offset)
     except (IndexError, StructureError):
         return False
 
 
 def _jpeg(content: bytes) -> Iterator[bytes]:
     yield content[:2]
-    at, scans = 2, 0
+    offset, scans = 2, 0
     while True:
-        at, marker = _next_marker(content, at)
+        offset, marker = _next_marker(content, offset)
         if marker == _EOI:
             break
         if marker in _STANDALONE:
-            yield content[at - 2 : at]
+            yield content[offset - 2 : offset]
             continue
-        end = at + _length(content, at)
-        yield _kept_segment(marker, content[at - 2 : end])
-        at = end
+        end = offset + _length(content, offset)
+        yield _kept_segment(marker, content[offset - 2 : end])
+        offset = end
         if marker == _SOS:
             if (scans := scans + 1) > MAX_SCANS:
                 raise TooManyScansError(f"more than {MAX_SCANS} scans")
-            found = _SCAN_END.search(content, at)
-            end = found.start() if found else len(content)
-            yield content[at:end]
-            at = end
-            if not found:
-                break  # whether the pixels are complete, the decoder says; the end's marker may be missing
+            marker_after = _SCAN_END.search(content, offset)
+            end = marker_after.start() if marker_after else len(content)
+            yield content[offset:end]
+            offset = end
+            if not marker_after:
+                break  # the end marker may be missing; the decoder tells whether the pixels are complete
     yield b"\xff\xd9"
 
 
-def _next_marker(content: bytes, at: int) -> tuple[int, int]:
-    """The position behind the next marker, and its second byte; any number of FF may stand before that."""
-    if content[at] != 0xFF:
-        raise StructureError(f"no marker at {at}")
-    while content[at] == 0xFF:
-        at += 1
-    if content[at] == 0:
-        raise StructureError(f"no marker at {at}")  # decoders look on from here, wherever a length would lead
-    return at + 1, content[at]
+def _next_marker(content: bytes, offset: int) -> tuple[int, int]:
+    """The offset after the next marker, and its second byte, which any number of FF may precede."""
+    if content[offset] != 0xFF:
+        raise StructureError(f"no marker at {offset}")
+    while content[offset] == 0xFF:
+        offset += 1
+    if content[offset] == 0:
+        raise StructureError(f"no marker at {offset}")  # decoders search on from here, wherever a length would lead
+    return offset + 1, content[offset]
 
 
-def _length(content: bytes, at: int) -> int:
-    length = int.from_bytes(content[at : at + 2], "big")
-    if length < 2 or at + length > len(content):
-        raise StructureError(f"a segment at {at} of {length} bytes")
+def _length(content: bytes, offset: int) -> int:
+    length = int.from_bytes(content[offset : offset + 2], "big")
+    if length < 2 or offset + length > len(content):
+        raise StructureError(f"a segment at {offset} of {length} bytes")
     return length
 
 
@@ -125,17 +126,17 @@ _PNG_KEPT = frozenset(b"IHDR PLTE IDAT IEND tRNS cHRM gAMA iCCP sBIT sRGB cICP m
 
 def _png(content: bytes) -> Iterator[bytes]:
     yield content[:8]
-    at, kind = 8, b""
-    while kind != b"IEND" and at < len(content):
-        kind = content[at + 4 : at + 8]
-        end = at + 12 + int.from_bytes(content[at : at + 4], "big")
+    offset, kind = 8, b""
+    while kind != b"IEND" and offset < len(content):
+        kind = content[offset + 4 : offset + 8]
+        end = offset + 12 + int.from_bytes(content[offset : offset + 4], "big")
         if kind in _PNG_KEPT:
             if end > len(content):
-                raise StructureError(f"a chunk at {at} ends behind the file")
-            yield content[at:end]
-        at = end
+                raise StructureError(f"a chunk at {offset} ends after the file")
+            yield content[offset:end]
+        offset = end
     if kind != b"IEND":
-        yield b"\0\0\0\0IEND\xaeB`\x82"  # the pixels may be complete without it: the decoder says
+        yield b"\0\0\0\0IEND\xaeB`\x82"  # the pixels may be complete without it; the decoder tells
 
 
 # WebP (RFC 9649): a RIFF file, whose chunks are padded to even lengths
@@ -151,19 +152,20 @@ def _webp(content: bytes) -> Iterator[bytes]:
 
 
 def _webp_chunks(content: bytes, size: int) -> Iterator[bytes]:
-    at = 12
-    while at + 8 <= size:
-        kind, length = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "little")
-        end = at + 8 + length
+    offset = 12
+    while offset + 8 <= size:
+        kind, length = content[offset : offset + 4], int.from_bytes(content[offset + 4 : offset + 8], "little")
+        end = offset + 8 + length
         if end > len(content):
-            raise StructureError(f"a chunk at {at} ends behind the file")
+            raise StructureError(f"a chunk at {offset} ends after the file")
         if kind == b"VP8X":
-            yield content[at : at + 8] + bytes([content[at + 8] & ~_EXIF_AND_XMP]) + content[at + 9 : end]
+            flags = content[offset + 8] & ~_EXIF_AND_XMP
+            yield content[offset : offset + 8] + bytes([flags]) + content[offset + 9 : end]
         elif kind in _WEBP_KEPT:
-            yield content[at:end]
+            yield content[offset:end]
         if kind in _WEBP_KEPT and length % 2:
             yield b"\0"
-        at = end + length % 2
+        offset = end + length % 2
 
 
 # GIF (GIF89a): a screen, then blocks; extensions and pixels are chains of sub-blocks of up to 255 bytes
@@ -175,18 +177,18 @@ _GIF_APPLICATIONS = (b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012")
 
 
 def _gif(content: bytes) -> Iterator[bytes]:
-    at = 13 + _palette_bytes(content[10])
-    yield content[:at]
-    while at < len(content) and content[at] != _TRAILER:
-        if content[at] == _IMAGE:
-            end = _behind_sub_blocks(content, at + 11 + _palette_bytes(content[at + 9]))
-        elif content[at] == _EXTENSION:
-            end = _behind_sub_blocks(content, at + 2)
+    offset = 13 + _palette_bytes(content[10])
+    yield content[:offset]
+    while offset < len(content) and content[offset] != _TRAILER:
+        if content[offset] == _IMAGE:
+            end = _after_sub_blocks(content, offset + 11 + _palette_bytes(content[offset + 9]))
+        elif content[offset] == _EXTENSION:
+            end = _after_sub_blocks(content, offset + 2)
         else:
-            raise StructureError(f"no block at {at}")
-        if content[at] == _IMAGE or _is_kept_extension(content, at):
-            yield content[at:end]
-        at = end
+            raise StructureError(f"no block at {offset}")
+        if content[offset] == _IMAGE or _is_kept_extension(content, offset):
+            yield content[offset:end]
+        offset = end
     yield bytes([_TRAILER])
 
 
@@ -194,15 +196,15 @@ def _palette_bytes(flags: int) -> int:
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def _behind_sub_blocks(content: bytes, at: int) -> int:
-    while size := content[at]:
-        at += 1 + size
-    return at + 1
+def _after_sub_blocks(content: bytes, offset: int) -> int:
+    while size := content[offset]:
+        offset += 1 + size
+    return offset + 1
 
 
-def _is_kept_extension(content: bytes, at: int) -> bool:
-    label = content[at + 1]
-    return label == _CONTROL or (label == _APPLICATION and content[at + 3 : at + 14] in _GIF_APPLICATIONS)
+def _is_kept_extension(content: bytes, offset: int) -> bool:
+    label = content[offset + 1]
+    return label == _CONTROL or (label == _APPLICATION and content[offset + 3 : offset + 14] in _GIF_APPLICATIONS)
 
 
 _PIECES: dict[str, Callable[[bytes], Iterator[bytes]]] = {

@@ -20,7 +20,7 @@ from m3w.pipeline.engine.stage import Pool, per_part
 from m3w.pipeline.engine.stage_io import StageIO
 from m3w.pipeline.images import pixels
 from m3w.pipeline.images.decode import NoImageError, opened
-from m3w.pipeline.images.resize import resized, target_size
+from m3w.pipeline.images.pixels import resized, target_size
 from m3w.pipeline.images.scorers import ImageInContext, Scorer, check_scorers, finite_or_none, load_scorer
 from m3w.pipeline.images.section import ScorerEntry, Scores
 from m3w.pipeline.images.store import StoreReader

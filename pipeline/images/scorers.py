@@ -1,19 +1,17 @@
 """The contract of a scorer: a class that takes images, each with the texts beside it, and gives numbers.
 
-The recipe names the class and its options; a process that scores makes one instance of it and calls it with a batch
-at a time. Its numbers are image signals like the others, so a rule of `rules.image` can ask for a range of them.
+The recipe names the class and its options; each scoring process creates one instance and calls it with one batch at a
+time. Its numbers are image signals like the others, so `rules.image` can have rules on them.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from m3w.recipes.errors import InputError
+from m3w.recipes.class_path import check_class_path, load_class_path
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageInContext:
-    """An image and the texts of its document that are beside it; None where there is none."""
+    """An image and the texts beside it in its document; None where there is none."""
 
     picture: Image.Image
-    """RGB, as a viewer shows it: first frame, turned, on white. The shorter side has at most 448 pixels."""
+    """RGB, as a viewer shows it: first frame, upright, on white. The shorter side has at most 448 pixels."""
     alt: str | None
     caption: str | None
     before: str | None
@@ -35,38 +33,30 @@ class ImageInContext:
 
 
 class Scorer(Protocol):
-    """What a class that a recipe names must be. Its options are its constructor's keyword arguments."""
+    """The protocol of a class that a recipe names; its options are the keyword arguments of the constructor."""
 
     def __call__(self, images: Sequence[ImageInContext]) -> Sequence[Sequence[float]]:
-        """For each image one number for each of the scorer's signals, in their order; NaN where it has none to give."""
+        """For each image, one number per signal of the scorer, in their order; NaN where there is none."""
 
 
 def load_scorer(entry: ScorerEntry) -> Scorer:
     """The scorer that a recipe's entry names, ready to be called."""
-    module, _, name = entry.class_path.rpartition(".")
-    scorer: Scorer = getattr(importlib.import_module(module), name)(**entry.options)
+    scorer: Scorer = load_class_path(entry.class_path, entry.options)
     return scorer
 
 
 def check_scorers(scorers: dict[str, ScorerEntry]) -> None:
-    """Raises `InputError` for a class whose module is not there, without importing it."""
+    """Raise `InputError` for a class whose module is not there; none is imported."""
     for name, entry in scorers.items():
-        module = entry.class_path.rpartition(".")[0]
-        if not _is_there(module):
-            raise InputError(
-                f"scores.scorers.{name}.class_path = {entry.class_path}: there is no module {module}, so nothing would "
-                "be scored; name a class that can be imported, such as m3w.pipeline.images.clip.ClipSimilarity"
-            )
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # of a package above it
-        return False
+        check_class_path(
+            entry.class_path,
+            f"scores.scorers.{name}.class_path",
+            "nothing would be scored",
+            "m3w.pipeline.images.clip.ClipSimilarity",
+        )
 
 
 def finite_or_none(value: Any) -> float | None:
-    """A score as it is stored, to 4 decimals; None for one that is no number."""
+    """A score as stored, rounded to 4 decimals; None if it is NaN or infinite."""
     number = float(value)
     return round(number, 4) if math.isfinite(number) else None

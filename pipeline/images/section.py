@@ -1,13 +1,15 @@
-"""What a recipe says on how images are stored."""
+"""Sections of a recipe: how images are stored and scored."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from m3w.pipeline.engine.list_file import NamedFile
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.filters.signals import IMAGE_SIGNALS
+from m3w.pipeline.filters.signals.registry import SignalName
+from m3w.recipes.class_path import ClassPath
 from m3w.recipes.section import Section
 
 
@@ -15,14 +17,14 @@ class Images(Section):
     """Fetched bytes to stored bytes. A picture is never enlarged."""
 
     size: Literal["keep", "longest_side", "shortest_side"] = "keep"
-    """`keep`: as fetched; else the side that is brought down to `pixels`."""
+    """`keep`: as fetched; otherwise the side that is brought down to `pixels`."""
     pixels: int | None = Field(None, ge=16)
     quality: int = Field(95, ge=1, le=100)
-    """JPEG quality of what is encoded again: pictures that are resized or turned."""
+    """JPEG quality of pictures that are encoded again because they are resized or turned."""
     forbidden: list[NamedFile] = []
-    """Lists of images that must not be stored: a SHA-256 or a perceptual hash (64 or 16 hex digits) a line."""
+    """Lists of images that must not be stored: one SHA-256 or perceptual hash (64 or 16 hex digits) per line."""
     forbidden_distance: int = Field(0, ge=0, le=16)
-    """Bits in which a picture's perceptual hash may differ from one on the lists and still be taken for it."""
+    """Bits in which a picture's perceptual hash may differ from a listed one and still match it."""
 
     @model_validator(mode="after")
     def _size_and_pixels(self) -> Self:
@@ -36,30 +38,28 @@ class Images(Section):
         return self
 
 
-SignalName = Annotated[str, Field(pattern=r"^\w+$")]
-
-
 class ScorerEntry(Section):
     """One scorer; see `m3w.pipeline.images.scorers`."""
 
-    class_path: Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]
-    """`package.module.Class`; only the processes that score import it."""
+    class_path: ClassPath
+    """`package.module.Class`; only the scoring processes import it."""
     options: dict[str, Any] = {}
-    """Given to the class as keyword arguments."""
+    """Keyword arguments of the class."""
     signals: list[SignalName] = []
-    """Names of the numbers that it gives, in its order; an empty list is one signal under the scorer's own name."""
+    """Names of the numbers that it returns, in order; an empty list stands for one signal with the scorer's own
+    name."""
 
 
 class Scores(Section):
-    """Signals of images that need weights: off until there is a scorer."""
+    """Signals of images that need model weights; off while there is no scorer."""
 
     scorers: dict[SignalName, ScorerEntry] = {}
     actors: int = Field(1, ge=1)
     """Processes that stay up, each with all scorers loaded."""
     gpus: float = Field(0, ge=0)
-    """Of each actor; Ray shows it no others."""
+    """Of each actor, which sees no others."""
     batch: int = Field(32, ge=1)
-    """Images that a scorer is given at once."""
+    """Images per call of a scorer."""
 
     @property
     def signals(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The figures of a dataset: the typed result of `statistics`, and its stable JSON form.
+"""The figures of a dataset: the typed result of `statistics`, its stable JSON form and the JSON Schema of that.
 
 Every share is a fraction of 1, every size in bytes, every side of an image in pixels.
 """
@@ -158,7 +158,7 @@ class Statistics(_Figure):
     distributions: dict[str, Distribution]
     frequencies: dict[str, Frequencies]
     signals: dict[str, Distribution] = Field(default_factory=dict)
-    """By the name of the signal, as `m3w.schemas.document.DOCUMENT_SIGNALS` has it, and `language_score`."""
+    """By the name of the signal, as `m3w.pipeline.filters.signals.DOCUMENT_SIGNALS` has it, and `language_score`."""
     repetition: Repetition | None = None
     """None for a dataset without images."""
     tokens: Tokens | None = None
@@ -170,6 +170,11 @@ class Statistics(_Figure):
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
         return cls.model_validate_json(text)
+
+
+def json_schema() -> str:
+    """The JSON Schema of `m3w stats --json`: docs/statistics.schema.json."""
+    return json.dumps(Statistics.model_json_schema(mode="serialization"), indent=1) + "\n"
 
 
 class Comparison(_Figure):

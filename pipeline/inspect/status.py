@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from m3w.pipeline.build import STAGES, dataset_digest
@@ -23,6 +22,7 @@ from m3w.pipeline.inspect.driver import DriverStatus, driver_status
 from m3w.pipeline.recipe import Recipe, parse_recipe
 from m3w.pipeline.tables import REQUESTS
 from m3w.recipes.errors import InputError
+from m3w.recipes.loader import parse_yaml
 from m3w.schemas.manifest import Manifest, ManifestError
 
 EXAMPLES = 3
@@ -119,7 +119,7 @@ def _read(run: Run, stage: str) -> tuple[dict[str, LedgerEntry], dict[str, Faile
 
 def _recipe(run: Run) -> Recipe | None:
     try:
-        return parse_recipe(yaml.safe_load(run.read("recipe.yaml")), run.url("recipe.yaml"))
+        return parse_recipe(parse_yaml(run.read("recipe.yaml"), run.url("recipe.yaml")), run.url("recipe.yaml"))
     except FileNotFoundError:
         return None  # a build freezes it first thing; before that there is no stage either
 

@@ -14,8 +14,7 @@ from m3w.pipeline.fetch.section import Fetch
 from m3w.pipeline.filters.section import BlockedUrls, Consent, Pii, Rules, Urls
 from m3w.pipeline.filters.signals.word_lists import WordListFiles
 from m3w.pipeline.images.section import Images, Scores
-from m3w.pipeline.recipe.load import load_recipe, parse_recipe
-from m3w.pipeline.recipe.recipe import Recipe
+from m3w.pipeline.recipe.recipe import Recipe, load_recipe, parse_recipe
 
 __all__ = [
     "BlockedUrls",

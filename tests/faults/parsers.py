@@ -1,4 +1,4 @@
-"""Parsers that a planted page kills, each in its own way; M3W_TEST_PARSER names one. See `m3w.pipeline.extract.parser_sandbox.parser`."""
+"""Extractors that die on a planted page, each page in its own way; a recipe names one by `extract.extractor`."""
 
 from __future__ import annotations
 
@@ -6,24 +6,31 @@ import itertools
 import os
 import signal
 from collections import deque
-from typing import Any
+
+from m3w.pipeline.extract.extractors import OwnExtractor
+from m3w.schemas.document import InterleavedDocument
 
 SEGFAULT, MEMORY, LOOP = b"<!-- segfault -->", b"<!-- memory -->", b"<!-- loop -->"
 
 
-def killed(extract_page: Any, html: bytes, *args: Any, **options: Any) -> Any:
-    """`extract_page`, unless the page says in a comment what it does to its parser."""
-    if SEGFAULT in html:
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if MEMORY in html:
-        taken = []
-        while True:
-            taken.append(bytes(2**24))
-    if LOOP in html:
-        spin_in_c()
-    return extract_page(html, *args, **options)
+class Killed:
+    """Our own extractor, unless a comment in the page says how it dies."""
+
+    def __init__(self) -> None:
+        self._own = OwnExtractor()
+
+    def __call__(self, html: bytes, url: str, content_type: str | None) -> InterleavedDocument | str:
+        if SEGFAULT in html:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if MEMORY in html:
+            blocks = []
+            while True:
+                blocks.append(bytes(2**24))
+        if LOOP in html:
+            spin_in_c()
+        return self._own(html, url, content_type)
 
 
 def spin_in_c() -> None:
-    """Never comes back to Python, so that no handler of a signal could run."""
+    """Never returns to Python, so that no signal handler can run."""
     deque(itertools.repeat(0), maxlen=0)

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
-from m3w.pipeline.demo_crawl import write_sample_crawl
+from m3w.pipeline.demo_crawl import write_demo_crawl
 from tests.faults.processes import descendants, end_all
 
 REPOSITORY = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ PATIENCE_S = 900.0
 def crawl(folder: Path, *, seeds: int, pages: int) -> Path:
     """Four WARC files for each seed."""
     for seed in range(seeds):
-        for path in write_sample_crawl(folder / "new", seed=seed, pages=pages):
+        for path in write_demo_crawl(folder / "new", seed=seed, pages=pages):
             path.rename(folder / f"{seed:02}-{path.name}")
     return folder
 

@@ -18,6 +18,7 @@ from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.settings import settings_of
 from m3w.pipeline.recipe import Recipe
 
+Encode = Callable[..., bytes]
 ArchiveRecord = Callable[..., bytes]
 """See `archive_record`."""
 Encode = Callable[..., bytes]

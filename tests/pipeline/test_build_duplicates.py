@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from m3w.pipeline.demo_crawl import write_sample_crawl
+from m3w.pipeline.demo_crawl import write_demo_crawl
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -56,7 +56,7 @@ def built(paths: list[str], run: Path, *, workers: int, in_one_task: bool) -> tu
 
 
 def test_the_engine_its_workers_and_the_order_of_files_change_no_byte(tmp_path: Path) -> None:
-    write_sample_crawl(tmp_path / "crawl")
+    write_demo_crawl(tmp_path / "crawl")
     paths = sorted(str(path) for path in (tmp_path / "crawl").iterdir())
     known, counts = built(paths, tmp_path / "one", workers=3, in_one_task=True)
     again, counts_again = built(paths[::-1], tmp_path / "two", workers=1, in_one_task=False)

@@ -12,7 +12,7 @@ import pytest
 from m3w.pipeline.build import build
 from m3w.pipeline.crawl.warc import read_archive
 from m3w.pipeline.crawl.warc_record import WarcRecord
-from m3w.pipeline.demo_crawl import write_sample_crawl
+from m3w.pipeline.demo_crawl import write_demo_crawl
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.inspect.status import run_status
 from m3w.pipeline.recipe import parse_recipe
@@ -42,7 +42,7 @@ def documents(run: Path) -> list[str]:
 def test_an_index_of_all_pages_builds_the_dataset_of_the_files(tmp_path: Path) -> None:
     crawl = tmp_path / "crawl"
     crawl.mkdir()
-    write_sample_crawl(crawl)
+    write_demo_crawl(crawl)
     for path in sorted(crawl.iterdir())[1:]:
         path.unlink()
     write_index(crawl, crawl / "index.cdxj")

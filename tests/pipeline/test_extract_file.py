@@ -20,9 +20,9 @@ PAGE = f"<!doctype html><title>Foxes</title><article><p>{TEXT}</p><img src=/fox.
 
 
 def lines(path: Path, url: str = "http://a.example/") -> list[dict[str, Any]]:
-    found = [json.loads(line) for line in document_lines(str(path), url)]
+    rows = [json.loads(line) for line in document_lines(str(path), url)]
     assert all("\n" not in line for line in document_lines(str(path), url))
-    return found
+    return rows
 
 
 def test_a_page_is_one_line(tmp_path: Path) -> None:
@@ -53,8 +53,8 @@ def test_an_archive_is_a_line_a_page(
         archive_record("http://a.example/6", PAGE.replace(b"<img src=/fox.jpg>", b"")),
     ]
     (tmp_path / "crawl.warc").write_bytes(b"".join(map(pack, records)))
-    found = {row["url"]: row.get("dropped") for row in lines(tmp_path / "crawl.warc")}
-    assert {url[-1]: dropped for url, dropped in found.items() if "a.example" in url} == {
+    rows = {row["url"]: row.get("dropped") for row in lines(tmp_path / "crawl.warc")}
+    assert {url[-1]: dropped for url, dropped in rows.items() if "a.example" in url} == {
         "1": None, "3": "empty_page", "4": "body_unsupported_encoding", "6": None,
     }  # fmt: skip
     (row,) = (row for row in lines(tmp_path / "crawl.warc") if row["url"].endswith("/1"))
@@ -66,9 +66,9 @@ def test_a_wacz_file_is_the_archives_in_it(tmp_path: Path, archive_record: Archi
         packed.writestr("datapackage.json", "{}")
         for n in (1, 2):
             packed.writestr(f"archive/{n}.warc.gz", gzip.compress(archive_record(f"http://a.example/{n}", PAGE)))
-    found = lines(tmp_path / "site.wacz")
-    assert [row["url"] for row in found] == ["http://a.example/1", "http://a.example/2"]
-    assert [row["warc_path"] for row in found] == [
+    rows = lines(tmp_path / "site.wacz")
+    assert [row["url"] for row in rows] == ["http://a.example/1", "http://a.example/2"]
+    assert [row["warc_path"] for row in rows] == [
         f"zip://archive/{n}.warc.gz::{tmp_path / 'site.wacz'}" for n in (1, 2)
     ]
 

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from m3w.pipeline.build import build
-from m3w.pipeline.demo_crawl import write_sample_crawl
+from m3w.pipeline.demo_crawl import write_demo_crawl
+from m3w.pipeline.filters.signals import DOCUMENT_SIGNALS
 from m3w.pipeline.recipe import load_recipe
-from m3w.schemas.document import DOCUMENT_SIGNALS
 from m3w.schemas.manifest import Manifest
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -64,7 +64,7 @@ def test_each_recipe_builds_the_real_archives(name: str, shared_data: Path, tmp_
 
 @pytest.mark.ray
 def test_a_changed_threshold_redoes_only_what_follows_extraction(tmp_path: Path) -> None:
-    write_sample_crawl(tmp_path, pages=60)
+    write_demo_crawl(tmp_path, pages=60)
     paths, run = [f"{tmp_path}/*.warc.gz"], tmp_path / "run"
     before = built("m3w", paths, run)
     assert before.counts["join"]["documents"] > 40, "the sample's pages are good enough for the paper's rules"

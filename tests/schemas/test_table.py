@@ -8,14 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from m3w.schemas.document import (
-    DATASET_SCHEMA,
-    DOCUMENT_SCHEMA,
-    DOCUMENT_SIGNALS,
-    ImageReference,
-    InterleavedDocument,
-)
+from m3w.schemas.document import ImageReference, InterleavedDocument, dataset_schema, document_schema
 from m3w.schemas.table import SchemaError, to_table
+
+DOCUMENT_SIGNALS = ("words", "characters")
+DOCUMENT_SCHEMA, DATASET_SCHEMA = document_schema(DOCUMENT_SIGNALS), dataset_schema(DOCUMENT_SIGNALS)
 
 
 def document() -> InterleavedDocument:
@@ -40,8 +37,8 @@ def without(values: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def image(**changes: Any) -> dict[str, Any]:
-    found = document().row()["images"][1]
-    return {**found, **changes}
+    image = document().row()["images"][1]
+    return {**image, **changes}
 
 
 def test_a_document_comes_back_as_it_was_written() -> None:

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from m3w.trainer.recipe import RecipeError, load_recipe
+from m3w.recipes.errors import InputError
+from m3w.trainer.recipe import load_recipe
 
 SMALL = """
 output: out
@@ -54,25 +55,25 @@ def test_overrides_are_applied_before_the_check(recipe):
     ],
 )
 def test_a_wrong_key_or_value_is_an_error_that_names_it(recipe, override, named):
-    with pytest.raises(RecipeError, match=named.replace(".", r"\.")):
+    with pytest.raises(InputError, match=named.replace(".", r"\.")):
         load_recipe(str(recipe), [override])
 
 
 def test_a_missing_key_is_named(recipe):
     recipe.write_text(SMALL.replace("output: out", ""))
-    with pytest.raises(RecipeError, match="output is missing"):
+    with pytest.raises(InputError, match="output is missing"):
         load_recipe(str(recipe))
 
 
 @pytest.mark.parametrize("text", ["", "- a", "a: [", "7"])
 def test_a_file_that_is_no_recipe_is_an_error(recipe, text):
     recipe.write_text(text)
-    with pytest.raises(RecipeError):
+    with pytest.raises(InputError):
         load_recipe(str(recipe))
 
 
 def test_a_missing_file_is_an_error_that_names_it():
-    with pytest.raises(RecipeError, match=r"nowhere\.yaml"):
+    with pytest.raises(InputError, match=r"nowhere\.yaml"):
         load_recipe("nowhere.yaml")
 
 
@@ -89,5 +90,5 @@ def test_the_recipes_of_this_repository_are_recipes():
 
 
 def test_pretraining_an_encoder_that_is_trained_already_is_an_error(recipe):
-    with pytest.raises(RecipeError, match="pretraining"):
+    with pytest.raises(InputError, match="pretraining"):
         load_recipe(str(recipe), ["model.vision_encoder={pretrained: x}", "model.pretraining={epochs: 1}"])

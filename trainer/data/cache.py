@@ -19,10 +19,11 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import fsspec
+
+from m3w.schemas.dataset import ShardFile
 
 log = logging.getLogger(__name__)
 
@@ -35,23 +36,6 @@ ATTEMPTS = 3
 
 class AlteredShardError(ValueError):
     """A shard that is not what the dataset says it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShardFile:
-    """One file of a dataset."""
-
-    path: str
-    """An fsspec path."""
-    bytes: int
-    sha256: str | None = None
-    """None: not known, only the length is checked."""
-
-    @property
-    def name(self) -> str:
-        """In the cache: of the path and the content, so that a shard that was written anew is another one."""
-        digest = hashlib.sha256(f"{self.path} {self.bytes} {self.sha256}".encode()).hexdigest()[:16]
-        return f"{digest}-{PurePosixPath(self.path).name}"
 
 
 class ShardCache:

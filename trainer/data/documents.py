@@ -2,7 +2,7 @@
 
 A shard in the sense of the order is a row group here: reading one document means reading its row group's columns, so
 the groups of a block (`shards_per_block` of them, each up to 128 MiB) stay in memory and samples are shuffled among
-them. The cuts need the texts and the places of images alone; they are found once and kept as an index beside the
+them. Cutting needs only the texts and the positions of images; it is done once, and kept as an index beside the
 training.
 """
 
@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from m3w.schemas.cutting import sequences_of
+from m3w.schemas.dataset import check_shards, open_dataset
 from m3w.schemas.document import InterleavedDocument
 from m3w.schemas.sequence import Sequence
-from m3w.trainer.data.dataset_folder import check_shards, read_split, shard_file
 from m3w.trainer.data.files import Files
 from m3w.trainer.data.order import SampleAddress
 from m3w.trainer.data.sequences import UnreadableSampleError
@@ -35,7 +35,7 @@ DOCUMENT_INDEX = pa.schema([("group", pa.int32()), ("row", pa.int32()), ("sequen
 class DocumentReader:
     """The sequences of one split of the dataset in `folder`, from its documents; indexed in `indexes`.
 
-    Raises ValueError if the folder has no `dataset.json`, or the split has no samples.
+    Raises DatasetError if the folder has no `dataset.json`, or the split has no samples.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class DocumentReader:
         groups_in_memory: int = 16,
         files: Files | None = None,
     ) -> None:
-        self.folder, self.split = folder.rstrip("/"), split
-        found = read_split(self.folder, split)
-        if not found.documents:
+        self._dataset = open_dataset(folder)
+        self.folder, self.split = self._dataset.path, split
+        self.shards = self._dataset.split(split).documents
+        if not self.shards:
             raise ValueError(f"{self.folder} lists no documents of {split!r}, only sequences; leave data.read out")
-        self.shards = found.documents
         self._indexes, self._images = indexes, images_per_sequence
         self._files = files or Files()
         self._group = lru_cache(maxsize=groups_in_memory)(self._load_group)
@@ -70,14 +70,14 @@ class DocumentReader:
     @cached_property
     def _groups(self) -> list[tuple[int, int, pa.Table]]:
         """(file, row group, its rows of the index) of every row group with a sequence."""
-        found = []
+        groups = []
         for shard in range(len(self.shards)):
             table = pq.read_table(self._index_path(shard), schema=DOCUMENT_INDEX)
             column = table["group"].to_numpy()
             for group in sorted(set(column.tolist())):
                 start, stop = column.searchsorted(group), column.searchsorted(group, side="right")
-                found.append((shard, group, table.slice(start, stop - start)))
-        return found
+                groups.append((shard, group, table.slice(start, stop - start)))
+        return groups
 
     @property
     def shard_sizes(self) -> tuple[int, ...]:
@@ -91,16 +91,16 @@ class DocumentReader:
         return hashlib.sha256(contents.encode()).hexdigest()
 
     def check_shards(self, *, contents: bool = False) -> None:
-        """Raises ValueError for the first file that is missing, cut short or, with `contents`, altered."""
-        check_shards([shard_file(self.folder, shard) for shard in self.shards], contents=contents)
+        """Raises DatasetError for the first file that is missing, cut short or, with `contents`, altered."""
+        check_shards(map(self._dataset.file, self.shards), contents=contents)
 
     def read(self, address: SampleAddress) -> Sequence:
         """The sequence at `address`; raises UnreadableSampleError if its document cannot be cut."""
         shard, group, rows = self._groups[address.shard]
-        place = rows.slice(address.row, 1).to_pylist()[0]
-        row = self._group(shard, group).slice(place["row"], 1).to_pylist()[0]
+        entry = rows.slice(address.row, 1).to_pylist()[0]
+        row = self._group(shard, group).slice(entry["row"], 1).to_pylist()[0]
         try:
-            sequence: Sequence = self._cut(row, row["image_bytes"])[place["sequence"]]
+            sequence: Sequence = self._cut(row, row["image_bytes"])[entry["sequence"]]
             return sequence
         except (ValueError, TypeError, IndexError) as error:
             raise UnreadableSampleError(f"{row['document_id']} of {self.shards[shard].path}: {error}") from error
@@ -108,26 +108,26 @@ class DocumentReader:
     def expect(self, shards: ListOf[int]) -> None:
         """Said ahead of time: the row groups that will be read next, soonest first."""
         files = dict.fromkeys(self._groups[shard][0] for shard in shards)
-        self._files.expect([shard_file(self.folder, self.shards[file]) for file in files])
+        self._files.expect([self._dataset.file(self.shards[file]) for file in files])
 
     def _cut(self, row: dict[str, Any], image_bytes: list[bytes | None]) -> list[Sequence]:
         return list(sequences_of(InterleavedDocument.from_row(row), image_bytes, self._images))
 
     def _load_group(self, shard: int, group: int) -> pa.Table:
-        with self._files.open(shard_file(self.folder, self.shards[shard])) as file:
+        with self._files.open(self._dataset.file(self.shards[shard])) as file:
             return pq.ParquetFile(file).read_row_group(group, columns=[*CUT_COLUMNS, "image_bytes"])
 
     def _scan(self, shard: int) -> pa.Table:
         """The index of one file. What cannot be cut has no sequence, as the pipeline would have had it."""
-        places = []
-        with self._files.open(shard_file(self.folder, self.shards[shard])) as opened:
+        entries: list[dict[str, int]] = []
+        with self._files.open(self._dataset.file(self.shards[shard])) as opened:
             file = pq.ParquetFile(opened)
             for group in range(file.num_row_groups):
                 for row, document in enumerate(file.read_row_group(group, columns=CUT_COLUMNS).to_pylist()):
                     # Of an image's bytes it matters only where they stand.
                     cut = self._cut(document, [None] * len(document["images"]))
-                    places += [{"group": group, "row": row, "sequence": number} for number in range(len(cut))]
-        return pa.Table.from_pylist(places, schema=DOCUMENT_INDEX)
+                    entries += [{"group": group, "row": row, "sequence": number} for number in range(len(cut))]
+        return pa.Table.from_pylist(entries, schema=DOCUMENT_INDEX)
 
     def _index_path(self, shard: int) -> Path:
         """Named by the file's content: a file that was written anew is indexed anew."""

@@ -1,4 +1,4 @@
-"""Starts an evaluation: in this process, or in several by torchrun."""
+"""Start an evaluation: in this process, or in several with torchrun."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from m3w.trainer.evaluate.recipe import EvaluationRecipe, load_evaluation
 def evaluate(
     checkpoint: str, recipe_path: str, overrides: Sequence[str] = (), processes: int = 1
 ) -> tuple[int, EvaluationRecipe | None]:
-    """Evaluates in so many processes of this machine; the exit status and the recipe, None if it is wrong.
+    """Evaluate in `processes` processes of this machine. Returns the exit status, and the recipe unless it is wrong.
 
-    0: done. 1: done, but pictures of queries could not be read, or it broke off. 2: the recipe, the files or the
-    checkpoint do not allow it; one line on stderr says why.
+    The status is 0 when done; 1 when done but for queries whose picture could not be read, or when a process failed; 2
+    when the recipe, the files or the checkpoint are wrong: one line on stderr says why.
     """
     try:
         recipe = load_evaluation(recipe_path, overrides)
@@ -41,10 +41,10 @@ def torchrun_command(checkpoint: str, recipe_path: str, overrides: Sequence[str]
 
 
 def _check(checkpoint: Path, recipe: EvaluationRecipe) -> None:
-    """Before several processes start: what one of them finds wrong comes back from torchrun as a traceback."""
-    from m3w.trainer.evaluate.checkpoint import check_checkpoint
+    """Check the input before processes start: torchrun would show an error in one of them as a traceback."""
+    from m3w.trainer.evaluate.loaded_model import check_model_folder
 
-    check_checkpoint(checkpoint)
+    check_model_folder(checkpoint)
     recipe.resolved_task().examples("queries", recipe.root)
 
 

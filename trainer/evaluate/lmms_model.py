@@ -1,4 +1,4 @@
-"""The class that lmms-eval loads: its interface over `lmms.Asking`. Imported by lmms-eval alone."""
+"""The class that lmms-eval loads: its interface to `LmmsEvaluator`. Only lmms-eval imports this module."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lmms_eval.api.model import lmms
 
-from m3w.trainer.evaluate.lmms import NEW_TOKENS, Asking
+from m3w.trainer.evaluate.lmms import NEW_TOKENS, LmmsEvaluator
 
 
 class M3wFlamingo(lmms):  # type: ignore[misc]  # lmms-eval has no types
@@ -27,7 +27,7 @@ class M3wFlamingo(lmms):  # type: ignore[misc]  # lmms-eval has no types
         super().__init__()
         device = device if device and (torch.cuda.is_available() or device == "cpu") else None
         options: dict[str, Any] = {} if template is None else {"template": template}
-        self.asking = Asking(
+        self.evaluator = LmmsEvaluator(
             pretrained,
             device or ("cuda" if torch.cuda.is_available() else "cpu"),
             beams=int(beams),
@@ -37,8 +37,8 @@ class M3wFlamingo(lmms):  # type: ignore[misc]  # lmms-eval has no types
         self.batch_size = int(batch_size)
 
     def generate_until(self, requests: list[Any]) -> list[str]:
-        """One answer for each request, in their order; requests of one form of generation go in batches."""
-        found: dict[int, str] = {}
+        """One answer for each request, in their order; requests with equal settings are generated in batches."""
+        answers: dict[int, str] = {}
         groups: dict[tuple[int, tuple[str, ...]], list[int]] = {}
         for number, request in enumerate(requests):
             keywords = request.args[1]
@@ -46,26 +46,26 @@ class M3wFlamingo(lmms):  # type: ignore[misc]  # lmms-eval has no types
             stop = (until,) if isinstance(until, str) else tuple(until)
             groups.setdefault((int(keywords.get("max_new_tokens", NEW_TOKENS)), stop), []).append(number)
         for (tokens, stop), numbers in groups.items():
-            for at in range(0, len(numbers), self.batch_size):
-                batch = numbers[at : at + self.batch_size]
+            for start in range(0, len(numbers), self.batch_size):
+                batch = numbers[start : start + self.batch_size]
                 contexts = [requests[number].args[0] for number in batch]
                 visuals = [self._visuals(*requests[number].args[2:6]) for number in batch]
-                said = self.asking.answers(contexts, visuals, max_new_tokens=tokens, until=stop)
-                found.update(zip(batch, said, strict=True))
-        return [found[number] for number in range(len(requests))]
+                texts = self.evaluator.answers(contexts, visuals, max_new_tokens=tokens, until=stop)
+                answers.update(zip(batch, texts, strict=True))
+        return [answers[number] for number in range(len(requests))]
 
     def loglikelihood(self, requests: list[Any]) -> list[tuple[float, bool]]:
-        """The mean loss of each continuation, as lmms-eval's models give it, and whether it is what would be said."""
-        found = []
+        """The mean loss of each continuation, as lmms-eval's models give it, and whether greedy decoding gives it."""
+        losses = []
         for request in requests:
             context, target, doc_to_visual, doc_id, task, split = request.args
             document = self.task_dict[task][split][doc_id]
             continuation = target if isinstance(target, str) else target(document)
-            found.append(self.asking.loss(context, self._visuals(doc_to_visual, doc_id, task, split), continuation))
-        return found
+            losses.append(self.evaluator.loss(context, self._visuals(doc_to_visual, doc_id, task, split), continuation))
+        return losses
 
     def generate_until_multi_round(self, requests: list[Any]) -> list[str]:
-        raise NotImplementedError("tasks of several rounds are not answered by m3w_flamingo; take tasks of one round")
+        raise NotImplementedError("m3w_flamingo does not support tasks of several rounds; run tasks of one round")
 
     def _visuals(self, doc_to_visual: Any, doc_id: Any, task: str, split: str) -> list[Any]:
         return list(doc_to_visual(self.task_dict[task][split][doc_id]))

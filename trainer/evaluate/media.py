@@ -1,6 +1,6 @@
 """Pictures and frames of videos, as PIL images.
 
-What cannot be read raises UnreadableMediaError: the query or support is counted and named, never replaced by a blank.
+What cannot be read raises UnreadableMediaError: the caller counts and names it, and never puts a blank in its place.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ import fsspec
 import numpy as np
 from PIL import Image
 
+from m3w.model.processor import fit
+from m3w.recipes.errors import InputError
 from m3w.trainer.data.images import UndecodableImageError, decode_image
-from m3w.trainer.evaluate.example import EvaluationError, Media
 from m3w.trainer.evaluate.tasks.classification import CIFAR_RECORD, CIFAR_SIDE
+from m3w.trainer.evaluate.tasks.source import Media
 
 VIDEOS = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".flv", ".3gp", ".ogv", ".wmv")
 
 
 class UnreadableMediaError(ValueError):
-    """A picture or video that is not there, or not whole."""
+    """A picture or video that is missing or damaged."""
 
 
 def is_video(media: Media) -> bool:
@@ -29,12 +31,12 @@ def is_video(media: Media) -> bool:
 
 
 def read_frames(media: Media, *, size: int, frames: int) -> list[Image.Image]:
-    """RGB images, the longer side `size` pixels: one of a picture, `frames` of a video, evenly over its segment.
+    """RGB images, the longer side `size` pixels: one of a picture, `frames` of a video, evenly spaced in its segment.
 
-    A picture has one frame. Raises UnreadableMediaError.
+    Raises UnreadableMediaError.
     """
     if is_video(media):
-        return [_fitted(frame, size) for frame in video_frames(media, frames)]
+        return [fit(frame, size) for frame in video_frames(media, frames)]
     try:
         return [Image.fromarray(np.asarray(decode_image(read_bytes(media), size)))]
     except UndecodableImageError as error:
@@ -64,13 +66,6 @@ def _cifar_png(record: bytes) -> bytes:
     return file.getvalue()
 
 
-def _fitted(picture: Image.Image, size: int) -> Image.Image:
-    scale = size / max(picture.size)
-    return picture.resize(
-        (max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), Image.Resampling.BICUBIC
-    )
-
-
 def video_frames(media: Media, frames: int) -> list[Image.Image]:
     """`frames` pictures at the middles of as many equal parts of the segment; fewer in the file are repeated.
 
@@ -96,7 +91,7 @@ def _pyav() -> Any:
     try:
         import av
     except ImportError as error:
-        raise EvaluationError("videos are read by PyAV, which is not installed; pip install av") from error
+        raise InputError("videos are read by PyAV, which is not installed; pip install av") from error
     return av
 
 

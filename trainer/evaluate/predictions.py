@@ -1,10 +1,10 @@
-"""Predictions on disk: JSON lines that a person can read, written batch by batch, gone on with after a stop.
+"""Predictions on disk: readable JSON lines, appended batch by batch, so that a stopped evaluation resumes.
 
-    OUTPUT/evaluation.json                                     what the predictions belong to
-    OUTPUT/predictions/4-shots-seed-0/00000.jsonl               a file a process; a line a query
+    OUTPUT/evaluation.json                                     what the predictions depend on
+    OUTPUT/predictions/4-shots-seed-0/00000.jsonl               one file for each process, one line for each query
 
-A batch of queries is the unit of work. Batches are the same whatever the number of processes, so that padding, and with
-it every rounding, is the same; a batch that was not written whole is asked again, its lines are not counted twice.
+A batch of queries is the unit of work. Batches do not depend on the number of processes, so padding and rounding do not
+either. A batch that was not written whole is predicted again; lines that occur twice count once.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from m3w.trainer.evaluate.example import EvaluationError
+from m3w.recipes.errors import InputError
 
 
 def claim_output(output: Path, identity: dict[str, Any]) -> None:
-    """Note in `output` what its predictions belong to; EvaluationError if they belong to something else."""
+    """Record `identity` in `output`. Raises InputError if the predictions there have another one."""
     path, ours = output / "evaluation.json", json.loads(json.dumps(identity))
     output.mkdir(parents=True, exist_ok=True)
     if path.exists():
@@ -26,8 +26,8 @@ def claim_output(output: Path, identity: dict[str, Any]) -> None:
         differ = [key for key in ours if saved.get(key) != ours[key]]
         if differ:
             key = differ[0]
-            raise EvaluationError(
-                f"{output} holds predictions made with {key} = {saved.get(key)!r}, not {ours[key]!r}: the two would "
+            raise InputError(
+                f"{output} holds predictions made with {key} = {saved.get(key)!r}, not {ours[key]!r}, and they would "
                 "be mixed; set another `output`, or remove that folder"
             )
         return
@@ -41,26 +41,26 @@ class PredictionFiles:
         self.folder = output / "predictions" / f"{shots}-shots-seed-{seed}"
 
     def lines(self) -> dict[str, dict[str, Any]]:
-        """What is there, by the query's key; a line that a killed process left half written is passed over."""
-        found: dict[str, dict[str, Any]] = {}
+        """All records, by the query's key; lines that a killed process left incomplete are ignored."""
+        records: dict[str, dict[str, Any]] = {}
         for path in sorted(self.folder.glob("*.jsonl")):
             for line in path.read_text(encoding="utf-8").split("\n"):
                 record = _parsed(line)
                 if record is not None:
-                    found.setdefault(record["key"], record)
-        return found
+                    records.setdefault(record["key"], record)
+        return records
 
     def missing(self, batches: Sequence[Sequence[str]]) -> list[int]:
-        """Numbers of the batches, each a list of keys, that are not there whole."""
-        there = self.lines()
-        return [number for number, keys in enumerate(batches) if not all(key in there for key in keys)]
+        """Numbers of the batches, each a list of keys, of which a record is missing."""
+        records = self.lines()
+        return [number for number, keys in enumerate(batches) if not all(key in records for key in keys)]
 
     def writer(self, rank: int) -> PredictionWriter:
         return PredictionWriter(self.folder / f"{rank:05d}.jsonl")
 
 
 class PredictionWriter:
-    """Appends batches to one process's file."""
+    """Appends batches to the file of one process; first cuts off an incomplete last line."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ class PredictionWriter:
         self._file = path.open("a", encoding="utf-8")
 
     def write(self, records: Sequence[dict[str, Any]]) -> None:
-        """All lines of a batch at once."""
+        """Write all lines of a batch at once."""
         self._file.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
         self._file.flush()
 

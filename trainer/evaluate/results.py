@@ -1,4 +1,4 @@
-"""Predictions to numbers: each metric by shots and seed, its mean and spread over seeds, and by groups of queries."""
+"""Results: each metric by shots and seed, its mean and spread over seeds, and the same by groups of queries."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.recipes.errors import InputError
 from m3w.trainer.evaluate.scoring import METRICS, Pairs, Prediction, Score
+from m3w.trainer.evaluate.tasks.source import Example
 
 
 def paired(queries: Sequence[Example], lines: dict[str, dict[str, Any]]) -> tuple[Pairs, dict[str, str]]:
-    """Each query with what was said of it, and those whose picture could not be read, with the reason."""
+    """Each query with its prediction; and the reason for each query whose picture could not be read."""
     pairs, unreadable = [], {}
     for query in queries:
         line = lines[query.key]
@@ -28,26 +29,26 @@ def paired(queries: Sequence[Example], lines: dict[str, dict[str, Any]]) -> tupl
 def condition(
     shots: int, seed: int, pairs: Pairs, metrics: Sequence[str], groups: dict[str, str] | None
 ) -> dict[str, Any]:
-    """The scores of one number of shots and one seed, of all queries and, if `groups` names each query's, by group."""
+    """The scores of one number of shots and one seed: of all queries and, by group, if `groups` is given."""
     scores = {name: METRICS[name](pairs) for name in metrics}
-    found: dict[str, Any] = {
+    scored: dict[str, Any] = {
         "shots": shots,
         "seed": seed,
         "queries": len(pairs),
         "metrics": {name: _number(score.value) for name, score in scores.items()},
     }
     if groups is not None:
-        found["groups"] = _by_group(pairs, scores, groups)
-    return found
+        scored["groups"] = _by_group(pairs, scores, groups)
+    return scored
 
 
 def _by_group(pairs: Pairs, scores: dict[str, Score], groups: dict[str, str]) -> dict[str, Any]:
-    """A metric that is a mean over queries is averaged within the group, so that its weights (CIDEr's) stay those of
-    all queries; one of a whole corpus is computed on the group alone."""
+    """A metric that is a mean over queries is averaged within the group, so that CIDEr keeps the weights of all
+    queries; a metric of a corpus is computed on the group alone."""
     members: dict[str, list[int]] = {}
-    for at, (query, _) in enumerate(pairs):
-        members.setdefault(groups.get(query.key, "(none)"), []).append(at)
-    found = {}
+    for number, (query, _) in enumerate(pairs):
+        members.setdefault(groups.get(query.key, "(none)"), []).append(number)
+    by_group = {}
     for group in sorted(members):
         mine = members[group]
         values = {
@@ -56,24 +57,24 @@ def _by_group(pairs: Pairs, scores: dict[str, Score], groups: dict[str, str]) ->
             else METRICS[name]([pairs[i] for i in mine]).value
             for name, score in scores.items()
         }
-        found[group] = {"queries": len(mine), "metrics": {name: _number(value) for name, value in values.items()}}
-    return found
+        by_group[group] = {"queries": len(mine), "metrics": {name: _number(value) for name, value in values.items()}}
+    return by_group
 
 
 def summary(conditions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mean and spread (sample standard deviation; null for one seed) over seeds, by shots and metric."""
-    found = []
+    """Mean and spread (standard deviation with n - 1; null for one seed) over seeds, by shots and metric."""
+    rows = []
     for shots in sorted({each["shots"] for each in conditions}):
         of_shots = [each for each in conditions if each["shots"] == shots]
         for name in of_shots[0]["metrics"]:
             values = [each["metrics"][name] for each in of_shots]
-            found.append({"shots": shots, "metric": name, **_mean_and_spread(values)})
-    return found
+            rows.append({"shots": shots, "metric": name, **_mean_and_spread(values)})
+    return rows
 
 
 def group_summary(conditions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """As `summary`, by group."""
-    found = []
+    rows = []
     for shots in sorted({each["shots"] for each in conditions if "groups" in each}):
         of_shots = [each["groups"] for each in conditions if each["shots"] == shots]
         for group in sorted({name for groups in of_shots for name in groups}):
@@ -81,8 +82,8 @@ def group_summary(conditions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             for name in with_group[0]["metrics"]:
                 values = [each["metrics"][name] for each in with_group]
                 row = {"shots": shots, "group": group, "queries": with_group[0]["queries"], "metric": name}
-                found.append({**row, **_mean_and_spread(values)})
-    return found
+                rows.append({**row, **_mean_and_spread(values)})
+    return rows
 
 
 def _mean_and_spread(values: list[float | None]) -> dict[str, Any]:
@@ -98,28 +99,27 @@ def _number(value: float) -> float | None:
 
 
 def group_of_queries(queries: Sequence[Example], column: str, rows: dict[str, dict[str, str]] | None) -> dict[str, str]:
-    """Each query's group: its own record's `column`, or that of the row with its key in a table of the user's.
+    """The group of each query: `column` of its own record or, if `rows` are given, of the row with its key.
 
-    Queries without one are in no group here and stand under "(none)" in the report. Raises EvaluationError if there is
-    none with one.
+    Queries without that column are left out; reports list them as "(none)". Raises InputError if all are left out.
     """
-    found = {}
+    groups = {}
     for query in queries:
         fields = query.columns if rows is None else rows.get(query.key, {})
         if column in fields:
-            found[query.key] = fields[column]
-    if not found:
+            groups[query.key] = fields[column]
+    if not groups:
         has = sorted({name for query in queries[:100] for name in query.columns}) if rows is None else []
         where = "queries have" if rows is None else "rows of the table match a query's key with"
-        raise EvaluationError(
+        raise InputError(
             f"no {where} the column {column!r}, so scores cannot be split by it; columns of the queries are "
             f"{', '.join(has) or 'not looked at'}"
         )
-    return found
+    return groups
 
 
 def write_results(path: Path, results: dict[str, Any]) -> None:
-    """In one step: a reader sees the old or the new."""
+    """Write the results in one step: a reader sees the old file or the new one."""
     partial = path.with_name(f".{path.name}")
     partial.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     partial.replace(path)

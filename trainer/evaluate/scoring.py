@@ -1,4 +1,4 @@
-"""Predictions to scores: every metric by its name, in the unit that papers print (CIDEr 0.6 as 60)."""
+"""Metrics by name. Scores are in hundredths, as papers print them (CIDEr 0.6 as 60)."""
 
 from __future__ import annotations
 
@@ -8,24 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from m3w.trainer.evaluate.example import EvaluationError, Example
-from m3w.trainer.evaluate.metrics.bleu import bleu
-from m3w.trainer.evaluate.metrics.cider import cider
-from m3w.trainer.evaluate.metrics.exact import agreement, exact_match
-from m3w.trainer.evaluate.metrics.meteor import meteor, why_no_meteor
-from m3w.trainer.evaluate.metrics.ptb import tokenise
+from m3w.recipes.errors import InputError
+from m3w.trainer.evaluate.metrics.answers import agreement, exact_match, vqa_accuracy
+from m3w.trainer.evaluate.metrics.captions import bleu, cider, meteor, rouge_l, tokenise, why_no_meteor
 from m3w.trainer.evaluate.metrics.ranked import mean_weighted_average_precision, ndcg, roc_auc
-from m3w.trainer.evaluate.metrics.rouge import rouge_l
-from m3w.trainer.evaluate.metrics.vqa import vqa_accuracy
+from m3w.trainer.evaluate.tasks.source import Example
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model said of one query."""
+    """The model's answer to one query."""
 
     key: str
     answer: str
-    """Generated, or the choice of the highest score."""
+    """Generated, or the choice with the highest score."""
     scores: tuple[float, ...] = ()
     """Log-likelihood of each choice, nats, in the order of the example's choices."""
 
@@ -33,9 +29,9 @@ class Prediction:
 @dataclass(frozen=True, slots=True)
 class Score:
     value: float
-    """In hundredths: 60 is what a metric of 0 to 1 gives as 0.6."""
+    """In hundredths: 60 for a metric's 0.6."""
     each: tuple[float, ...] | None = None
-    """Of each query, if the value is their mean."""
+    """The score of each query, if `value` is their mean."""
 
 
 Pairs = Sequence[tuple[Example, Prediction]]
@@ -78,11 +74,11 @@ def _accuracy(pairs: Pairs) -> Score:
 
 
 def _roc_auc(pairs: Pairs) -> Score:
-    """By log-likelihood of "yes" less that of "no", which orders as the probability of "yes" does."""
+    """By the log-likelihood of "yes" minus that of "no": the same order as by the probability of "yes"."""
     scores, positive = [], []
     for example, prediction in pairs:
         if "yes" not in example.choices or "no" not in example.choices:
-            raise EvaluationError(f"{example.key} has the choices {list(example.choices)}; roc_auc asks for yes and no")
+            raise InputError(f"{example.key} has the choices {list(example.choices)}; roc_auc needs yes and no")
         by_choice = dict(zip(example.choices, prediction.scores, strict=True))
         scores.append(by_choice["yes"] - by_choice["no"])
         positive.append("yes" in example.references)
@@ -91,7 +87,7 @@ def _roc_auc(pairs: Pairs) -> Score:
 
 def _ndcg(pairs: Pairs) -> Score:
     if any(len(example.relevance) != len(example.choices) for example, _ in pairs):
-        raise EvaluationError("ndcg asks for the relevance of every choice; give the dense annotations")
+        raise InputError("ndcg needs the relevance of every choice; give the dense annotations")
     return _mean([ndcg(prediction.scores, example.relevance) for example, prediction in pairs])
 
 
@@ -118,11 +114,9 @@ METRICS: dict[str, Callable[[Pairs], Score]] = {
     "ndcg": _ndcg,
     "mwap": _mwap,
 }
-RANKED = ("accuracy", "roc_auc", "ndcg", "mwap")
-"""Metrics of close-ended tasks."""
 
 
 def possible_metrics(metrics: Sequence[str]) -> tuple[list[str], str | None]:
-    """The metrics that can be computed here, and why one cannot."""
+    """The metrics that can be computed here, and the reason if METEOR cannot."""
     missing = why_no_meteor() if "meteor" in metrics else None
     return [name for name in metrics if name != "meteor" or missing is None], missing

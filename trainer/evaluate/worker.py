@@ -15,13 +15,13 @@ from m3w.trainer.evaluate.recipe import load_evaluation
 from m3w.trainer.ranks import join_ranks
 
 UNREADABLE = 1
-"""Exit status of an evaluation that is done, but for queries whose picture could not be read."""
+"""Exit status of an evaluation that is done except for queries whose picture could not be read."""
 EVERY = 10.0
-"""Seconds between two plain lines of progress."""
+"""Seconds between two lines of progress."""
 
 
 def work(checkpoint: str, recipe_path: str, overrides: Sequence[str]) -> int:
-    """This process's part; 0 done, 1 done but pictures of queries could not be read, 2 for what the user must mend."""
+    """Evaluate this process's share. Returns 0, or 1 if pictures of queries could not be read, or 2 for wrong input."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         recipe = load_evaluation(recipe_path, overrides)
@@ -35,7 +35,7 @@ def work(checkpoint: str, recipe_path: str, overrides: Sequence[str]) -> int:
 
 @contextmanager
 def _progress(*, shown: bool) -> Iterator[Progress]:
-    """A bar on a terminal, a plain line now and then elsewhere, from the first rank alone."""
+    """A progress bar on a terminal, lines elsewhere; only the first rank shows progress."""
     if not shown:
         yield lambda label, done, total: None
     elif sys.stdout.isatty():
@@ -50,12 +50,12 @@ def _progress(*, shown: bool) -> Iterator[Progress]:
 
 class _PlainLines:
     def __init__(self) -> None:
-        self.label, self.at = "", 0.0
+        self.label, self.printed = "", 0.0
 
     def __call__(self, label: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if total and (label != self.label or done == total or now - self.at > EVERY):
-            self.label, self.at = label, now
+        if total and (label != self.label or done == total or now - self.printed > EVERY):
+            self.label, self.printed = label, now
             print(f"{label}: {done} of {total}", flush=True)
 
 
@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[], metavar="key=value", dest="overrides")
     words = parser.parse_args()
     status = work(words.checkpoint, words.recipe, words.overrides)
-    return 0 if status == UNREADABLE else status  # torchrun takes any other status for a process that died
+    return 0 if status == UNREADABLE else status  # torchrun treats any other status as a crash
 
 
 if __name__ == "__main__":

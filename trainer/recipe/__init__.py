@@ -13,7 +13,6 @@ from m3w.trainer.recipe.data import (
     VideosRecipe,
     WindowsRecipe,
 )
-from m3w.trainer.recipe.load import load_recipe
 from m3w.trainer.recipe.model import (
     Architecture,
     Backbone,
@@ -23,8 +22,7 @@ from m3w.trainer.recipe.model import (
     TokenizerSource,
 )
 from m3w.trainer.recipe.parallel import ParallelRecipe
-from m3w.trainer.recipe.recipe import Recipe
-from m3w.trainer.recipe.section import RecipeError
+from m3w.trainer.recipe.recipe import Recipe, load_recipe
 from m3w.trainer.recipe.training import (
     CheckpointRecipe,
     LogRecipe,
@@ -50,7 +48,6 @@ __all__ = [
     "ParallelRecipe",
     "PretrainingRecipe",
     "Recipe",
-    "RecipeError",
     "TokenizerSource",
     "TrainingRecipe",
     "ValidationRecipe",

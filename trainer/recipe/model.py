@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from m3w.trainer.recipe.section import Section
+from m3w.recipes.section import Section
 
 
 class Backbone(Section):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from m3w.trainer.recipe.section import Section
+from m3w.recipes.section import Section
 
 
 class ParallelRecipe(Section):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from m3w.recipes.loader import load
+from m3w.recipes.section import Section
 from m3w.trainer.recipe.data import DataRecipe, InterleavedRecipe, PairsRecipe, VideosRecipe
 from m3w.trainer.recipe.model import ModelRecipe
 from m3w.trainer.recipe.parallel import ParallelRecipe
-from m3w.trainer.recipe.section import Section
 from m3w.trainer.recipe.training import CheckpointRecipe, LogRecipe, OptimizerRecipe, TrainingRecipe, ValidationRecipe
 
 Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
@@ -53,3 +54,8 @@ class Recipe(Section):
         if twice := sorted({name for name in names if names.count(name) > 1 or name == "interleaved"}):
             raise ValueError(f"two datasets are called {twice[0]}, so their losses could not be told apart; rename one")
         return self
+
+
+def load_recipe(path: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Load the training recipe at `path`; see `m3w.recipes.loader.load`. Raises `InputError`."""
+    return load(path, overrides, Recipe)

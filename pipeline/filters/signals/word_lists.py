@@ -1,8 +1,8 @@
 """Lists of words by language: stop words, common words, flagged words.
 
-They ship as files in `pipeline/words`, each with its origin and licence at its head: stop words of 72 languages (from
-spaCy), common words of English (from symspellpy), flagged words in one list for all languages (the block lists' adult
-words, written for m3w). A recipe's `word_lists` puts files in their place, or beside them for flagged words.
+The shipped lists are files in `words/`, each with its origin and licence at the top: stop words of 72 languages (from
+spaCy), common words of English (from symspellpy), and one list of flagged words for all languages (the block lists'
+adult words, written for m3w). A recipe's `word_lists` replaces them, or adds to them for flagged words.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from m3w.recipes.section import Section
 
 STOP, COMMON, FLAGGED = 1, 2, 4
 GOPHER_STOP_WORDS = frozenset(["the", "be", "to", "of", "and", "that", "have", "with"])
-"""Of which a document must have two (arXiv 2112.11446, appendix A.1.1)."""
+"""Gopher requires two of these in a document (arXiv 2112.11446, appendix A.1.1)."""
 
 
 class WordListFiles(Section):
-    """Files with a word a line, by language."""
+    """Files with one word per line, by language."""
 
     stop: dict[Language, NamedFile] = {}
-    """In place of the shipped list."""
+    """Replaces the shipped list."""
     common: dict[Language, NamedFile] = {}
-    """In place of the shipped list; only English has one."""
+    """Replaces the shipped list, which only English has."""
     flagged: dict[Language, NamedFile] = {}
-    """Beside the shipped list, which is for all languages."""
+    """Added to the shipped list, which is for all languages."""
 
 
 @cache
 def adult_words() -> frozenset[str]:
-    """The list that ships with this package, `words/adult.txt`; its head says where it is from."""
+    """The shipped list `words/adult.txt`; its first lines name its origin."""
     return frozenset(read_entries(str(files("m3w.pipeline.filters").joinpath("words/adult.txt"))))
 
 
 @dataclass(frozen=True)
 class WordLists:
-    """What is listed for one language."""
+    """The word lists of one language."""
 
     kinds: dict[str, int] = field(default_factory=dict)
-    """By word in lower case, the sum of the lists that it is on: `STOP`, `COMMON`, `FLAGGED`."""
+    """By lower-case word, the lists that hold it, as a sum of `STOP`, `COMMON` and `FLAGGED`."""
     required: frozenset[str] = frozenset()
-    """The words of which a text must have some: Gopher's eight for English, else the stop words."""
+    """Words of which Gopher requires some: its own eight for English, the stop words for other languages."""
     has_stop: bool = False
     has_common: bool = False
 
@@ -61,7 +61,7 @@ class ListsByLanguage:
                 self.of(language)
 
     def of(self, language: str | None) -> WordLists:
-        """The lists for an ISO 639 code; without stop or common words where there is no list."""
+        """The lists for an ISO 639 code; a kind that the language has no list of is empty."""
         language = language or ""
         if language not in self._read:
             named = self._named

@@ -74,14 +74,16 @@ class _Handler(BaseHTTPRequestHandler):
         tag = f'"{hashlib.md5(content[:99] + content[-99:]).hexdigest()}"'
         if web.tagged and self.headers.get("If-Match", tag) != tag:
             return self._empty(412)
-        found = re.fullmatch(r"bytes=(\d+)-(\d*)", asked or "") if fault != "no_ranges" else None
+        byte_range = re.fullmatch(r"bytes=(\d+)-(\d*)", asked or "") if fault != "no_ranges" else None
         start, end = (
-            (int(found[1]), min(int(found[2] or len(content)) + 1, len(content))) if found else (0, len(content))
+            (int(byte_range[1]), min(int(byte_range[2] or len(content)) + 1, len(content)))
+            if byte_range
+            else (0, len(content))
         )
-        if found and start >= len(content):
+        if byte_range and start >= len(content):
             return self._empty(416, {"Content-Range": f"bytes */{len(content)}"})
-        self.send_response(206 if found else 200)
-        if found:
+        self.send_response(206 if byte_range else 200)
+        if byte_range:
             start += 10 * (fault == "elsewhere")
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
         if web.tagged:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from m3w.pipeline.crawl.index import PLACE, check_index, selected_rows
+from m3w.pipeline.crawl.index import LOCATION_SCHEMA, check_index, selected_rows
 from m3w.pipeline.crawl.section import Storage, Where
 from m3w.recipes.errors import InputError
 
@@ -85,9 +85,9 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def select(path: str, counters: Counter[str] | None = None, **where: Any) -> list[int]:
     """Which of `PAGES` are selected, by their number from 1."""
-    found = selected_rows(path, Where(**where), STORAGE, Counter() if counters is None else counters)
-    tables = list(found)
-    assert all(table.schema == PLACE for table in tables)
+    batches = selected_rows(path, Where(**where), STORAGE, Counter() if counters is None else counters)
+    tables = list(batches)
+    assert all(table.schema == LOCATION_SCHEMA for table in tables)
     return sorted(n for table in tables for n in table["warc_record_offset"].to_pylist())
 
 
@@ -176,9 +176,9 @@ def test_a_file_that_is_no_index_is_named(tmp_path: Path, content: bytes, proble
 
 def test_lines_and_rows_without_a_place_cost_themselves(tmp_path: Path) -> None:
     path = Path(as_cdxj(tmp_path / "a.cdxj"))
-    place = b'{"url": "http://a.de/", "mime": "text/html", "status": "200", "filename": "a", "length": "5", "offset": '
+    fields = b'{"url": "http://a.de/", "mime": "text/html", "status": "200", "filename": "a", "length": "5", "offset": '
     extra = (
-        b'com,a)/ 2024 {"url": \ncom,a)/ 20240101000000 ' + place + b'"-5"}\nhalf a line\n' + b"x" * 3_000_000 + b"\n"
+        b'com,a)/ 2024 {"url": \ncom,a)/ 20240101000000 ' + fields + b'"-5"}\nhalf a line\n' + b"x" * 3_000_000 + b"\n"
     )
     path.write_bytes(path.read_bytes() + extra)
     counters: Counter[str] = Counter()

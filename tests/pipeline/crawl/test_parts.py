@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from m3w.pipeline.crawl.parts import MIB, ArchivePart, archive_parts
-from m3w.pipeline.crawl.section import Crawl, Storage
+from m3w.pipeline.crawl.section import Storage
 from m3w.pipeline.crawl.warc import CannotSplit, read_archive
 from m3w.pipeline.crawl.warc_record import WarcRecord
 from m3w.pipeline.engine.ledger import Fault
@@ -33,15 +33,15 @@ def whole(path: str) -> list[tuple[Any, ...]]:
 
 def in_parts(path: str, bounds: list[int]) -> list[tuple[Any, ...]]:
     """What the parts between `bounds` give, one after the other."""
-    found: list[tuple[Any, ...]] = []
+    keys: list[tuple[Any, ...]] = []
     for start, end in zip(bounds, [*bounds[1:], None], strict=True):
         part = read_archive(path, max_block_bytes=2**22, storage=STORAGE, start=start, end=end)
-        found += [key(item) for item in part]
-    return found
+        keys += [key(item) for item in part]
+    return keys
 
 
 def test_real_archives_in_parts_of_many_sizes_are_the_whole(shared_data: Path) -> None:
-    """Good, odd and bad ones, plain and compressed; order, places and faults included."""
+    """Good, odd and bad ones, plain and compressed; order, offsets and faults included."""
     files = [path for path in sorted((shared_data / "warc").rglob("*")) if path.name.endswith((".gz", ".bad", ".warc"))]
     assert len(files) > 80
     for path in files:
@@ -90,8 +90,8 @@ def test_files_that_cannot_be_split_are_read_by_the_part_that_begins_them(
     path = tmp_path / "a.warc.gz"
     for content in (records, gzip.compress(records), b"\x28\xb5\x2f\xfd" + records):
         path.write_bytes(content)
-        found = [list(read_archive(str(path), max_block_bytes=999, start=s, end=e)) for s, e in ((0, 50), (50, None))]
-        assert [key(item) for item in found[0]] == whole(str(path)) and found[1] == []
+        parts = [list(read_archive(str(path), max_block_bytes=999, start=s, end=e)) for s, e in ((0, 50), (50, None))]
+        assert [key(item) for item in parts[0]] == whole(str(path)) and parts[1] == []
 
 
 def test_an_archive_within_an_archive_is_never_taken_for_its_own_records(
@@ -116,24 +116,24 @@ def test_a_part_of_a_remote_file_asks_for_its_stretch(shared_data: Path, web: An
     web.files["iana.warc.gz"] = real.read_bytes()
     url, size = f"{web.url}/iana.warc.gz", real.stat().st_size
     web.always, web.cut_after = "short", 60_000
-    found = in_parts(url, [0, size // 3, 2 * size // 3])
-    assert [k[1:] for k in found] == [k[1:] for k in whole(str(real))]
+    keys = in_parts(url, [0, size // 3, 2 * size // 3])
+    assert [k[1:] for k in keys] == [k[1:] for k in whole(str(real))]
 
 
 def test_parts_are_named_by_file_and_number_and_cover_it(tmp_path: Path) -> None:
     (tmp_path / "a.warc.gz").write_bytes(bytes(5 * MIB + 1))
     (tmp_path / "b.warc").write_bytes(bytes(3 * MIB))
     (tmp_path / "all.paths").write_text("a.warc.gz\nb.warc\ngone.warc.gz\n")
-    for crawl in (str(tmp_path / "?.warc*"), str(tmp_path / "all.paths")):
-        parts = archive_parts(Crawl(paths=[crawl], part_mib=2))
+    for path in (str(tmp_path / "?.warc*"), str(tmp_path / "all.paths")):
+        parts = archive_parts([path], None, 2, Storage())
         first = [part for part in parts if part.path.endswith("a.warc.gz")]
         assert [part.name[-6:] for part in first] == ["-00000", "-00001", "-00002"]
         assert [part.end for part in first] == [part.start for part in first[1:]] + [None]
         assert first[0].start == 0 and all(part.end - part.start <= 2 * MIB for part in first if part.end)
-        assert "members from byte 0 to" in first[0].input and first[0].work["end"] == first[0].end
+        assert "members from byte 0 to" in first[0].input and first[0].params["end"] == first[0].end
         (plain,) = [part for part in parts if part.path.endswith("b.warc")]
-        assert plain.work == {"path": plain.path} and plain.number is None
+        assert plain.params == {"path": plain.path} and plain.number is None
         assert max(Counter(part.name for part in parts).values()) == 1
     assert [part.size for part in parts if "gone" in part.path] == [None]
-    (same,) = archive_parts(Crawl(paths=[str(tmp_path / "a.warc.gz")]))
+    (same,) = archive_parts([str(tmp_path / "a.warc.gz")], None, None, Storage())
     assert same == ArchivePart(path=same.path, size=5 * MIB + 1) and same.input == f"{same.path} of {5 * MIB + 1} bytes"

@@ -121,10 +121,10 @@ def test_answers_that_are_not_what_was_asked_for_are_never_taken(web: Any, file:
     web.always = "hollow"
     file.seek(550_000)
     file._drop()
-    with pytest.raises(ReadFailed, match="4 attempts failed, the last with an answer without a byte"):
+    with pytest.raises(ReadFailed, match="4 attempts failed, the last with an empty response"):
         file.read(1)
     web.always = "elsewhere"
-    with pytest.raises(OSError, match="asked for byte 550000, the server began at 550010"):
+    with pytest.raises(OSError, match="requested from byte 550000, but the server sent it from 550010"):
         file.read(1)
 
 

@@ -47,14 +47,14 @@ def test_the_records_are_those_of_the_files_that_were_packed(
     content = wacz({f"archive/{path.name}": path.read_bytes() for path in real}, compression)
     (tmp_path / "c.wacz").write_bytes(content)
     web.files["c.wacz"] = content
-    place = f"{web.url}/c.wacz" if remote else f"{tmp_path}/c.wacz"
-    found = archive_files([place], storage=STORAGE)
-    assert list(found) == sorted(f"zip://archive/{path.name}::{place}" for path in real)
+    packed = f"{web.url}/c.wacz" if remote else f"{tmp_path}/c.wacz"
+    files = archive_files([packed], storage=STORAGE)
+    assert list(files) == sorted(f"zip://archive/{path.name}::{packed}" for path in real)
     sizes = {path.name: path.stat().st_size for path in real}
     if compression == zipfile.ZIP_STORED:
-        assert {name.partition("::")[0].rpartition("/")[2]: size for name, size in found.items()} == sizes
+        assert {name.partition("::")[0].rpartition("/")[2]: size for name, size in files.items()} == sizes
     for path in real:
-        assert contents(f"zip://archive/{path.name}::{place}") == contents(str(path))
+        assert contents(f"zip://archive/{path.name}::{packed}") == contents(str(path))
 
 
 def test_a_stored_member_is_read_without_the_rest_of_a_remote_file(

@@ -1,4 +1,4 @@
-"""Archives as they are found: every record that can be read is, and every fault costs itself and is named."""
+"""Archives as crawlers write them: every readable record is read, and every fault is reported with its offset."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_header_names_are_read_in_any_case(archive_record: ArchiveRecord) -> Non
 def test_a_file_compressed_as_one_member_gives_every_record(archive_record: ArchiveRecord) -> None:
     records, faults = read(gzip.compress(b"".join(archive_record(f"http://a.example/{n}") for n in range(5))))
     assert (len(records), faults) == (5, [])
-    assert {(record.offset, record.length) for record in records} == {(0, None)}, "they share one place in the file"
+    assert {(record.offset, record.length) for record in records} == {(0, None)}, "they share one offset in the file"
 
 
 def test_a_record_split_over_two_gzip_members_is_read_whole(archive_record: ArchiveRecord) -> None:
@@ -176,13 +176,18 @@ def test_arc_files_are_read_plain_and_compressed_and_at_an_offset() -> None:
 def test_a_damaged_gzip_member_costs_its_record_and_is_named_with_its_offset(archive_record: ArchiveRecord) -> None:
     members = [gzip.compress(archive_record(f"http://a.example/{n}", random_bytes(5000, n))) for n in range(5)]
     offset = len(members[0] + members[1])
-    for place in (12, 200, 3000, len(members[2]) - 6):  # behind the header, in the text, in the body, in the checksum
+    for position in (
+        12,
+        200,
+        3000,
+        len(members[2]) - 6,
+    ):  # behind the header, in the text, in the body, in the checksum
         broken = bytearray(b"".join(members))
         for i in range(4):
-            broken[offset + place + i - 2] ^= 0x5A
+            broken[offset + position + i - 2] ^= 0x5A
         records, faults = read(bytes(broken))
-        assert urls(records) == [f"http://a.example/{n}" for n in (0, 1, 3, 4)], place
-        assert reasons(faults) == [(offset, "damaged_gzip_member")], place
+        assert urls(records) == [f"http://a.example/{n}" for n in (0, 1, 3, 4)], position
+        assert reasons(faults) == [(offset, "damaged_gzip_member")], position
 
 
 def test_a_damaged_member_of_an_arc_file_costs_itself_too() -> None:

@@ -36,8 +36,9 @@ from m3w.pipeline.fetch.image_results import image_results
 from m3w.pipeline.fetch.requests import ROWS, RequestSettings, group_of, requests
 from m3w.pipeline.fetch.stage import fetch
 from m3w.pipeline.filters.filter import filter
+from m3w.pipeline.filters.signals import DOCUMENT_SIGNALS
 from m3w.pipeline.tables import ARCHIVED_IMAGES, DOCUMENT_SHARDS, EXTRACTED, KEPT, SEQUENCE_SHARDS
-from m3w.schemas.document import DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
+from m3w.schemas.document import ImageReference, InterleavedDocument
 from m3w.schemas.manifest import Manifest
 
 ArchiveRecord = Callable[..., bytes]

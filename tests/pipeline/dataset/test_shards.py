@@ -18,7 +18,8 @@ from m3w.pipeline.dataset.sequence_shard import SequenceShardWriter
 from m3w.pipeline.engine.attempt import Attempt
 from m3w.pipeline.engine.output_files import RowWriter
 from m3w.pipeline.engine.run import Run
-from m3w.schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
+from m3w.pipeline.filters.signals import DATASET_SCHEMA, DOCUMENT_SIGNALS
+from m3w.schemas.document import ImageReference, InterleavedDocument
 from m3w.schemas.sequence import INDEX_SCHEMA, Sequence, decode_sample, encode_sample
 from m3w.schemas.table import SchemaError
 

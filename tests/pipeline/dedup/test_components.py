@@ -7,9 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from m3w.pipeline.dedup.bytestrings import buckets, to_matrix
 from m3w.pipeline.dedup.components import edge_table, stars
-from m3w.pipeline.dedup.order import RICHEST_BYTES
+from m3w.pipeline.dedup.keys import RICHEST_BYTES, buckets, to_matrix
 from m3w.pipeline.engine.shuffle import InMemory
 
 Edge = tuple[int, int]

@@ -13,8 +13,9 @@ from m3w.pipeline.dedup.document_hashes import document_hashes
 from m3w.pipeline.dedup.repeated import repeated
 from m3w.pipeline.dedup.unique import unique
 from m3w.pipeline.engine.inputs import Inputs, sum_counters
+from m3w.pipeline.filters.signals import DOCUMENT_SIGNALS
 from m3w.pipeline.tables import KEPT, UNIQUE
-from m3w.schemas.document import DOCUMENT_SIGNALS, VIDEO, ImageReference, InterleavedDocument
+from m3w.schemas.document import VIDEO, ImageReference, InterleavedDocument
 
 RNG = random.Random(11)
 WORDS = ["".join(RNG.choices("abcdefghijklmnop", k=6)) for _ in range(3000)]

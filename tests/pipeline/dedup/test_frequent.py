@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from m3w.pipeline.dedup.frequent import RANK_BYTES, decided, shortened, spread, with_near
+from m3w.pipeline.dedup.image_copies import RANK_BYTES, decided, shortened, spread, with_near
 from m3w.pipeline.engine.shuffle import InMemory
 
 RNG = np.random.default_rng(4)

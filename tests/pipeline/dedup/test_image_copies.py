@@ -23,13 +23,13 @@ from m3w.pipeline.dedup.hash_evaluation import evaluation
 from m3w.pipeline.dedup.unique import unique
 from m3w.pipeline.engine.inputs import Inputs
 from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.filters.signals import DOCUMENT_SIGNALS, IMAGE_SIGNALS
+from m3w.pipeline.images.prepare import StoredImage, prepare
 from m3w.pipeline.images.section import Images
-from m3w.pipeline.images.stored import StoredImage, prepare
 from m3w.pipeline.recipe import Recipe, parse_recipe
 from m3w.pipeline.tables import DOCUMENT_HASHES, IMAGE_RESULTS, JOINED, KEPT, UNIQUE
 from m3w.recipes.errors import InputError
-from m3w.schemas.document import DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
+from m3w.schemas.document import ImageReference, InterleavedDocument
 
 SITE = "http://a.example"
 

@@ -8,8 +8,8 @@ import random
 import numpy as np
 import pytest
 
-from m3w.pipeline.dedup import ngrams
-from m3w.pipeline.dedup.ngrams import ngram_hashes, words
+from m3w.pipeline.dedup import minhash
+from m3w.pipeline.dedup.minhash import ngram_hashes, words
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_an_ngram_has_one_hash_wherever_it_stands(monkeypatch: pytest.MonkeyPatc
     ends = np.cumsum(counts)
     assert counts.tolist() == [1, 301, 0, 0, 3]
     assert whole[0] == whole[ends[1] - 1] == whole[ends[3] + 1]
-    monkeypatch.setattr(ngrams, "_BLOCK", 8)
+    monkeypatch.setattr(minhash, "_TEXT_BLOCK_BYTES", 8)
     assert (ngram_hashes(texts, 3)[0] == whole).all(), "blocks are no part of the result"
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from m3w.pipeline.build import build
-from m3w.pipeline.demo_crawl import write_sample_crawl
+from m3w.pipeline.demo_crawl import write_demo_crawl
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.recipe import Recipe, parse_recipe
 from m3w.recipes.errors import InputError
@@ -55,7 +55,7 @@ def test_a_build_with_a_scorer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "width_scorer.py").write_text(SCORER)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.syspath_prepend(str(tmp_path))
-    write_sample_crawl(tmp_path / "crawl")
+    write_demo_crawl(tmp_path / "crawl")
     run = tmp_path / "run"
 
     first = build(recipe(tmp_path), str(run))
@@ -88,7 +88,7 @@ def test_a_build_with_a_scorer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_more_gpus_than_there_are_are_not_waited_for(tmp_path: Path) -> None:
-    write_sample_crawl(tmp_path / "crawl")
+    write_demo_crawl(tmp_path / "crawl")
     scores = {"scorers": {"wide": {"class_path": "pathlib.Path"}}, "gpus": 99}
     wanted = parse_recipe({"crawl": {"paths": [f"{tmp_path}/crawl/*.warc.gz"]}, "scores": scores}, "-")
     with pytest.raises(InputError, match=r"scores\.gpus = 99"):

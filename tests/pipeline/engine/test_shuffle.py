@@ -9,9 +9,8 @@ import pyarrow as pa
 import pytest
 import ray
 
-from m3w.pipeline.dedup.bytestrings import to_array
 from m3w.pipeline.dedup.copies import by_part, keep_first, near_copies
-from m3w.pipeline.dedup.order import RICHEST_BYTES
+from m3w.pipeline.dedup.keys import RICHEST_BYTES, to_array
 from m3w.pipeline.engine import shuffle
 from m3w.pipeline.engine.execution import Needs
 from m3w.pipeline.engine.shuffle import InMemory, OnRayData, Rows

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from m3w.schemas.document import DATASET_SCHEMA, OK, ImageReference, InterleavedDocument
+from m3w.pipeline.filters.signals import DATASET_SCHEMA
+from m3w.schemas.document import OK, ImageReference, InterleavedDocument
 from m3w.schemas.manifest import DocumentShard, Manifest, Split
 
 

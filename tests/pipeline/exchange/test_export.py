@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 import webdataset
 
-from m3w.pipeline.exchange.export import FORMS, export
-from m3w.pipeline.exchange.hf import SCHEMA
+from m3w.pipeline.exchange.export import FORMS, HF_SCHEMA, export
 from m3w.recipes.errors import InputError
+from m3w.schemas.manifest import DatasetError
 
 
 @pytest.mark.ray
@@ -43,16 +43,16 @@ def _check_with_datasets(tmp_path: Path) -> None:
 
 
 def test_the_features_of_the_hf_form_are_the_schemas(dataset: Path) -> None:
-    metadata = SCHEMA.metadata
+    metadata = HF_SCHEMA.metadata
     assert metadata is not None
     features = json.loads(metadata[b"huggingface"])["info"]["features"]
-    assert list(features) == SCHEMA.names
+    assert list(features) == HF_SCHEMA.names
 
 
 def test_an_unknown_form_and_a_folder_without_a_dataset_are_the_users_to_mend(dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"coco is not a format to export to.*obelics, mmc4, nemo, hf"):
         export("coco", str(dataset), str(tmp_path / "out"))
-    with pytest.raises(InputError, match="is not there"):
+    with pytest.raises(DatasetError, match="is not there"):
         export("mmc4", str(tmp_path / "nowhere"), str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
     assert pq.read_metadata(dataset / "documents/train-00000-of-00001.parquet").num_rows == 2

@@ -1,4 +1,4 @@
-"""Documents to the forms of other projects and back, and those forms as their projects publish them."""
+"""Documents to the formats of other projects and back, and those formats as their projects publish them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 from m3w.pipeline.engine.ledger import Fault
 from m3w.pipeline.exchange import mmc4, nemo, obelics, pairs
-from m3w.pipeline.exchange.sample import Reader, Sample
+from m3w.pipeline.exchange.documents import ImportedDocument, Reader
 from m3w.recipes.errors import InputError
 
 RED, GREEN, BLUE = (f"http://site.example/{colour}.png" for colour in ("red", "green", "blue"))
@@ -25,20 +25,20 @@ NODES = ["First.", (RED,), (GREEN,), "Second.", "Third.", (BLUE,)]
 """What of the row goes out; an image is a tuple of its URL."""
 
 
-def nodes(sample: Sample) -> list[str | tuple[str, ...]]:
-    document = sample.document
+def nodes(imported: ImportedDocument) -> list[str | tuple[str, ...]]:
+    document = imported.document
     return [(image.url,) if image else text or "" for text, image in zip(document.texts, document.images, strict=True)]
 
 
-def every(read: Reader, path: Path) -> list[Sample | Fault]:
+def every(read: Reader, path: Path) -> list[ImportedDocument | Fault]:
     with path.open("rb") as file:
         return list(read(file, str(path)))
 
 
-def only(read: Reader, path: Path) -> Sample:
-    (found,) = every(read, path)
-    assert isinstance(found, Sample), found
-    return found
+def only(read: Reader, path: Path) -> ImportedDocument:
+    (item,) = every(read, path)
+    assert isinstance(item, ImportedDocument), item
+    return item
 
 
 def write_tar(path: Path, members: dict[str, bytes]) -> Path:
@@ -51,8 +51,8 @@ def write_tar(path: Path, members: dict[str, bytes]) -> Path:
 
 
 def contents(row: dict[str, Any]) -> dict[str, bytes]:
-    found = zip(row["images"], row["image_bytes"], strict=True)
-    return {image["url"]: content for image, content in found if content is not None}
+    images = zip(row["images"], row["image_bytes"], strict=True)
+    return {image["url"]: content for image, content in images if content is not None}
 
 
 # OBELICS
@@ -61,9 +61,9 @@ def contents(row: dict[str, Any]) -> dict[str, bytes]:
 def test_a_document_comes_back_from_obelics_form_without_its_bytes(row: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.Table.from_pylist(obelics.write(row), schema=obelics.SCHEMA), path)
-    sample = only(obelics.read, path)
-    assert nodes(sample) == NODES and sample.contents == {}
-    document = sample.document
+    imported = only(obelics.read, path)
+    assert nodes(imported) == NODES and imported.contents == {}
+    document = imported.document
     assert (document.url, document.warc_path, document.warc_offset) == (row["url"], "crawl/one.warc.gz", 17)
     assert document.images[1] is not None and document.images[1].alt == "a red one"
     assert document.images[1].declared_width == 80
@@ -94,7 +94,7 @@ def test_obelics_rows_as_published_are_read(tmp_path: Path) -> None:
     path = tmp_path / "published.parquet"
     pq.write_table(pa.Table.from_pylist(rows, schema=obelics.SCHEMA), path)
     first, *faults = every(obelics.read, path)
-    assert isinstance(first, Sample)
+    assert isinstance(first, ImportedDocument)
     assert nodes(first) == [("http://b.example/x.jpg",), "Text.", "More."]
     assert [(f.reason, f.offset) for f in faults if isinstance(f, Fault)] == [
         ("no_page_url", 1),
@@ -121,12 +121,12 @@ def test_a_file_of_another_form_says_what_it_lacks(tmp_path: Path) -> None:
 def test_a_document_comes_back_from_mmc4_form_with_its_bytes(row: dict[str, Any], tmp_path: Path) -> None:
     (written,) = mmc4.write(row)
     path = write_tar(tmp_path / "shard.tar", {f"{row['document_id']}.json": json.dumps(written).encode()})
-    sample = only(mmc4.read, path)
-    assert nodes(sample) == NODES
-    assert sample.contents == contents(row)
+    imported = only(mmc4.read, path)
+    assert nodes(imported) == NODES
+    assert imported.contents == contents(row)
 
 
-def test_open_flamingos_assignment_gives_each_exported_image_its_place(row: dict[str, Any]) -> None:
+def test_open_flamingos_assignment_gives_each_exported_image_its_position(row: dict[str, Any]) -> None:
     """It assigns images to sentences one to one at the least cost, the negated similarities, and drops those below a
     threshold; an image stands before its sentence."""
     optimize = pytest.importorskip("scipy.optimize")
@@ -136,8 +136,8 @@ def test_open_flamingos_assignment_gives_each_exported_image_its_place(row: dict
     images, sentences = optimize.linear_sum_assignment(-similarity)
     assert similarity[images, sentences].tolist() == [1.0] * 3
     sequence = []
-    for place, sentence in enumerate(written["text_list"]):
-        sequence += [(written["image_info"][i]["raw_url"],) for i in images[sentences == place]]
+    for index, sentence in enumerate(written["text_list"]):
+        sequence += [(written["image_info"][i]["raw_url"],) for i in images[sentences == index]]
         sequence += [sentence] if sentence else []
     assert sequence == NODES
 
@@ -167,7 +167,7 @@ def test_mmc4_lines_as_published_are_read(tmp_path: Path) -> None:
     path = tmp_path / "docs.jsonl.gz"
     path.write_bytes(gzip.compress("\n".join([*(json.dumps(line) for line in lines), "no JSON"]).encode()))
     first, *faults = every(mmc4.read, path)
-    assert isinstance(first, Sample) and nodes(first) == ["One.", ("http://d.example/1.jpg",), "Two."]
+    assert isinstance(first, ImportedDocument) and nodes(first) == ["One.", ("http://d.example/1.jpg",), "Two."]
     assert [f.reason for f in faults if isinstance(f, Fault)] == ["no_such_sentence", "malformed", "not_json"]
 
 
@@ -177,7 +177,7 @@ def test_a_truncated_tar_gives_what_came_before_and_a_fault(row: dict[str, Any],
     path = write_tar(tmp_path / "shard.tar", {"a.json": member, "b.json": member})
     path.write_bytes(path.read_bytes()[: 512 + len(member) + 1500])
     first, fault = every(mmc4.read, path)
-    assert isinstance(first, Sample)
+    assert isinstance(first, ImportedDocument)
     assert isinstance(fault, Fault) and (fault.reason, fault.offset) == ("broken_off", 1)
 
 
@@ -199,13 +199,13 @@ def test_tars_of_pairs_are_read_with_what_says_their_text(tmp_path: Path) -> Non
             "004.txt": b"A bird.",
         },
     )
-    found = every(pairs.read, path)
-    samples = [item for item in found if isinstance(item, Sample)]
-    assert [nodes(sample)[1] for sample in samples] == ["A cat.", "A dog.", "A bird."]
-    assert [list(sample.contents.values()) for sample in samples] == [[b"first"], [b"second"], [b"no url"]]
-    assert nodes(samples[0])[0] == ("http://e.example/0.jpg",)
-    assert str(nodes(samples[2])[0]).startswith("('urn:sha256:")
-    assert [item.reason for item in found if isinstance(item, Fault)] == ["no_image", "no_text"]
+    items = every(pairs.read, path)
+    documents = [item for item in items if isinstance(item, ImportedDocument)]
+    assert [nodes(imported)[1] for imported in documents] == ["A cat.", "A dog.", "A bird."]
+    assert [list(imported.contents.values()) for imported in documents] == [[b"first"], [b"second"], [b"no url"]]
+    assert nodes(documents[0])[0] == ("http://e.example/0.jpg",)
+    assert str(nodes(documents[2])[0]).startswith("('urn:sha256:")
+    assert [item.reason for item in items if isinstance(item, Fault)] == ["no_image", "no_text"]
 
 
 @pytest.mark.parametrize(("url", "caption"), [("url", "caption"), ("URL", "TEXT"), ("url", "text")])
@@ -213,13 +213,15 @@ def test_tables_of_pairs_are_read_under_each_projects_names(url: str, caption: s
     path = tmp_path / "part.parquet"
     table = {url: ["http://f.example/1.jpg", "http://f.example/1.jpg", None], caption: ["One.", "Another.", "None."]}
     pq.write_table(pa.table(table), path)
-    found = every(pairs.read, path)
-    samples = [item for item in found if isinstance(item, Sample)]
-    assert [nodes(sample) for sample in samples] == [
+    items = every(pairs.read, path)
+    documents = [item for item in items if isinstance(item, ImportedDocument)]
+    assert [nodes(imported) for imported in documents] == [
         [("http://f.example/1.jpg",), text] for text in ("One.", "Another.")
     ]
-    assert len({sample.document.document_id for sample in samples}) == 2, "two texts of one image are two documents"
-    assert [item.reason for item in found if isinstance(item, Fault)] == ["no_image"]
+    assert len({imported.document.document_id for imported in documents}) == 2, (
+        "two texts of one image are two documents"
+    )
+    assert [item.reason for item in items if isinstance(item, Fault)] == ["no_image"]
 
 
 # NeMo Curator
@@ -230,9 +232,9 @@ def test_a_document_comes_back_from_nemo_curators_rows_with_its_bytes(row: dict[
     rows = nemo.write(row)
     assert [(r["position"], r["modality"]) for r in rows[:3]] == [(-1, "metadata"), (0, "text"), (1, "image")]
     pq.write_table(pa.Table.from_pylist(rows, schema=nemo.SCHEMA), path)
-    sample = only(nemo.read, path)
-    assert nodes(sample) == NODES and sample.contents == contents(row)
-    assert sample.document.url == row["url"]
+    imported = only(nemo.read, path)
+    assert nodes(imported) == NODES and imported.contents == contents(row)
+    assert imported.document.url == row["url"]
 
 
 def test_a_source_ref_is_not_followed(tmp_path: Path) -> None:
@@ -244,9 +246,9 @@ def test_a_source_ref_is_not_followed(tmp_path: Path) -> None:
     ]
     path = tmp_path / "rows.parquet"
     pq.write_table(pa.Table.from_pylist(rows, schema=nemo.SCHEMA), path)
-    fault, sample = every(nemo.read, path)
+    fault, imported = every(nemo.read, path)
     assert isinstance(fault, Fault) and fault.reason == "image_without_bytes_and_url"
-    assert isinstance(sample, Sample) and sample.document.url == "urn:sample:b"
+    assert isinstance(imported, ImportedDocument) and imported.document.url == "urn:sample:b"
 
 
 def test_base64_is_what_the_form_carries(row: dict[str, Any]) -> None:

@@ -10,15 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from m3w.pipeline.engine.attempt import Attempt
-from m3w.pipeline.engine.run import Run
-from m3w.pipeline.engine.stage import Part
-from m3w.pipeline.exchange import import_documents as samples
+from benchmarks.inline import InlineRun
 from m3w.pipeline.exchange import nemo
 from m3w.pipeline.exchange.export import export
+from m3w.pipeline.exchange.import_documents import import_documents
 from m3w.pipeline.fetch.archive import read_image
 from m3w.pipeline.import_dataset import import_dataset
 from m3w.pipeline.recipe import Recipe
+from m3w.pipeline.tables import ARCHIVED_IMAGES, EXTRACTED
 from m3w.recipes.errors import InputError
 from m3w.schemas.document import OK
 
@@ -31,6 +30,10 @@ def nodes(row: dict[str, Any]) -> list[str]:
     return [text or url for text, url in zip(row["texts"], urls, strict=True)]
 
 
+def recipe(format: str) -> Recipe:
+    return Recipe.model_validate({"crawl": {"format": format, "paths": ["a"]}})
+
+
 @pytest.mark.ray
 def test_a_dataset_comes_back_from_an_export_with_the_same_nodes_and_bytes(
     dataset: Path, row: dict[str, Any], tmp_path: Path
@@ -39,54 +42,50 @@ def test_a_dataset_comes_back_from_an_export_with_the_same_nodes_and_bytes(
     manifest = import_dataset("mmc4", [str(tmp_path / "mmc4/data/*.tar")], str(tmp_path / "run"))
     assert manifest.counts["assemble"]["images"] == 3
     shard = manifest.splits["train"].documents[0].path
-    (found,) = pq.read_table(tmp_path / "run/dataset" / shard).to_pylist()
-    assert nodes(found) == NODES
-    assert [image["status"] for image in found["images"] if image] == [OK] * 3
-    assert [content for content in found["image_bytes"] if content] == [c for c in row["image_bytes"] if c]
-    assert (found["url"], found["language"]) == (row["url"], found["language"])
+    (document,) = pq.read_table(tmp_path / "run/dataset" / shard).to_pylist()
+    assert nodes(document) == NODES
+    assert [image["status"] for image in document["images"] if image] == [OK] * 3
+    assert [content for content in document["image_bytes"] if content] == [c for c in row["image_bytes"] if c]
+    assert (document["url"], document["language"]) == (row["url"], document["language"])
 
 
-def test_what_a_sample_carries_is_found_in_the_run_by_its_url(row: dict[str, Any], tmp_path: Path) -> None:
+def test_images_of_imported_documents_can_be_read_from_the_run_by_their_url(
+    row: dict[str, Any], tmp_path: Path
+) -> None:
     table = pa.Table.from_pylist(nemo.write(row), schema=nemo.SCHEMA)
     lone = {"sample_id": "z", "position": 0, "modality": "text", "text_content": "No image at all."}
     bad = {"sample_id": "y", "position": 0, "modality": "image", "content_type": "image/png"}
     pq.write_table(
         pa.concat_tables([table, pa.Table.from_pylist([lone, bad], schema=nemo.SCHEMA)]), tmp_path / "a.parquet"
     )
-    run = Run.create(str(tmp_path / "run"))
-    attempt = Attempt(run, "extract", "a")
-    recipe = Recipe.model_validate({"crawl": {"format": "nemo", "paths": ["a"]}})
-    part = Part(name="a", inputs=[], work={"path": str(tmp_path / "a.parquet")})
-    samples.process(attempt, part, recipe)
-    counters = attempt.commit("", [], 0).counters
+    inline = InlineRun(tmp_path)
+    counters = inline.part(import_documents, "a", recipe("nemo"), path=str(tmp_path / "a.parquet")).counters
     dropped = {"pages_dropped.no_image": 1, "pages_dropped.image_without_bytes_and_url": 1}
     assert counters.items() >= {"pages": 3, "documents": 1, "image_references": 3, **dropped}.items()
-    (document,) = pq.read_table(tmp_path / "run/documents/extracted/a.parquet").to_pylist()
+    (document,) = inline.rows(EXTRACTED, "a")
     assert nodes(document) == NODES and document["signals"]["words"] == 3
     kept = dict(zip([image and image["url"] for image in row["images"]], row["image_bytes"], strict=True))
-    places = pq.read_table(tmp_path / "run/images/archive/a.parquet").to_pylist()
-    assert len(places) == 3
-    for place in places:
-        with run.fs.open(run.full(place["warc_path"]), "rb") as file:
-            content = read_image(file, place["warc_path"], place["warc_offset"], place["url"], max_bytes=10**6)
-        assert content == kept[place["url"]]
+    run, locations = inline.run, inline.rows(ARCHIVED_IMAGES, "a")
+    assert len(locations) == 3
+    for location in locations:
+        with run.fs.open(run.full(location["warc_path"]), "rb") as file:
+            content = read_image(file, location["warc_path"], location["warc_offset"], location["url"], max_bytes=10**6)
+        assert content == kept[location["url"]]
 
 
 def test_the_same_source_gives_the_same_bytes(row: dict[str, Any], tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(nemo.write(row), schema=nemo.SCHEMA), tmp_path / "a.parquet")
-    recipe = Recipe.model_validate({"crawl": {"format": "nemo", "paths": ["a"]}})
-    outputs = []
-    for name in ("one", "two"):
-        attempt = Attempt(Run.create(str(tmp_path / name)), "extract", "a")
-        samples.process(attempt, Part(name="a", inputs=[], work={"path": str(tmp_path / "a.parquet")}), recipe)
-        outputs.append(attempt.commit("", [], 0).outputs)
-    assert outputs[0] == outputs[1]
+    one, two = (
+        InlineRun(tmp_path / name).part(import_documents, "a", recipe("nemo"), path=str(tmp_path / "a.parquet"))
+        for name in ("one", "two")
+    )
+    assert one.outputs == two.outputs
 
 
-def test_a_source_that_cannot_give_images_is_the_users_to_mend(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"coyo is not a format to import.*obelics, mmc4, pairs, nemo"):
+def test_a_wrong_format_or_source_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"coyo is not a format to import.*mmc4, nemo, obelics, pairs"):
         import_dataset("coyo", ["a"], str(tmp_path / "run"))
-    with pytest.raises(InputError, match=r"obelics names images by URL alone.*fetch\.source=web"):
+    with pytest.raises(InputError, match=r"obelics names images only by URL.*fetch\.source=web"):
         import_dataset("obelics", ["a"], str(tmp_path / "run"))
     with pytest.raises(InputError, match="names no file"):
         import_dataset("pairs", [str(tmp_path / "none.tar")], str(tmp_path / "run"))
@@ -99,10 +98,8 @@ def test_tars_of_pairs_keep_the_text_behind_the_image(tmp_path: Path) -> None:
     fields = {"url": "http://site.example/red.png", "caption": "A red one."}
     table = pa.Table.from_pylist([fields])
     pq.write_table(table, tmp_path / "pairs.parquet")
-    attempt = Attempt(Run.create(str(tmp_path / "run")), "extract", "a")
-    recipe = Recipe.model_validate({"crawl": {"format": "pairs", "paths": ["a"]}})
-    samples.process(attempt, Part(name="a", inputs=[], work={"path": str(tmp_path / "pairs.parquet")}), recipe)
-    attempt.commit("", [], 0)
-    (document,) = pq.read_table(tmp_path / "run/documents/extracted/a.parquet").to_pylist()
+    run = InlineRun(tmp_path)
+    run.part(import_documents, "a", recipe("pairs"), path=str(tmp_path / "pairs.parquet"))
+    (document,) = run.rows(EXTRACTED, "a")
     assert nodes(document) == ["red", "A red one."]
     assert json.dumps(document["texts"]) == '[null, "A red one."]'

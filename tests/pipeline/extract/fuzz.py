@@ -2,14 +2,14 @@
 
     python tests/pipeline/extract/fuzz.py [CORPUS] [-max_total_time=600] [-max_len=20000]
 
-CORPUS is a folder of pages to start from; what is found is added to it.
+CORPUS is a folder of pages to start from; new pages are added to it.
 """
 
 from __future__ import annotations
 
 import sys
 
-import atheris  # type: ignore[import-not-found]
+import atheris  # type: ignore[import-not-result]
 
 with atheris.instrument_imports(include=["m3w.pipeline.extract"]):
     from m3w.pipeline.extract import REASONS, extract_page
@@ -17,11 +17,11 @@ with atheris.instrument_imports(include=["m3w.pipeline.extract"]):
 
 def one(data: bytes) -> None:
     for content, videos in (("main", False), ("full", True)):
-        found = extract_page(data, "http://site.example/a/", content=content, videos=videos)  # type: ignore[arg-type]
-        if isinstance(found, str):
-            assert found in REASONS
+        result = extract_page(data, "http://site.example/a/", content=content, videos=videos)  # type: ignore[arg-type]
+        if isinstance(result, str):
+            assert result in REASONS
         else:
-            assert len(found.texts) == len(found.images) > 0
+            assert len(result.texts) == len(result.images) > 0
 
 
 if __name__ == "__main__":

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from m3w.pipeline.extract.decode import decode, is_html
-from m3w.pipeline.extract.prescan import PRESCAN_BYTES, declared_encoding
+from m3w.pipeline.extract.decode import PRESCAN_BYTES, declared_encoding, decode, is_html
 
 CYRILLIC = "Съешь же ещё этих мягких французских булок, да выпей чаю. "
 

@@ -53,14 +53,16 @@ piece = st.one_of(
 
 def check(html: bytes, content_type: str | None = None) -> None:
     for options in ({"content": "main"}, {"content": "full", "videos": True}):
-        found = extract_page(html, "http://site.example/", content_type, **options)  # type: ignore[arg-type]
-        if isinstance(found, str):
-            assert found in REASONS
+        result = extract_page(html, "http://site.example/", content_type, **options)  # type: ignore[arg-type]
+        if isinstance(result, str):
+            assert result in REASONS
         else:
-            assert len(found.texts) == len(found.images) > 0
-            assert all((text is None) != (image is None) for text, image in zip(found.texts, found.images, strict=True))
-            assert all(text is None or text.encode() for text in found.texts)
-            assert all(image is None or image.url.isascii() for image in found.images)
+            assert len(result.texts) == len(result.images) > 0
+            assert all(
+                (text is None) != (image is None) for text, image in zip(result.texts, result.images, strict=True)
+            )
+            assert all(text is None or text.encode() for text in result.texts)
+            assert all(image is None or image.url.isascii() for image in result.images)
 
 
 @settings(max_examples=400, deadline=None)

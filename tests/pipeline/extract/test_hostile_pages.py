@@ -47,8 +47,8 @@ extract_page(b'<p>warm</p>', 'http://a/')
 with open('/proc/self/clear_refs', 'w') as peak:
     peak.write('5')
 base, start = memory('VmRSS'), time.thread_time()
-found = extract_page(html, 'http://a/')
-print(time.thread_time() - start, memory('VmHWM') - base, found if isinstance(found, str) else 'document')
+result = extract_page(html, 'http://a/')
+print(time.thread_time() - start, memory('VmHWM') - base, result if isinstance(result, str) else 'document')
 """
 
 

@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from m3w.pipeline.extract import extract_page
-from m3w.pipeline.extract.left_out import LONGEST_ADDRESS, LeftOut
+from m3w.pipeline.extract.blocks import LONGEST_ADDRESS, LeftOut
 from m3w.schemas.document import ImageReference
 
 TEXT = "<p>" + "A sentence of the article, with a comma and some words. " * 12 + "</p>"

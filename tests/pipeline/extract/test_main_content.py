@@ -42,10 +42,10 @@ def test_what_stands_around_is_left_out(around: str) -> None:
         f"<body><article>{PARAGRAPH * 3}</article>{around}",
         f"<body>{around}<article>{PARAGRAPH * 3}</article>",
     ):
-        found = texts(html)
-        assert sum(text.startswith("The river") for text in found) == 3
-        assert not any("UNWANTED" in text for text in found)
-        assert not any("Home" in text for text in found)
+        nodes = texts(html)
+        assert sum(text.startswith("The river") for text in nodes) == 3
+        assert not any("UNWANTED" in text for text in nodes)
+        assert not any("Home" in text for text in nodes)
 
 
 def test_hidden_and_furniture_inside_the_article_are_left_out() -> None:
@@ -60,13 +60,13 @@ def test_every_kind_of_text_is_kept_in_order() -> None:
       <blockquote>So it was said.</blockquote>
       <pre>if x:\n    y()</pre>
       <dl><dt>term</dt><dd>what it means</dd></dl>{PARAGRAPH}</article>"""
-    found = texts(html)
-    assert found[0] == "Heading"
-    assert found[2:4] == ["first item", "second item"]
-    assert found[4] == "Name | Size\nElbe | 1094 km"
-    assert found[5] == "So it was said."
-    assert found[6] == "if x:\n    y()"
-    assert found[7:9] == ["term", "what it means"]
+    nodes = texts(html)
+    assert nodes[0] == "Heading"
+    assert nodes[2:4] == ["first item", "second item"]
+    assert nodes[4] == "Name | Size\nElbe | 1094 km"
+    assert nodes[5] == "So it was said."
+    assert nodes[6] == "if x:\n    y()"
+    assert nodes[7:9] == ["term", "what it means"]
 
 
 def test_white_space_is_as_a_browser_shows_it() -> None:
@@ -122,10 +122,10 @@ def test_a_gallery_without_text_is_a_document() -> None:
 
 def test_full_keeps_the_whole_body() -> None:
     html = f"<nav>Home and more</nav><article>{PARAGRAPH * 3}</article><footer>Imprint</footer><p hidden>no</p>"
-    found = texts(html, content="full")
-    assert found[0] == "Home and more"
-    assert found[-1] == "Imprint"
-    assert len(found) == 5
+    nodes = texts(html, content="full")
+    assert nodes[0] == "Home and more"
+    assert nodes[-1] == "Imprint"
+    assert len(nodes) == 5
 
 
 def test_a_heading_that_repeats_the_title_is_left_to_the_title() -> None:

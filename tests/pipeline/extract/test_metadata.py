@@ -13,30 +13,30 @@ BODY = "<p>" + "Some words of a page, and more of them, and more again. " * 12
 
 def document(head: str = "", body: str = "", **options: bool) -> InterleavedDocument:
     html = f"<html lang='pt_BR'><head>{head}</head><body><article>{BODY}{body}</article></body></html>"
-    found = extract_document(html.encode(), "http://site.example/a/b.html", **options)
-    assert found is not None
-    return found
+    extracted = extract_document(html.encode(), "http://site.example/a/b.html", **options)
+    assert extracted is not None
+    return extracted
 
 
 def test_everything_that_is_said() -> None:
-    found = document(
+    extracted = document(
         "<title> A \n title </title><link rel=canonical href=/c><meta property='article:published_time' content='2020-01-02T03:04:05Z'>"
         "<meta name=robots content='noai, NoIndex'><meta name='tdm-reservation' content='1'>",
         "<footer><a rel='nofollow license' href='https://creativecommons.org/licenses/by/4.0/'>CC</a></footer>",
     )
-    assert found.title == "A title"
-    assert found.declared_language == "pt-br"
-    assert found.canonical_url == "http://site.example/c"
-    assert found.published_at == "2020-01-02T03:04:05+00:00"
-    assert found.license == "https://creativecommons.org/licenses/by/4.0/"
-    assert found.opt_out == ["noai", "noindex", "tdm-reservation"]
+    assert extracted.title == "A title"
+    assert extracted.declared_language == "pt-br"
+    assert extracted.canonical_url == "http://site.example/c"
+    assert extracted.published_at == "2020-01-02T03:04:05+00:00"
+    assert extracted.license == "https://creativecommons.org/licenses/by/4.0/"
+    assert extracted.opt_out == ["noai", "noindex", "tdm-reservation"]
 
 
 def test_a_page_that_says_nothing() -> None:
-    found = extract_document(b"<p>" + BODY.encode(), "http://site.example/")
-    assert found is not None
-    assert (found.title, found.declared_language, found.canonical_url) == (None, None, None)
-    assert (found.published_at, found.license, found.opt_out) == (None, None, [])
+    extracted = extract_document(b"<p>" + BODY.encode(), "http://site.example/")
+    assert extracted is not None
+    assert (extracted.title, extracted.declared_language, extracted.canonical_url) == (None, None, None)
+    assert (extracted.published_at, extracted.license, extracted.opt_out) == (None, None, [])
 
 
 def test_the_time_may_stand_in_json() -> None:
@@ -73,9 +73,9 @@ def test_videos_are_off_by_default() -> None:
 
 
 def test_videos_are_nodes_of_their_own_kind() -> None:
-    found = [image for image in document(body=VIDEOS, videos=True).images if image and image.status == VIDEO]
-    assert [(video.url, video.mime) for video in found] == [
+    videos = [image for image in document(body=VIDEOS, videos=True).images if image and image.status == VIDEO]
+    assert [(video.url, video.mime) for video in videos] == [
         ("http://site.example/a/v.mp4", "video/mp4"),
         ("https://www.youtube.com/embed/abcdefghijk", None),
     ]
-    assert found[1].alt == "Cats"
+    assert videos[1].alt == "Cats"

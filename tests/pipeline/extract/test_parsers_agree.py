@@ -12,8 +12,8 @@ import pytest
 
 import m3w.pipeline.extract.page as page_module
 from m3w.pipeline.extract import extract_document
+from m3w.pipeline.extract.blocks import LeftOut
 from m3w.pipeline.extract.events import Receiver, send_soup
-from m3w.pipeline.extract.left_out import LeftOut
 from m3w.schemas.document import InterleavedDocument
 
 SMALL_PAGE = 40_000
@@ -58,16 +58,16 @@ def test_all_pages_give_the_same_document(shared_data: Path, monkeypatch: pytest
 def test_utf8_under_a_wrong_meta_is_the_same_to_every_parser(monkeypatch: pytest.MonkeyPatch, builder: str) -> None:
     sentence = "\u6625\u5929\u5230\u4e86\uff0c\u82b1\u90fd\u5f00\u4e86\u3002" * 12
     html = f"<meta charset=gbk><title>\u6625\u5929</title><article><p>{sentence}</p></article>".encode()
-    found = by_soup(monkeypatch, builder, html)
-    assert found is not None and found.texts == [sentence]
-    assert found == extract_document(html, "http://fakehost/test/page.html")
+    document = by_soup(monkeypatch, builder, html)
+    assert document is not None and document.texts == [sentence]
+    assert document == extract_document(html, "http://fakehost/test/page.html")
 
 
 def test_the_fallback_parser_gives_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
     html = b"<article>" + b"<p>A sentence, of some length, that counts.</p>" * 20 + b"<img src=a.jpg></article>"
-    found = by_soup(monkeypatch, "lxml", html)
-    assert found is not None
-    assert found == extract_document(html, "http://fakehost/test/page.html")
+    document = by_soup(monkeypatch, "lxml", html)
+    assert document is not None
+    assert document == extract_document(html, "http://fakehost/test/page.html")
 
 
 def test_what_lexbor_refuses_goes_to_the_fallback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +76,8 @@ def test_what_lexbor_refuses_goes_to_the_fallback(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("m3w.pipeline.extract.events.LexborHTMLParser", refuse)
     left_out = LeftOut()
-    found = extract_document(b"<p>" + b"A sentence, of some length. " * 20, "http://site.example/", left_out=left_out)
-    assert found is not None
+    document = extract_document(
+        b"<p>" + b"A sentence, of some length. " * 20, "http://site.example/", left_out=left_out
+    )
+    assert document is not None
     assert left_out.page["parsed_by_beautifulsoup"] >= 1

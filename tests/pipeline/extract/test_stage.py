@@ -12,8 +12,8 @@ import pytest
 from m3w.pipeline.engine.ledger import LedgerEntry
 from m3w.pipeline.extract import stage
 from m3w.pipeline.extract.stage import extract
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA
 from m3w.pipeline.tables import ARCHIVED_IMAGES, EXTRACTED
-from m3w.schemas.document import DOCUMENT_SCHEMA
 
 ArchiveRecord = Callable[..., bytes]
 

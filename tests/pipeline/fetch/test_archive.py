@@ -14,8 +14,8 @@ from m3w.pipeline.crawl.warc import read_archive
 from m3w.pipeline.crawl.warc_record import WarcRecord
 from m3w.pipeline.fetch.archive import decode_data_url, read_image
 from m3w.pipeline.images.decode import NoImageError
+from m3w.pipeline.images.prepare import prepare
 from m3w.pipeline.images.section import Images
-from m3w.pipeline.images.stored import prepare
 
 ArchiveRecord = Callable[..., bytes]
 URL = "http://a.example/1.png"

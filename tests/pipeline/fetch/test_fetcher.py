@@ -14,8 +14,8 @@ from m3w.pipeline.fetch.fetcher import AT_ONCE_PIXELS, fetch_all
 from m3w.pipeline.fetch.host import Outcome, Request
 from m3w.pipeline.fetch.section import Fetch
 from m3w.pipeline.filters.section import Consent
+from m3w.pipeline.images.prepare import StoredImage, prepare
 from m3w.pipeline.images.section import Images
-from m3w.pipeline.images.stored import StoredImage, prepare
 
 
 class Pictures(Server):
@@ -43,7 +43,7 @@ def fetched(
             host={"connections": 4, "delay_s": 0},
         )
         requests = [Request(location=web.url("a.test", path)) for path in pictures]
-        fetch_all(requests, fetch, Consent(), look=look, emit=outcomes.append, threads=threads)
+        fetch_all(requests, fetch, Consent(), prepare=look, emit=outcomes.append, threads=threads)
     assert {outcome.status for outcome in outcomes} == {"ok"}
     return outcomes
 

@@ -155,8 +155,8 @@ def test_what_is_no_endpoint_is_said_before_the_run(endpoint: str) -> None:
 
 async def _ask(url: str, guard: Guard) -> str:
     client = Client(guard, user_agent="test", connections=4, timeout_s=5)
-    async with client, AsyncExitStack() as places:
+    async with client, AsyncExitStack() as slots:
         try:
-            return str((await client.ask(url, max_bytes=100, accept="*/*", places=places)).status)
+            return str((await client.get(url, max_bytes=100, accept="*/*", slots=slots)).status)
         except FetchError as error:
             return str(error)

@@ -10,7 +10,7 @@ from m3w.pipeline.fetch.fetcher import fetch_all
 from m3w.pipeline.fetch.host import Outcome, Request
 from m3w.pipeline.fetch.section import Fetch
 from m3w.pipeline.filters.section import Consent
-from m3w.pipeline.images.stored import StoredImage
+from m3w.pipeline.images.prepare import StoredImage
 
 DELAY_S, LATE_S = 0.15, 0.05
 RULES = "rules.test"
@@ -44,7 +44,7 @@ def test_a_robots_txt_that_lies_elsewhere_counts_and_is_asked_for_at_the_pace_of
             host={"connections": 2, "delay_s": DELAY_S},
         )
         requests = [Request(location=web.url(host, path)) for host in [*hosts, RULES] for path in ("/open", "/closed/")]
-        fetch_all(requests, fetch, Consent(tdm=False), look=nothing, emit=outcomes.append)
+        fetch_all(requests, fetch, Consent(tdm=False), prepare=nothing, emit=outcomes.append)
         times = [visit.at for visit in web.visits if visit.host == RULES]
     found = {(urlsplit(outcome.request.location).path, outcome.status) for outcome in outcomes}
     assert found == {("/open", "http_404"), ("/closed/", "robots_disallowed")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from m3w.pipeline.fetch.robots import robots_of
+from m3w.pipeline.fetch.origin import robots_of
 
 URL = "http://site.example/a/picture.png"
 

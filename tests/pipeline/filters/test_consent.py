@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from m3w.pipeline.filters.consent import DIRECTIVES, header_reserves, page_marks, refused_directive, tdm_rules
-from m3w.pipeline.filters.opt_out import OptOut
+from m3w.pipeline.filters.consent import DIRECTIVES, OptOut, header_reserves, page_marks, refused_directive, tdm_rules
 from m3w.recipes.errors import InputError
 
 

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from m3w.pipeline.filters.signals.document import measure
-from m3w.pipeline.filters.signals.language import CHARACTERS, identify
-from m3w.schemas.document import DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
+from m3w.pipeline.filters.signals import DOCUMENT_SIGNALS
+from m3w.pipeline.filters.signals.document import LANGUAGE_CHARACTERS, identify, measure
+from m3w.schemas.document import ImageReference, InterleavedDocument
 
 SENTENCES = {
     "en": "The quick brown fox jumps over the lazy dog and runs away into the forest.",
@@ -41,7 +41,7 @@ def test_odd_texts_do_not_raise(text: str) -> None:
 
 def test_a_long_text_is_told_by_its_start_and_its_middle() -> None:
     german, english = SENTENCES["de"] + " ", SENTENCES["en"] + " "
-    head = english * (CHARACTERS // 4 // len(english))
+    head = english * (LANGUAGE_CHARACTERS // 4 // len(english))
     assert identify(head + german * 2000)[0] == "de"
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
+import duckdb
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from m3w.pipeline.filters.rules import DOCUMENT_RULE_SIGNALS, Rule, check_rules, first_broken
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
-from m3w.schemas.document import DOCUMENT_SIGNALS
+from m3w.pipeline.filters.signals import DOCUMENT_SIGNALS, IMAGE_SIGNALS
 
 
 @pytest.mark.parametrize(
@@ -63,3 +66,34 @@ def test_a_rule_that_cannot_be_meant_is_refused(name: str, rule: Rule, problem: 
 
 def test_every_signal_of_a_document_can_be_ruled_on() -> None:
     check_rules({name: Rule(min=0) for name in DOCUMENT_SIGNALS}, DOCUMENT_RULE_SIGNALS, "rules.document")
+
+
+def random_rule(random: Random, bounds: list[float]) -> Rule:
+    low, high = sorted(random.sample(bounds, 2))
+    return Rule(
+        min=random.choice([None, low]),
+        max=random.choice([None, high]),
+        languages=random.choice([[], ["en"], ["en", "de"]]),
+        unknown=random.choice(["drop", "keep"]),
+    )
+
+
+@pytest.mark.parametrize("column", [pa.float32(), pa.float64()], ids=str)
+def test_a_rule_is_the_same_in_sql(column: pa.DataType) -> None:
+    """On null, NaN, infinities, bounds, their neighbours, and what single precision makes of them."""
+    random = Random(11)
+    bounds = [0.0, 0.1, 0.3, 1 / 3, -0.7, 1e-7, 16_777_217.0, 1e30, *(random.uniform(-9, 9) for _ in range(20))]
+    near = [float(np.float32(bound) * np.float32(1 + k * 6e-8)) for bound in bounds for k in range(-3, 4)]
+    exact = [bound * (1 + k * 3e-8) for bound in bounds for k in range(-4, 5)]
+    values = [None, math.nan, math.inf, -math.inf, -0.0, *bounds, *near, *exact]
+    languages = [random.choice([None, "en", "de", "fr"]) for _ in values]
+    table = pa.table({"number": pa.array(values, column), "language": languages})
+    stored = [math.nan if value is None else value for value in table["number"].to_pylist()]
+    for _ in range(60):
+        rule = random_rule(random, bounds)
+        holds = duckdb.sql(f'SELECT {rule.sql("number")} AS holds FROM "table"').fetchall()
+        expected = [
+            not rule.applies_to(language) or rule.holds(value)
+            for language, value in zip(languages, stored, strict=True)
+        ]
+        assert [row[0] for row in holds] == expected, rule

@@ -10,20 +10,23 @@ from random import Random
 import numpy as np
 import pytest
 
-from m3w.pipeline.filters.signals.definitions import DOCUMENT, tables
-from m3w.pipeline.filters.signals.document import text_signals
-from m3w.pipeline.filters.signals.ngrams import covered, repeated_ngrams
-from m3w.pipeline.filters.signals.text import count_sentences, words_of
-from m3w.pipeline.filters.signals.word_lists import ListsByLanguage, WordListFiles
+from m3w.pipeline.filters.signals import DOCUMENT, DOCUMENT_SIGNALS, IMAGE, tables
+from m3w.pipeline.filters.signals.text import DocumentText, count_sentences, covered, repeated_ngrams, words_of
+from m3w.pipeline.filters.signals.word_lists import ListsByLanguage, WordListFiles, WordLists
 from m3w.recipes.errors import InputError
-from m3w.schemas.document import DOCUMENT_SIGNALS
+from m3w.schemas.document import InterleavedDocument
 
 LISTS = ListsByLanguage()
 DOCS = Path(__file__).parents[3] / "docs"
 
 
+def measured(text: str, lists: WordLists) -> dict[str, float]:
+    document = InterleavedDocument(url="", texts=[text], images=[None], document_id="-")
+    return DOCUMENT.measure(DocumentText(document, lists))
+
+
 def signals(text: str, language: str = "en") -> dict[str, float]:
-    return text_signals(text, LISTS.of(language))
+    return measured(text, LISTS.of(language))
 
 
 def check(text: str, **expected: float) -> None:
@@ -31,9 +34,25 @@ def check(text: str, **expected: float) -> None:
     assert {name: found[name] for name in expected} == pytest.approx(expected)
 
 
-def test_every_signal_is_defined_and_shown_in_the_guide() -> None:
-    assert tuple(signal.name for signal in DOCUMENT) == DOCUMENT_SIGNALS
-    assert tables() in (DOCS / "filtering.md").read_text(), "run python -m m3w.pipeline.filters.signals.definitions"
+def test_every_signal_is_shown_in_the_guide() -> None:
+    assert tables() in (DOCS / "filtering.md").read_text(), "paste m3w.pipeline.filters.signals.tables()"
+    assert IMAGE.table() in (DOCS / "images.md").read_text(), "paste m3w.pipeline.filters.signals.IMAGE.table()"
+
+
+def test_signals_stand_on_disk_in_the_order_that_published_datasets_have() -> None:
+    assert (
+        "words", "characters", "sentences", "text_nodes", "image_nodes",
+        "mean_word_length", "hash_word_ratio", "ellipsis_word_ratio", "bullet_line_fraction", "ellipsis_line_fraction",
+        "alphabetic_word_fraction", "stop_word_kinds",
+        "duplicate_line_fraction", "duplicate_line_character_fraction",
+        "duplicate_paragraph_fraction", "duplicate_paragraph_character_fraction",
+        "top_2gram_fraction", "top_3gram_fraction", "top_4gram_fraction",
+        *(f"duplicate_{n}gram_fraction" for n in range(5, 11)),
+        "character_repetition", "word_repetition", "special_character_fraction", "punctuation_fraction",
+        "stop_word_fraction", "common_word_fraction", "flagged_word_fraction",
+        "curly_brackets", "c4_curly_brackets", "lorem_ipsum", "javascript_line_fraction", "terminal_line_fraction",
+        "c4_sentences",
+    ) == DOCUMENT_SIGNALS  # fmt: skip
 
 
 # Words and sentences
@@ -172,7 +191,7 @@ def test_a_recipe_can_bring_lists(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("Abc\n")
     named = str(tmp_path / "words.txt")
     lists = ListsByLanguage(WordListFiles(stop={"qqq": named}, common={"qqq": named}, flagged={"qqq": named}))
-    found = text_signals("abc def", lists.of("qqq"))
+    found = measured("abc def", lists.of("qqq"))
     assert found["stop_word_fraction"] == found["common_word_fraction"] == found["flagged_word_fraction"] == 0.5
     assert found["stop_word_kinds"] == 1
     with pytest.raises(InputError, match="cannot be read"):
@@ -202,7 +221,7 @@ def test_c4_counts_brackets_and_sentences_of_whole_lines() -> None:
 def test_odd_texts_have_all_signals_and_no_language_is_needed(text: str) -> None:
     for language in ("en", ""):
         found = signals(text, language)
-        assert set(found) == {*DOCUMENT_SIGNALS} - {"characters", "text_nodes", "image_nodes"}
+        assert tuple(found) == DOCUMENT_SIGNALS
         assert all(math.isnan(value) or value >= 0 for value in found.values())
         shares = [value for name, value in found.items() if name.endswith("_fraction")]
         assert all(math.isnan(value) or value <= 1 for value in shares)

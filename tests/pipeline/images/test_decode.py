@@ -16,8 +16,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from m3w.pipeline.images.decode import NoImageError
+from m3w.pipeline.images.prepare import StoredImage, prepare
 from m3w.pipeline.images.section import Images
-from m3w.pipeline.images.stored import StoredImage, prepare
 
 MEGAPIXELS = 64_000_000
 

@@ -10,9 +10,9 @@ import pytest
 
 from m3w.pipeline.build import build
 from m3w.pipeline.images.decode import NoImageError
-from m3w.pipeline.images.forbidden import ForbiddenImages, read_forbidden
+from m3w.pipeline.images.hashes import ForbiddenImages, read_forbidden
+from m3w.pipeline.images.prepare import StoredImage, prepare
 from m3w.pipeline.images.section import Images
-from m3w.pipeline.images.stored import StoredImage, prepare
 from m3w.pipeline.recipe import parse_recipe
 from m3w.recipes.errors import InputError
 
@@ -44,15 +44,15 @@ def test_a_look_is_recognised_resized_and_encoded_again(tmp_path: Path, photo: A
 @pytest.mark.parametrize(("allowed", "found"), [(0, False), (2, False), (3, True), (16, True)])
 def test_the_distance_bounds_how_many_bits_may_differ(allowed: int, found: bool) -> None:
     listed = ForbiddenImages(["ffffffffffffffff", "00000000000000f0"], allowed)
-    assert listed.has_look("0000000000000f00") is (allowed >= 8)
-    assert listed.has_look("0000000000000017") is (allowed >= 6)
-    assert listed.has_look("1ffffffffffffffe") is (allowed >= 4)
-    assert listed.has_look("1fffffffffffffff") is found
-    assert listed.has_look("00000000000000f0")
+    assert listed.has_picture("0000000000000f00") is (allowed >= 8)
+    assert listed.has_picture("0000000000000017") is (allowed >= 6)
+    assert listed.has_picture("1ffffffffffffffe") is (allowed >= 4)
+    assert listed.has_picture("1fffffffffffffff") is found
+    assert listed.has_picture("00000000000000f0")
 
 
 def test_a_list_of_files_alone_knows_no_looks() -> None:
-    assert not ForbiddenImages(["a" * 64], 16).has_look("0" * 16)
+    assert not ForbiddenImages(["a" * 64], 16).has_picture("0" * 16)
     assert not ForbiddenImages([], 0).has_file(hashlib.sha256(b"").hexdigest())
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS, measure
-from m3w.pipeline.images.phash import distance, perceptual_hash
+from m3w.pipeline.filters.signals import IMAGE_SIGNALS
+from m3w.pipeline.filters.signals.image import measure
+from m3w.pipeline.images.hashes import distance, perceptual_hash
+from m3w.pipeline.images.prepare import prepare
 from m3w.pipeline.images.section import Images
-from m3w.pipeline.images.stored import prepare
 
 
 def signals(content: bytes) -> dict[str, float]:

@@ -20,7 +20,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from m3w.pipeline.images.decode import NoImageError
-from m3w.pipeline.images.stored import prepare
+from m3w.pipeline.images.prepare import prepare
 from m3w.pipeline.images.section import Images
 settings = Images(size=sys.argv[2], pixels=int(sys.argv[3])) if sys.argv[2] != "keep" else Images()
 try:

@@ -14,12 +14,12 @@ import pytest
 from PIL import Image, ImageCms
 
 from benchmarks.img2dataset_peer import resizer
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.filters.signals import IMAGE_SIGNALS
 from m3w.pipeline.images.decode import NoImageError
-from m3w.pipeline.images.phash import distance
-from m3w.pipeline.images.resize import resized
+from m3w.pipeline.images.hashes import distance
+from m3w.pipeline.images.pixels import resized
+from m3w.pipeline.images.prepare import StoredImage, prepare
 from m3w.pipeline.images.section import Images
-from m3w.pipeline.images.stored import StoredImage, prepare
 
 MAX_PIXELS = 64_000_000
 
@@ -259,7 +259,7 @@ def test_bytes_of_a_marker_in_metadata_are_no_scans(photo: Any, encoded: Any) ->
 
 def test_preparing_images_loads_neither_torch_nor_img2dataset() -> None:
     script = (
-        "import sys; from m3w.pipeline.recipe import Images; from m3w.pipeline.images.stored import prepare\n"
+        "import sys; from m3w.pipeline.recipe import Images; from m3w.pipeline.images.prepare import prepare\n"
         "prepare(sys.stdin.buffer.read(), Images(size='longest_side', pixels=20), max_pixels=10**6)\n"
         "sys.exit(bool({'torch', 'img2dataset', 'albumentations', 'ray'} & set(sys.modules)))"
     )
@@ -272,7 +272,7 @@ def test_preparing_images_loads_neither_torch_nor_img2dataset() -> None:
 def test_memory_is_not_taken_from_the_system_anew_for_each_picture(photo: Any, encoded: Any) -> None:
     """Without `keep_freed_memory` some 650 pages are."""
     script = (
-        "import resource, sys; from m3w.pipeline.recipe import Images; from m3w.pipeline.images.stored import prepare\n"
+        "import resource, sys; from m3w.pipeline.recipe import Images; from m3w.pipeline.images.prepare import prepare\n"
         "content, small = sys.stdin.buffer.read(), Images(size='shortest_side', pixels=256)\n"
         "for number in range(40):\n"
         "    if number == 20: before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"

@@ -40,7 +40,10 @@ def test_the_smallest_recipe_has_the_papers_image_rules() -> None:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "unknown section": ({"crawls": {}}, "unknown key crawls; known here: crawl, extract, urls, word_lists, rules"),
+    "unknown section": (
+        {"crawls": {}},
+        "unknown key crawls; known here: crawl, extract, urls, word_lists, signals, rules",
+    ),
     "unknown key": ({"dataset": {"shard_mb": 5}}, "unknown key dataset.shard_mb; known here: name, shard_mib"),
     "unknown key of a rule": (
         {"rules": {"image": {"too_small": {"minimum": 5}}}},
@@ -246,7 +249,7 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     ),
     "fetch.urls_per_part": ({"fetch": {"urls_per_part": 5}}, {"requests"}),
     "fetch.urls_per_host": ({"fetch": {"urls_per_host": 5}}, {"requests"}),
-    "fetch.host": ({"fetch": {"host": {"delay_s": 3}}}, set()),  # what was fetched in other manners stays fetched
+    "fetch.host": ({"fetch": {"host": {"delay_s": 3}}}, set()),  # what was fetched at other rates stays fetched
     "fetch.robots": ({"fetch": {"robots": False}}, {"fetch"}),
     "consent.refuse": ({"consent": {"refuse": ["noai"]}}, {"filter", "fetch"}),
     "fetch.max_image_mib": ({"fetch": {"max_image_mib": 5}}, {"extract", "fetch"}),

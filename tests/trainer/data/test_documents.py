@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from m3w.schemas.cutting import sequences_of
-from m3w.schemas.document import DATASET_SCHEMA, DOCUMENT_SIGNALS, ImageReference, InterleavedDocument
+from m3w.schemas.document import ImageReference, InterleavedDocument, dataset_schema
 from m3w.schemas.manifest import DocumentShard, Manifest, Split
 from m3w.schemas.table import to_table
 from m3w.trainer.data.documents import DocumentReader
@@ -20,6 +20,8 @@ from m3w.trainer.data.loading import load_steps
 from m3w.trainer.data.order import SampleAddress, SampleOrder
 from m3w.trainer.data.sequences import SequenceReader, UnreadableSampleError, addresses
 from m3w.trainer.data.windows import SpecialTokens
+
+SIGNALS = ("words", "characters")
 
 FORM = SampleForm(
     tokenize=lambda text: [ord(letter) for letter in text],
@@ -53,7 +55,7 @@ def document(number: int, png) -> tuple[InterleavedDocument, list[bytes | None]]
         for place, text in enumerate(texts)
     ]
     url = f"https://example.org/{number}"
-    signals = dict.fromkeys(DOCUMENT_SIGNALS, 1.0)
+    signals = dict.fromkeys(SIGNALS, 1.0)
     return InterleavedDocument(url=url, crawled_at=CRAWLED, texts=texts, images=images, signals=signals), content
 
 
@@ -68,7 +70,7 @@ def both(tmp_path_factory, write_sequence_shard, make_png) -> Path:
         name = f"train-{shard:05d}-of-00002"
         rows = [{**one.row(), "image_bytes": content} for one, content in found]
         path = folder / "documents" / f"{name}.parquet"
-        pq.write_table(to_table(rows, DATASET_SCHEMA), path, row_group_size=3)
+        pq.write_table(to_table(rows, dataset_schema(SIGNALS)), path, row_group_size=3)
         cut = [sequence for one, content in found for sequence in sequences_of(one, content, 5)]
         sequences.append(write_sequence_shard(folder, name, cut))
         sha256, size = hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size

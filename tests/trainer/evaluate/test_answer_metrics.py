@@ -7,9 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from m3w.trainer.evaluate.metrics.exact import agreement, exact_match
+from m3w.trainer.evaluate.metrics.answers import agreement, exact_match, normalise, vqa_accuracy
 from m3w.trainer.evaluate.metrics.ranked import average_precision, mean_weighted_average_precision, ndcg, roc_auc
-from m3w.trainer.evaluate.metrics.vqa import normalise, vqa_accuracy
 
 
 @pytest.mark.parametrize(

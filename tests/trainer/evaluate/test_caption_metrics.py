@@ -8,11 +8,7 @@ from typing import Any
 
 import pytest
 
-from m3w.trainer.evaluate.metrics.bleu import bleu
-from m3w.trainer.evaluate.metrics.cider import cider
-from m3w.trainer.evaluate.metrics.meteor import meteor, why_no_meteor
-from m3w.trainer.evaluate.metrics.ptb import tokenise
-from m3w.trainer.evaluate.metrics.rouge import common_length, rouge_l
+from m3w.trainer.evaluate.metrics.captions import bleu, cider, common_length, meteor, rouge_l, tokenise, why_no_meteor
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
+from m3w.recipes.errors import InputError
 from m3w.trainer.evaluate.evaluation import evaluate
-from m3w.trainer.evaluate.example import EvaluationError
 from m3w.trainer.evaluate.launch import evaluate as evaluate_in
 from m3w.trainer.evaluate.recipe import load_evaluation
 from m3w.trainer.evaluate.worker import work
@@ -32,30 +32,30 @@ def run(checkpoint: Path, path: Path, done: list[tuple[str, int, int]] | None = 
 
 def lines(output: Path) -> dict[str, dict[str, Any]]:
     """All predictions, by condition and key."""
-    found = {}
+    records = {}
     for path in sorted(output.glob("predictions/*/*.jsonl")):
         for line in path.read_text().splitlines():
             record = json.loads(line)
-            found[f"{path.parent.name}/{record['key']}"] = record
-    return found
+            records[f"{path.parent.name}/{record['key']}"] = record
+    return records
 
 
 def test_every_prediction_is_written_with_its_prompt(checkpoint: Path, recipe: Write, tmp_path: Path) -> None:
     results = run(checkpoint, recipe())
-    found = lines(tmp_path / "out")
-    assert len(found) == 2 * 2 * 12 and results["queries"] == 12 and results["supports"] == 24
-    line = found["2-shots-seed-0/q3"]
+    records = lines(tmp_path / "out")
+    assert len(records) == 2 * 2 * 12 and results["queries"] == 12 and results["supports"] == 24
+    line = records["2-shots-seed-0/q3"]
     assert line["prompt"].count("<image>") == 3 and line["prompt"].endswith(
         "<image>Question: which colour is the circle? Answer:"
     )
     assert len(line["media"]) == 3 and line["media"][-1].endswith("queries-3.png")
     assert line["references"] == ["yellow"] and len(line["scores"]) == 4
     assert line["answer"] == ("red", "green", "blue", "yellow")[max(range(4), key=line["scores"].__getitem__)]
-    zero = found["0-shots-seed-0/q3"]["prompt"]
+    zero = records["0-shots-seed-0/q3"]["prompt"]
     assert zero.count("<image>") == 1 and zero.count("Answer:") == 3
     accuracy = (
         100
-        * sum(found[f"2-shots-seed-0/q{n}"]["answer"] == ("red", "green", "blue", "yellow")[n % 4] for n in range(12))
+        * sum(records[f"2-shots-seed-0/q{n}"]["answer"] == ("red", "green", "blue", "yellow")[n % 4] for n in range(12))
         / 12
     )
     (of_condition,) = [each for each in results["conditions"] if (each["shots"], each["seed"]) == (2, 0)]
@@ -80,7 +80,7 @@ def test_what_is_written_already_is_not_asked_again(checkpoint: Path, recipe: Wr
 
 def test_predictions_of_something_else_are_not_gone_on_with(checkpoint: Path, recipe: Write, tmp_path: Path) -> None:
     run(checkpoint, recipe(shots=[0], seeds=[0]))
-    with pytest.raises(EvaluationError, match=r"out holds predictions made with choose = 'random', not 'rices'"):
+    with pytest.raises(InputError, match=r"out holds predictions made with choose = 'random', not 'rices'"):
         run(checkpoint, recipe(shots=[0], seeds=[0], choose="rices"))
 
 
@@ -172,29 +172,29 @@ def test_scores_are_split_by_a_column_of_the_users(
     table = {"column": "gender", "table": str(tmp_path / "people.csv"), "key": "image"}
     by_table = run(checkpoint, recipe(shots=[0], seeds=[0], split_by=table))
     assert {row["group"]: row["queries"] for row in by_table["groups"]} == {"(none)": 1, "female": 5, "male": 6}
-    with pytest.raises(EvaluationError, match="the column 'age', so scores cannot be split"):
+    with pytest.raises(InputError, match="the column 'age', so scores cannot be split"):
         run(checkpoint, recipe(shots=[0], seeds=[0], split_by={"column": "age"}))
 
 
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"shot": [1]}, "shot is not a key of an evaluation recipe"),
+        ({"shot": [1]}, r"unknown key shot; known here: .*did you mean shots\?"),
         ({"shots": [-1]}, r"shots \[-1\] are below 0"),
-        ({"seeds": [1, 1]}, "name one twice"),
+        ({"seeds": [1, 1]}, r"seeds \[1, 1\] repeat a value"),
         ({"form": "open", "orders": 6}, "orders is 6, and generated answers cannot be averaged"),
         ({"root": "nowhere"}, "nowhere/queries.jsonl is not there"),
         ({"queries": {"table": "queries.jsonl"}}, "no choices to rank"),
-        ({"metrics": ["roc_auc"]}, "roc_auc asks for yes and no"),
+        ({"metrics": ["roc_auc"]}, "roc_auc needs yes and no"),
     ],
 )
 def test_recipes_that_cannot_be_followed_are_errors(
     keys: dict[str, Any], message: str, checkpoint: Path, recipe: Write
 ) -> None:
-    with pytest.raises(EvaluationError, match=message):
+    with pytest.raises(InputError, match=message):
         run(checkpoint, recipe(**{"shots": [0], "seeds": [0], **keys}))
 
 
 def test_a_folder_without_a_model_is_named(recipe: Write, tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match=r"has no config.json, so there is no model to ask"):
+    with pytest.raises(InputError, match=r"has no config.json, so there is no model to ask"):
         run(tmp_path, recipe())

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from m3w.trainer.evaluate.checkpoint import open_checkpoint
+from m3w.recipes.errors import InputError
 from m3w.trainer.evaluate.evaluation import evaluate
-from m3w.trainer.evaluate.example import EvaluationError
 from m3w.trainer.evaluate.finetuning import train
+from m3w.trainer.evaluate.loaded_model import load_model
 from m3w.trainer.evaluate.recipe import load_evaluation
 from m3w.trainer.ranks import Ranks
 
@@ -21,14 +21,14 @@ HOW = {"steps": 60, "batch_size": 8, "learning_rate": 0.003, "language_model": T
 
 
 def test_the_loss_falls_and_the_frozen_stays(checkpoint: Path, recipe: Callable[..., Path]) -> None:
-    found = load_evaluation(
+    loaded_recipe = load_evaluation(
         str(recipe(finetune={**HOW, "steps": 20, "vision_encoder": False, "language_model": False}))
     )
-    asked, task = open_checkpoint(checkpoint, torch.device("cpu")), found.resolved_task()
-    before = {name: value.clone() for name, value in asked.model.state_dict().items()}
-    losses = train(asked, task, task.examples("supports", found.root), found, ALONE)
+    loaded, task = load_model(checkpoint, torch.device("cpu")), loaded_recipe.resolved_task()
+    before = {name: value.clone() for name, value in loaded.model.state_dict().items()}
+    losses = train(loaded, task, task.examples("supports", loaded_recipe.root), loaded_recipe, ALONE)
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
-    changed = {name for name, value in asked.model.state_dict().items() if not torch.equal(value, before[name])}
+    changed = {name for name, value in loaded.model.state_dict().items() if not torch.equal(value, before[name])}
     assert any(name.startswith("resampler.") for name in changed)
     assert not any(name.startswith("vision_encoder.") or ".block." in name for name in changed)
 
@@ -43,7 +43,7 @@ def test_an_evaluation_fine_tunes_once_and_then_asks(
     written = weights.stat().st_mtime_ns
     assert evaluate(checkpoint, load_evaluation(str(path)), ALONE, lambda *_: None) == results
     assert weights.stat().st_mtime_ns == written
-    with pytest.raises(EvaluationError, match="was fine-tuned from or by something else"):
+    with pytest.raises(InputError, match="was fine-tuned from or by something else"):
         more = ["finetune.steps=61"]
         evaluate(checkpoint, load_evaluation(str(path), more), ALONE, lambda *_: None)
     assert json.loads((tmp_path / "out/results.json").read_text())["checkpoint"] == str(checkpoint)

@@ -8,36 +8,36 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from m3w.trainer.evaluate.example import EvaluationError
-from m3w.trainer.evaluate.lmms import MODEL_ID, Asking, manifests
+from m3w.recipes.errors import InputError
+from m3w.trainer.evaluate.lmms import MODEL_ID, LmmsEvaluator, manifests
 
 RED, BLUE = Image.new("RGB", (40, 30), "red"), Image.new("RGB", (40, 30), "blue")
 
 
 @pytest.fixture(scope="module")
-def asking(checkpoint: Path) -> Asking:
-    return Asking(str(checkpoint), "cpu", beams=1)
+def evaluator(checkpoint: Path) -> LmmsEvaluator:
+    return LmmsEvaluator(str(checkpoint), "cpu", beams=1)
 
 
-def test_answers_come_in_order_for_any_number_of_pictures(asking: Asking) -> None:
+def test_answers_come_in_order_for_any_number_of_pictures(evaluator: LmmsEvaluator) -> None:
     contexts = ["which colour?", "<image> which shape?", "nothing to see"]
-    together = asking.answers(contexts, [[RED], [RED, BLUE], []], max_new_tokens=5, until=())
+    together = evaluator.answers(contexts, [[RED], [RED, BLUE], []], max_new_tokens=5, until=())
     assert len(together) == 3 and all(isinstance(text, str) for text in together)
-    assert together[0] == asking.answers(contexts[:1], [[RED]], max_new_tokens=5, until=())[0]
+    assert together[0] == evaluator.answers(contexts[:1], [[RED]], max_new_tokens=5, until=())[0]
 
 
-def test_the_loss_is_of_the_continuation_on_its_picture(asking: Asking) -> None:
-    (said,) = asking.answers(["which colour?"], [[RED]], max_new_tokens=5, until=())
-    one, _ = asking.loss("which colour?", [RED], "green circle")
-    other, _ = asking.loss("which colour?", [BLUE], "green circle")
+def test_the_loss_is_of_the_continuation_on_its_picture(evaluator: LmmsEvaluator) -> None:
+    (said,) = evaluator.answers(["which colour?"], [[RED]], max_new_tokens=5, until=())
+    one, _ = evaluator.loss("which colour?", [RED], "green circle")
+    other, _ = evaluator.loss("which colour?", [BLUE], "green circle")
     assert one > 0 and one != pytest.approx(other, abs=1e-4) and said is not None
 
 
 def test_a_template_without_a_place_for_the_question_is_an_error(checkpoint: Path) -> None:
-    with pytest.raises(EvaluationError, match=r"has no \{context\}"):
-        Asking(str(checkpoint), "cpu", template="Say:")
-    with pytest.raises(EvaluationError, match="neither a picture nor the path of a video"):
-        Asking(str(checkpoint), "cpu").answers(["x"], [[42]], max_new_tokens=2, until=())
+    with pytest.raises(InputError, match=r"has no \{context\}"):
+        LmmsEvaluator(str(checkpoint), "cpu", template="Say:")
+    with pytest.raises(InputError, match="neither a picture nor the path of a video"):
+        LmmsEvaluator(str(checkpoint), "cpu").answers(["x"], [[42]], max_new_tokens=2, until=())
 
 
 def test_lmms_eval_itself_finds_and_asks_the_model(checkpoint: Path) -> None:

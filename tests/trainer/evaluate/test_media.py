@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from m3w.trainer.evaluate.example import Media
 from m3w.trainer.evaluate.media import UnreadableMediaError, read_frames, video_frames
+from m3w.trainer.evaluate.tasks.source import Media
 
 
 def test_frames_are_taken_evenly_over_a_segment(shared_data: Path) -> None:

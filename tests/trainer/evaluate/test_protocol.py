@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from m3w.recipes.errors import InputError
 from m3w.trainer.data.windows import SpecialTokens
-from m3w.trainer.evaluate.answering import until
-from m3w.trainer.evaluate.example import EvaluationError, Example, Media
-from m3w.trainer.evaluate.prompt import answer_ids, write_prompt
-from m3w.trainer.evaluate.supports import Supports, draw, orders
+from m3w.trainer.evaluate.answers import cut_at_stop
+from m3w.trainer.evaluate.inputs import answer_ids, write_prompt
+from m3w.trainer.evaluate.supports import Supports, draw, permutations
 from m3w.trainer.evaluate.task import Task, load_task
+from m3w.trainer.evaluate.tasks.source import Example, Media
 
 CAPTIONS: Task = load_task("coco")
 
@@ -31,13 +32,13 @@ def keys(examples: list[Example]) -> list[str]:
 
 def test_a_prompt_has_each_support_with_its_picture_and_the_query_open() -> None:
     prompt = write_prompt(CAPTIONS, example(9), [example(1, "a dog"), example(2, "two cats")])
-    assert prompt.shown() == "<image>Output: a dog<|endofchunk|><image>Output: two cats<|endofchunk|><image>Output:"
+    assert prompt.to_text() == "<image>Output: a dog<|endofchunk|><image>Output: two cats<|endofchunk|><image>Output:"
     assert [media.path for media in prompt.media] == ["1.jpg", "2.jpg", "9.jpg"]
 
 
 def test_a_prompt_without_shots_has_exemplars_of_text_alone() -> None:
     prompt = write_prompt(CAPTIONS, example(9), [example(1, "a dog"), example(2, "two cats")], text_only=True)
-    assert prompt.shown() == "Output: a dog<|endofchunk|>Output: two cats<|endofchunk|><image>Output:"
+    assert prompt.to_text() == "Output: a dog<|endofchunk|>Output: two cats<|endofchunk|><image>Output:"
     assert [media.path for media in prompt.media] == ["9.jpg"]
 
 
@@ -46,7 +47,7 @@ def test_a_prompt_may_start_as_pages_do_and_a_caption_cannot_bring_an_image() ->
     special = SpecialTokens(image=1000, end_of_chunk=1001, end_of_text=1002, beginning_of_text=1003)
     ids = prompt.encode(lambda text: list(text.encode()), special)
     assert ids[:3] == [1003, 1001, 1000] and ids.count(1000) == 2 and ids.count(1001) == 2
-    assert prompt.shown().startswith("<|endofchunk|><image>Output: an <image><|endofchunk|>")
+    assert prompt.to_text().startswith("<|endofchunk|><image>Output: an <image><|endofchunk|>")
 
 
 def test_an_answer_is_tokenised_where_it_stands() -> None:
@@ -89,20 +90,23 @@ def test_rices_puts_the_most_similar_last_and_leaves_out_what_cannot_be_read() -
 
 def test_orders_are_different_and_begin_with_the_given_one() -> None:
     shots = EXAMPLES[:4]
-    found = orders(shots, 6, "seed")
-    assert len({tuple(keys(order)) for order in found}) == 6 and found[0] == shots
-    assert all(sorted(keys(order)) == sorted(keys(shots)) for order in found)
-    assert len(orders(EXAMPLES[:2], 6, "seed")) == 2 and orders([], 6, "seed") == [[]]
+    shuffled = permutations(shots, 6, "seed")
+    assert len({tuple(keys(order)) for order in shuffled}) == 6 and shuffled[0] == shots
+    assert all(sorted(keys(order)) == sorted(keys(shots)) for order in shuffled)
+    assert len(permutations(EXAMPLES[:2], 6, "seed")) == 2 and permutations([], 6, "seed") == [[]]
 
 
 def test_a_prompt_that_asks_for_an_absent_field_names_it() -> None:
     task = load_task("coco", {"prompt": "Question: {question}"})
-    with pytest.raises(EvaluationError, match=r"KeyError: 'question'.*its fields are none"):
+    with pytest.raises(InputError, match=r"KeyError: 'question'.*its fields are none"):
         write_prompt(task, example(1), [])
 
 
 def test_an_answer_ends_before_the_first_text_that_ends_it() -> None:
-    assert until(" a cat. It sleeps, Question: x", ("Question", ".")) == " a cat" and until("a cat", (".",)) == "a cat"
+    assert (
+        cut_at_stop(" a cat. It sleeps, Question: x", ("Question", ".")) == " a cat"
+        and cut_at_stop("a cat", (".",)) == "a cat"
+    )
 
 
 def test_a_task_of_ones_own_is_a_yaml_file(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from m3w.trainer.evaluate.example import EvaluationError, Example
+from m3w.recipes.errors import InputError
 from m3w.trainer.evaluate.media import read_frames
 from m3w.trainer.evaluate.task import load_task, task_names
+from m3w.trainer.evaluate.tasks.source import Example
 
 PEOPLE = [
     {"answer": word, "answer_confidence": "yes", "answer_id": n + 1}
@@ -185,9 +186,9 @@ def test_all_sixteen_are_there() -> None:
 def test_a_benchmark_is_read_in_its_published_format(name: str, tmp_path: Path) -> None:
     root, task = written(tmp_path, FILES[name]), load_task(name)
     queries, supports = task.examples("queries", root), task.examples("supports", root)
-    key, place, prompt, references = FIRST_QUERY[name]
+    key, path, prompt, references = FIRST_QUERY[name]
     first = queries[0]
-    assert (first.key, first.media.path) == (key, f"{root}/{place}")
+    assert (first.key, first.media.path) == (key, f"{root}/{path}")
     assert task.prompt.format(**first.fields) == prompt
     assert len(first.references) == references and first.answer in first.references
     assert (task.form == "close") == bool(first.choices)
@@ -241,7 +242,7 @@ def test_cifar_10_is_read_from_its_binary_version(tmp_path: Path) -> None:
     (second,) = read_frames(queries[1].media, size=32, frames=1)
     assert second.getpixel((3, 3)) == (0, 255, 0)
     written(tmp_path, {"test_batch.bin": red[:-1]})
-    with pytest.raises(EvaluationError, match="3072 bytes, no multiple of 3073"):
+    with pytest.raises(InputError, match="3072 bytes, no multiple of 3073"):
         load_task("cifar10").examples("queries", root)
 
 
@@ -288,7 +289,7 @@ def test_a_table_of_ones_own_in_three_formats(suffix: str, tmp_path: Path, make_
 def test_wrong_files_are_errors_that_say_what_to_do(
     name: str, files: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(EvaluationError) as caught:
+    with pytest.raises(InputError) as caught:
         load_task(name).examples("queries", written(tmp_path, files))
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
@@ -296,24 +297,27 @@ def test_wrong_files_are_errors_that_say_what_to_do(
 def test_answers_of_another_split_are_noticed(tmp_path: Path) -> None:
     files = dict(FILES["okvqa"])
     files["mscoco_val2014_annotations.json"] = files["mscoco_train2014_annotations.json"]
-    with pytest.raises(EvaluationError, match=r"question 1 of .* has no answer"):
+    with pytest.raises(InputError, match=r"question 1 of .* has no answer"):
         load_task("okvqa").examples("queries", written(tmp_path, files))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"queries": {"annotation": "x"}}, "queries.annotation is no key of the reader karpathy"),
+        (
+            {"queries": {"annotation": "x"}},
+            "`queries` of the reader karpathy is wrong: unknown key annotation; known here: annotations",
+        ),
         ({"reader": "cocoo"}, "reader 'cocoo' is not known"),
     ],
 )
 def test_a_task_that_cannot_be_read_says_which_key(change: dict[str, Any], message: str, tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match=message):
+    with pytest.raises(InputError, match=message):
         load_task("coco", change).examples("queries", str(tmp_path))
 
 
 def test_unknown_tasks_and_metrics_are_named() -> None:
-    with pytest.raises(EvaluationError, match="task 'kokoo' is neither"):
+    with pytest.raises(InputError, match="task 'kokoo' is neither"):
         load_task("kokoo")
-    with pytest.raises(EvaluationError, match=r"metrics \['blue'\] are not known"):
+    with pytest.raises(InputError, match=r"metrics \['blue'\] are not known"):
         load_task("coco", {"metrics": ["blue"]})

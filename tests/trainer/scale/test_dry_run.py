@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from m3w.cli.models import describe_training
+from m3w.recipes.errors import InputError
 from m3w.trainer.dry_run import dry_run
 from m3w.trainer.memory import activations
 from m3w.trainer.meta_model import meta_model
 from m3w.trainer.parallelize import inner
 from m3w.trainer.preparation import prepare
 from m3w.trainer.ranks import Ranks
-from m3w.trainer.recipe import RecipeError, load_recipe
+from m3w.trainer.recipe import load_recipe
 from m3w.trainer.update import update
 
 ALONE = Ranks(0, 1, torch.device("cpu"))
@@ -86,8 +87,8 @@ def test_eighty_billions_fit_when_they_are_sharded_and_not_when_they_are_not():
 
 
 def test_what_cannot_be_counted_is_an_error_that_says_what_to_do(recipe):
-    with pytest.raises(RecipeError, match="'abacus' is not known; take one of"):
+    with pytest.raises(InputError, match="'abacus' is not known; take one of"):
         dry_run(load_recipe(str(recipe)), gpus=1, gpu="abacus", mfu=0.4)
-    with pytest.raises(RecipeError, match="lies nowhere on this machine"):
+    with pytest.raises(InputError, match="lies nowhere on this machine"):
         sets = ["model.language_model={pretrained: nobody/nothing}"]
         dry_run(load_recipe(str(recipe), sets), gpus=1, gpu="h100", mfu=0.4)

@@ -1,1 +1,1 @@
-"""What answers are scored by, each from its source and held to published numbers."""
+"""Metrics, each implemented from its source and tested against published numbers."""

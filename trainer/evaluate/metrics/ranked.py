@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 
 def roc_auc(scores: Sequence[float], positive: Sequence[bool]) -> float:
-    """How often a positive scores above a negative, ties counting half, in 0 to 1; nan without one of both.
+    """The probability that a positive scores above a negative, ties counting half; nan without one of both.
 
     By ranks (Mann and Whitney): the area under the ROC curve, as scikit-learn's `roc_auc_score` gives it.
     """
@@ -21,21 +21,21 @@ def roc_auc(scores: Sequence[float], positive: Sequence[bool]) -> float:
     positives, negatives = int(labels.sum()), int((~labels).sum())
     if not positives or not negatives:
         return math.nan
-    _, place, times = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(times) - (times - 1) / 2)[place]
+    _, indices, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[indices]
     return float((ranks[labels].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
 def average_precision(scores: Floats, positive: NDArray[np.bool_], weights: Floats) -> float:
-    """Precision at every positive, each weighted, from the highest score down; equal scores are one step.
+    """The weighted mean of the precision at every positive, from the highest score down; equal scores are one step.
 
     As scikit-learn's `average_precision_score` with `sample_weight`.
     """
     order = np.argsort(-scores, kind="stable")
     scores, gains, weights = scores[order], (positive * weights)[order], weights[order]
     last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
-    found, seen = np.cumsum(gains)[last], np.cumsum(weights)[last]
-    return float(np.sum(np.diff(found, prepend=0.0) * found / seen) / found[-1])
+    true, retrieved = np.cumsum(gains)[last], np.cumsum(weights)[last]
+    return float(np.sum(np.diff(true, prepend=0.0) * true / retrieved) / true[-1])
 
 
 def mean_weighted_average_precision(
@@ -45,23 +45,23 @@ def mean_weighted_average_precision(
 
     scores [clips, classes], the classes in the order in which `actions` (verb and noun of every clip) first names them.
     annotations: 1 positive; 0 negative; 2, 3, 4 hard negative of the clip's own class. A positive of a class is a
-    negative of the others. Every clip weighs one by the clips of its video in its group (positive, negative, hard), so
-    that a video with many clips counts once. Classes without a positive are left out of the mean.
+    negative of the others. A clip weighs 1 / the number of clips of its video in its group (positive, negative,
+    hard), so every video counts once. Classes without a positive are left out of the mean.
     """
-    found = []
+    precisions = []
     for number, action in enumerate(dict.fromkeys(actions)):
         positives, negatives, hard = _groups(action, actions, annotations)
         if positives:
             weights = np.concatenate([_one_a_video(group, videos) for group in (positives, negatives, hard)])
             labels = np.arange(len(weights)) < len(positives)
-            found.append(average_precision(scores[[*positives, *negatives, *hard], number], labels, weights))
-    return float(np.mean(found)) if found else math.nan
+            precisions.append(average_precision(scores[[*positives, *negatives, *hard], number], labels, weights))
+    return float(np.mean(precisions)) if precisions else math.nan
 
 
 def _groups(
     action: tuple[str, str], actions: Sequence[tuple[str, str]], annotations: Sequence[int]
 ) -> tuple[list[int], list[int], list[int]]:
-    """Clips that are positives, negatives and hard negatives of one class."""
+    """The clips that are positives, negatives and hard negatives of one class."""
     positives: list[int] = []
     negatives: list[int] = []
     hard: list[int] = []
@@ -79,10 +79,10 @@ def _one_a_video(group: list[int], videos: Sequence[str]) -> Floats:
 
 
 def ndcg(scores: Sequence[float], relevance: Sequence[float]) -> float:
-    """NDCG of one VisDial question, in 0 to 1: over the first k options, k being those of a relevance above 0.
+    """NDCG of one VisDial question, 0 to 1: over the first k options, where k options have a relevance above 0.
 
     Das et al., arXiv 1611.08669, and the challenge's definition: gain is the relevance itself, discount log2(rank + 1).
-    Without a relevant option nothing can be ranked wrongly, and 0 is given, as the published code does.
+    Without a relevant option it is 0, as in the published code.
     """
     relevant = sum(value > 0 for value in relevance)
     if not relevant:

@@ -1,1 +1,1 @@
-"""Benchmarks as data: a YAML file a task, a class a published file format."""
+"""Tasks: one YAML file for each benchmark, one class for each published file format."""

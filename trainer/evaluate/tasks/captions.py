@@ -1,11 +1,20 @@
-"""Captions: COCO and Flickr30K in Karpathy's files, VATEX, YouCook2."""
+"""Captions: COCO and Flickr30K (Karpathy's files), VATEX, YouCook2."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from m3w.trainer.evaluate.example import Example, Media
-from m3w.trainer.evaluate.tasks.reading import Source, columns, located, need, need_list, read_json, unique_keys
+from m3w.trainer.evaluate.tasks.source import (
+    Example,
+    Media,
+    Source,
+    columns,
+    join_path,
+    need,
+    need_list,
+    read_json,
+    unique_keys,
+)
 
 
 class KarpathySource(Source):
@@ -17,17 +26,17 @@ class KarpathySource(Source):
     """`train`, `restval`, `val`, `test`; the paper scores COCO and Flickr30K on `test`."""
 
     def examples(self, root: str) -> list[Example]:
-        path = located(root, self.annotations)
-        found = []
+        path = join_path(root, self.annotations)
+        examples = []
         for record in need_list(need(read_json(path), "images", path), path):
             if need(record, "split", path) not in self.split:
                 continue
             captions = tuple(str(need(sentence, "raw", path)).strip() for sentence in need(record, "sentences", path))
             name = str(need(record, "filename", path))
-            place = located(root, self.images, str(record.get("filepath", "")), name)
+            file = join_path(root, self.images, str(record.get("filepath", "")), name)
             key = str(record.get("cocoid", record.get("imgid", name)))
-            found.append(_caption(key, Media(path=place), captions, columns(record)))
-        return unique_keys(need_list(found, f"{path} (split {', '.join(self.split)})"), path)
+            examples.append(_caption(key, Media(path=file), captions, columns(record)))
+        return unique_keys(need_list(examples, f"{path} (split {', '.join(self.split)})"), path)
 
 
 class VatexSource(Source):
@@ -38,14 +47,14 @@ class VatexSource(Source):
     video_name: str = "{videoID}.mp4"
 
     def examples(self, root: str) -> list[Example]:
-        path = located(root, self.annotations)
-        found = []
+        path = join_path(root, self.annotations)
+        examples = []
         for record in need_list(read_json(path), path):
             key = str(need(record, "videoID", path))
             captions = tuple(map(str, need(record, "enCap", path)))
-            place = located(root, self.videos, self.video_name.format(videoID=key))
-            found.append(_caption(key, Media(path=place), captions, columns(record)))
-        return unique_keys(found, path)
+            file = join_path(root, self.videos, self.video_name.format(videoID=key))
+            examples.append(_caption(key, Media(path=file), captions, columns(record)))
+        return unique_keys(examples, path)
 
 
 class YouCook2Source(Source):
@@ -58,18 +67,18 @@ class YouCook2Source(Source):
     video_name: str = "{video}.mp4"
 
     def examples(self, root: str) -> list[Example]:
-        path = located(root, self.annotations)
-        found = []
+        path = join_path(root, self.annotations)
+        examples = []
         for video, record in need(read_json(path), "database", path).items():
             if need(record, "subset", path) != self.subset:
                 continue
-            place = located(root, self.videos, self.video_name.format(video=video))
+            file = join_path(root, self.videos, self.video_name.format(video=video))
             for segment in need(record, "annotations", path):
                 start, end = need(segment, "segment", path)
-                media = Media(path=place, start=float(start), end=float(end))
+                media = Media(path=file, start=float(start), end=float(end))
                 sentence = str(need(segment, "sentence", path))
-                found.append(_caption(f"{video}_{need(segment, 'id', path)}", media, (sentence,), columns(record)))
-        return unique_keys(need_list(found, f"{path} (subset {self.subset})"), path)
+                examples.append(_caption(f"{video}_{need(segment, 'id', path)}", media, (sentence,), columns(record)))
+        return unique_keys(need_list(examples, f"{path} (subset {self.subset})"), path)
 
 
 def _caption(key: str, media: Media, captions: tuple[str, ...], extra: dict[str, str]) -> Example:

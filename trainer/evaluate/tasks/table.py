@@ -1,4 +1,4 @@
-"""A task of one's own: a table in CSV, JSON lines or Parquet, a row an example."""
+"""Your own task: a table in CSV, JSON lines or Parquet, one example in each row."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from m3w.trainer.evaluate.example import EvaluationError, Example, Media
-from m3w.trainer.evaluate.tasks.reading import (
+from m3w.recipes.errors import InputError
+from m3w.trainer.evaluate.tasks.source import (
+    Example,
+    Media,
     Source,
     columns,
-    located,
-    most_given,
+    join_path,
+    most_frequent,
     need,
     need_list,
     read_csv,
@@ -27,22 +29,22 @@ class TableSource(Source):
 
     table: str
     images: str = "."
-    """Folder that the image column's paths start from."""
+    """The folder that paths in the image column are relative to."""
     image: str = "image"
     """Column of the picture or video: a path, or in Parquet its bytes, alone or as {bytes, path} (Hugging Face's)."""
     answers: str = "answer"
-    """Column of the right answer or answers: a list, or in CSV text, several divided by `separator`."""
+    """Column of the right answer or answers: a list or, in CSV, a text in which `separator` separates them."""
     choices: str | list[str] | None = None
-    """Column of the answers to rank, or the answers themselves if all rows have the same."""
+    """Column of the answers to rank; or the answers themselves, if they are the same for all rows."""
     separator: str = "|"
     key: str | None = None
-    """Column that names the row; without it rows are numbered."""
+    """Column of unique keys; without it rows are numbered."""
     start: str | None = None
     end: str | None = None
-    """Columns of a video's seconds."""
+    """Columns with the start and end of a segment of a video, seconds."""
 
     def examples(self, root: str) -> list[Example]:
-        path = located(root, self.table)
+        path = join_path(root, self.table)
         rows = need_list(_rows(path), path)
         return unique_keys([self._example(row, number, root, path) for number, row in enumerate(rows)], path)
 
@@ -54,7 +56,7 @@ class TableSource(Source):
             media=self._media(row, number, root, path),
             fields=extra,
             references=references,
-            answer=most_given(references),
+            answer=most_frequent(references),
             choices=self._choices(row, path),
             columns=extra,
         )
@@ -66,7 +68,7 @@ class TableSource(Source):
         if isinstance(value, bytes):
             return Media(path=f"{path}#{number}", content=value)
         seconds = [None if name is None else float(need(row, name, path)) for name in (self.start, self.end)]
-        return Media(path=located(root, self.images, str(value)), start=seconds[0], end=seconds[1])
+        return Media(path=join_path(root, self.images, str(value)), start=seconds[0], end=seconds[1])
 
     def _choices(self, row: dict[str, Any], path: str) -> tuple[str, ...]:
         if self.choices is None:
@@ -76,13 +78,11 @@ class TableSource(Source):
         return self._several(need(row, self.choices, path), path, self.choices)
 
     def _several(self, value: Any, path: str, column: str) -> tuple[str, ...]:
-        found = value if isinstance(value, list) else str(value).split(self.separator)
-        found = [str(one).strip() for one in found if str(one).strip()]
-        if not found:
-            raise EvaluationError(
-                f"{path} has a row with nothing in {column!r}, so it has no answer; fill or remove it"
-            )
-        return tuple(found)
+        values = value if isinstance(value, list) else str(value).split(self.separator)
+        texts = tuple(str(each).strip() for each in values if str(each).strip())
+        if not texts:
+            raise InputError(f"{path} has a row with nothing in {column!r}, so it has no answer; fill or remove it")
+        return texts
 
 
 def _rows(path: str) -> list[dict[str, Any]]:
@@ -93,7 +93,7 @@ def _rows(path: str) -> list[dict[str, Any]]:
         return read_json_lines(path)
     if suffix == "parquet":
         return _parquet(path)
-    raise EvaluationError(f"{path} ends in .{suffix}, which no reader here takes; give a .csv, .jsonl or .parquet file")
+    raise InputError(f"{path} ends in .{suffix}, which is no format of tables; give a .csv, .jsonl or .parquet file")
 
 
 def _parquet(path: str) -> list[dict[str, Any]]:
@@ -101,12 +101,12 @@ def _parquet(path: str) -> list[dict[str, Any]]:
         with fsspec.open(path, "rb") as file:
             rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
     except FileNotFoundError as error:
-        raise EvaluationError(f"{path} is not there, so the task has no examples; set `root` or `table`") from error
+        raise InputError(f"{path} is not there, so the task has no examples; set `root` or `table`") from error
     except pa.ArrowInvalid as error:
-        raise EvaluationError(f"{path} is not Parquet ({error}), so it cannot be read; write it again") from error
+        raise InputError(f"{path} is not Parquet ({error}), so it cannot be read; write it again") from error
     return rows
 
 
 def table_columns(path: str, key: str) -> dict[str, dict[str, str]]:
-    """The rows of a table by their `key` column: what a report groups by."""
+    """The columns of each row of a table, by the row's `key` column; reports group by them."""
     return {str(need(row, key, path)): columns(row) for row in need_list(_rows(path), path)}

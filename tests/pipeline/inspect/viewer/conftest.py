@@ -23,9 +23,10 @@ from m3w.pipeline.engine.attempt import Attempt
 from m3w.pipeline.engine.drops import DROPS, Drop
 from m3w.pipeline.engine.output_files import RowWriter
 from m3w.pipeline.engine.run import Run
+from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA
 from m3w.pipeline.inspect.viewer import Guard, Viewer, application
 from m3w.schemas.cutting import sequences_of
-from m3w.schemas.document import DOCUMENT_SCHEMA, InterleavedDocument
+from m3w.schemas.document import InterleavedDocument
 from m3w.schemas.manifest import DocumentShard, Manifest, SequenceShard, Split
 from m3w.schemas.sequence import INDEX_SCHEMA
 from m3w.schemas.table import to_table
