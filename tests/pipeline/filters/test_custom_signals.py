@@ -9,7 +9,6 @@ import pyarrow as pa
 import pytest
 
 from m3w.pipeline.filters.rules import broken
-from m3w.pipeline.filters.signals.registry import SignalEntry
 from m3w.pipeline.filters.signals import DOCUMENT_SIGNALS, check_signals, load_signals
 from m3w.pipeline.filters.signals.document import measure, measure_again
 from m3w.pipeline.filters.signals.registry import SignalEntry
