@@ -42,7 +42,7 @@ class InlineExecutor(Executor):
             yield job.attempt(part, 1, self.isolation)
 
     def _groups(
-        self, stage: GroupStage, settings: Any, inputs: Inputs, parts: list[Part], folder: str
+        self, stage: GroupStage, settings: Any, inputs: Inputs, parts: list[Part], folder: str, name: str
     ) -> list[tuple[Output, dict[str, int]]]:
         if not parts:
             return []

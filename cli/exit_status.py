@@ -9,7 +9,7 @@ FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 
 STATUS_OF_ERROR = {
     ("m3w.recipes.errors", "InputError"): WRONG_INPUT,
-    ("m3w.schemas.manifest", "ManifestError"): WRONG_INPUT,
+    ("m3w.schemas.manifest", "DatasetError"): WRONG_INPUT,
     ("m3w.pipeline.engine.executor", "StageFailed"): FAILED,
     ("m3w.pipeline.engine.retrying", "StoreFailed"): FAILED,
     ("m3w.pipeline.engine.run", "ClaimLost"): FAILED,

@@ -1,4 +1,4 @@
-"""The trainer's windows for the viewer: which tokens a training step sees of a sequence, and what they attend to."""
+"""Training windows for the viewer: the tokens of a sequence that a training step sees, and what they attend to."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from m3w.trainer.data.windows import IGNORED, SpecialTokens, cut_window, tokeniz
 
 IMAGES = 5
 SPECIAL = SpecialTokens(image=-1, end_of_chunk=-2, end_of_text=-3)
-"""Stand for the model's own ids, which are not in every tokenizer; nothing here depends on their values."""
+"""Placeholders for the model's own ids, which not every tokenizer has; nothing here depends on their values."""
 NAMES = {SPECIAL.image: "<image>", SPECIAL.end_of_chunk: "<|endofchunk|>", SPECIAL.end_of_text: "<EOS>"}
-WORDS = "words and marks, for want of a tokenizer (--tokenizer)"
+WORDS = "words and punctuation, as no --tokenizer is given"
 _PIECE = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
 
 
 def window_cutter(tokenizer: str | None) -> CutWindow:
-    """The function that the viewer shows windows with; without a tokenizer every word counts as a token.
+    """The function that cuts the viewer's windows; without a tokenizer every word counts as a token.
 
     Raises `InputError` for a tokenizer that cannot be read.
     """
     tokenize, piece = _words() if tokenizer is None else _tokens(tokenizer)
-    said = WORDS if tokenizer is None else tokenizer
+    name = WORDS if tokenizer is None else tokenizer
 
     def cut(texts: list[str | None], ends: bool, start: int, tokens: int, attend_next: bool) -> ShownWindow:
         ids = tokenize_nodes(texts, tokenize, SPECIAL, ends=ends)
@@ -36,7 +36,7 @@ def window_cutter(tokenizer: str | None) -> CutWindow:
             first_image=window.images.start,
             start=start,
             total=len(ids),
-            tokenizer=said,
+            tokenizer=name,
         )
 
     return cut
@@ -60,15 +60,16 @@ def _tokens(path: str) -> tuple[Tokenize, Piece]:
 
 
 def _words() -> tuple[Tokenize, Piece]:
-    """Ids are given to pieces as they are met."""
+    """A tokenizer that gives each new word the next id."""
     known: dict[str, int] = {}
     pieces: list[str] = []
 
     def tokenize(text: str) -> list[int]:
-        for found in _PIECE.findall(text):
-            if found not in known:
-                known[found] = len(pieces)
-                pieces.append(found)
-        return [known[found] for found in _PIECE.findall(text)]
+        words = _PIECE.findall(text)
+        for word in words:
+            if word not in known:
+                known[word] = len(pieces)
+                pieces.append(word)
+        return [known[word] for word in words]
 
     return tokenize, pieces.__getitem__

@@ -17,20 +17,21 @@ ClassPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)+$")]
 
 
 def check_class_path(class_path: str, key: str, consequence: str, example: str) -> None:
-    """Raises `InputError`, naming the recipe's `key`, the `consequence` and an `example`, if the module is missing.
-
-    The module is looked up without being imported; only the packages above it are.
-    """
-    module = class_path.rpartition(".")[0]
-    try:
-        is_there = importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # raised for a missing parent package
-        is_there = False
-    if not is_there:
+    """Raises `InputError`, naming the recipe's `key`, the `consequence` and an `example`, if the module is missing."""
+    if not module_exists(class_path):
+        module = class_path.rpartition(".")[0]
         raise InputError(
             f"{key} = {class_path}: there is no module {module}, so {consequence}; give a path that can be imported, "
             f"such as {example}"
         )
+
+
+def module_exists(class_path: str) -> bool:
+    """Whether the module of `class_path` exists. It is not imported; only the packages above it are."""
+    try:
+        return importlib.util.find_spec(class_path.rpartition(".")[0]) is not None
+    except ModuleNotFoundError:  # raised for a missing parent package
+        return False
 
 
 def load_class_path(class_path: str, options: Mapping[str, Any] | None = None) -> Any:

@@ -16,10 +16,10 @@ from typing import Any
 import pyarrow as pa
 
 OK = "ok"
-"""`ImageReference.status` of an image whose bytes are in the dataset; any other value says why not."""
+"""`ImageReference.status` of an image whose bytes are in the dataset; any other value is the reason why not."""
 
 VIDEO = "video"
-"""`ImageReference.status` of a video on the page: a node of its own kind, which nothing fetches."""
+"""`ImageReference.status` of a video on the page: a node of its own kind, which is not fetched."""
 
 
 FETCHED = {"fetched": True}

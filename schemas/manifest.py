@@ -14,7 +14,11 @@ FORMAT_VERSION = 1
 """Raised when a reader of the old layout could misread the new one."""
 
 
-class ManifestError(ValueError):
+class DatasetError(ValueError):
+    """A dataset that cannot be read, or is not what its `dataset.json` says."""
+
+
+class ManifestError(DatasetError):
     """A `dataset.json` that this version cannot read."""
 
 

@@ -1,4 +1,4 @@
-"""Rows to Arrow tables under a contract: what a row breaks is said with the contract beside it."""
+"""Rows to Arrow tables under a contract; an error shows the row and the contract."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ def _fits(row: dict[str, Any], schema: pa.Schema) -> bool:
     return True
 
 
-def _difference(found: set[str], wanted: frozenset[str]) -> str:
-    missing, unknown = sorted(wanted - found), sorted(found - wanted)
+def _difference(given: set[str], wanted: frozenset[str]) -> str:
+    missing, unknown = sorted(wanted - given), sorted(given - wanted)
     parts = [f"lacks {', '.join(missing)}"] if missing else []
     return " and ".join(parts + ([f"has the unknown {', '.join(unknown)}"] if unknown else []))
 

@@ -20,6 +20,9 @@ from m3w.trainer.metrics.loss import HeldOutLoss, held_out_loss, rank_batches
 from m3w.trainer.recipe import DataRecipe
 from m3w.trainer.setup.build import make_sample_format
 
+FRAMES = 8
+"""Frames read of a video."""
+
 
 def caption(checkpoint: str | Path, image: bytes, prompt: str = "", *, max_new_tokens: int = 32) -> str:
     """The continuation of `prompt` after the picture `image` by the exported model in `checkpoint`, decoded greedily.
@@ -69,10 +72,6 @@ def look_test(
     )
     alone = Ranks(0, 1, torch.device("cpu"))
     return held_out_loss(loaded.model, rank_batches(windows, batches, alone), alone, precision="fp32")
-
-
-FRAMES = 8
-"""Frames read of a video."""
 
 
 @dataclass

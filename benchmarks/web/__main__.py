@@ -17,8 +17,8 @@ from benchmarks.web.offline import SITES, OfflineWeb, closest_s
 from benchmarks.web.runs import build_offline, fetch_hostile, index_rows
 from benchmarks.web.server import is_rules
 from m3w.pipeline.inspect.examples import example_documents
-from m3w.pipeline.inspect.folder import open_dataset
-from m3w.pipeline.inspect.report_examples import example_article
+from m3w.pipeline.inspect.presentation import render, thumbnail_url
+from m3w.schemas.dataset import open_dataset
 
 WEB = Path(__file__).parents[3] / "shared/data/web"
 DOCUMENTS = 10
@@ -54,7 +54,10 @@ def _statuses(statuses: Iterable[str]) -> str:
 
 def show_documents(dataset: Path, target: Path) -> None:
     """The documents as a page of HTML, pictures in it."""
-    articles = "".join(map(example_article, example_documents(open_dataset(str(dataset)), DOCUMENTS)))
+    articles = ""
+    for example in example_documents(open_dataset(str(dataset)), DOCUMENTS):
+        sources = map(thumbnail_url, example.image_bytes)
+        articles += render("documents.html", "document", example.document, sources, "h3")
     target.write_text(f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>{articles}", encoding="utf-8")
 
 

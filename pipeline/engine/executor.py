@@ -136,7 +136,7 @@ class Executor:
         self.run.remove(folder)
         started = time.perf_counter()
         attempt = Attempt(self.run, stage.name, part)
-        for output, counters in self._groups(stage, settings, inputs, parts, folder):
+        for output, counters in self._groups(stage, settings, inputs, parts, folder, part):
             attempt.add_published(output)
             attempt.counters.update(counters)
         entry = attempt.commit(fingerprint, described, time.perf_counter() - started)
@@ -146,15 +146,15 @@ class Executor:
         return {part: entry}
 
     def _groups(
-        self, stage: GroupStage, settings: Any, inputs: Inputs, parts: list[Part], folder: str
+        self, stage: GroupStage, settings: Any, inputs: Inputs, parts: list[Part], folder: str, name: str
     ) -> list[tuple[Output, dict[str, int]]]:
-        """Every group's published files with its counters. One that fails is set aside with its traceback."""
+        """Every group's published files with its counters. A failure is set aside under `name`, with its traceback."""
         grouping = Grouping(self.run.reference, stage, stage.shuffle(inputs, settings), folder)
         self.start_ray()
         try:
             return grouping.groups(parts, inputs.bytes(stage), self.execution)
         except (RayError, UserCodeException) as error:
-            failed = failed_part(stage.name, Part(name=ALL, inputs=[f"{len(parts)} parts"]), 1, error)
+            failed = failed_part(stage.name, Part(name=name, inputs=[f"{len(parts)} parts"]), 1, error)
             self.run.set_aside(failed)
             raise StageFailed(
                 f"{stage.name} failed: {failed.error}; see m3w status {self.run.path}, mend the cause, build again"

@@ -71,7 +71,7 @@ class Inputs:
     def parts(self, stage: Stage) -> list[Part]:
         """One part for each part of the first table that `stage` reads, with the files of the others under its name.
 
-        Raises `StageFailed` where a table that every part shares has no file.
+        Raises `StageFailed` where the stage that writes a table which every part shares has committed nothing.
         """
         first, *_ = stage.reads
         return [part for name in self.entries(first.table) if (part := self.part(stage, name)) is not None]
@@ -97,7 +97,7 @@ class Inputs:
         if declared.access == "by_path":
             return []
         if declared.access == "shared":
-            if not self.outputs(table):
+            if not self.entries(table):
                 raise StageFailed(f"{stage.name} needs {table.folder}, and nothing of it could be made; see m3w status")
             return list(self.outputs(table).values())
         output = self.outputs(table).get(table.path(name))

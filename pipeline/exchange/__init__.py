@@ -16,7 +16,7 @@ from m3w.pipeline.exchange.documents import (
     parquet_rows,
     read_documents,
 )
-from m3w.recipes.class_path import check_class_path, load_class_path
+from m3w.recipes.class_path import load_class_path, module_exists
 from m3w.recipes.errors import InputError
 
 __all__ = [
@@ -38,9 +38,8 @@ def input_formats() -> list[str]:
 
 def check_input_format(format: str) -> None:
     """Raises `InputError` for a recipe's `crawl.format` that does not exist. A reader of your own is not imported."""
-    if "." in format:
-        check_class_path(format, "crawl.format", "nothing would be read", "package.module.function")
-    elif _shipped_reader(format) is None:
+    exists = module_exists(format) if "." in format else _shipped_reader(format) is not None
+    if not exists:
         raise InputError(
             f"{format} is not a format to import, so nothing was read; give one of {', '.join(input_formats())}, or "
             "package.module.function for a reader of your own"

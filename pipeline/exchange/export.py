@@ -28,8 +28,8 @@ from m3w.pipeline.engine.stage_io import StageIO
 from m3w.pipeline.engine.table import Table
 from m3w.pipeline.exchange import mmc4, nemo, obelics
 from m3w.pipeline.exchange.documents import exported_nodes
-from m3w.pipeline.inspect.folder import open_dataset
 from m3w.recipes.errors import InputError
+from m3w.schemas.dataset import open_dataset
 from m3w.schemas.document import ROW_GROUP_BYTES, TIME
 
 ROWS_AT_ONCE = 16
@@ -109,12 +109,12 @@ def export(
 ) -> dict[str, int]:
     """Write the dataset (or that of the run) at `dataset` to the folder `out`; what was counted.
 
-    Raises `InputError` for an unknown form, no dataset, or a folder that holds something else; `StageFailed` where a
-    shard could not be exported.
+    Raises `InputError` for an unknown form, or a folder that holds something else; `DatasetError` if there is no
+    dataset; `StageFailed` where a shard could not be exported.
     """
     if form not in FORMS:
         raise InputError(f"{form} is not a format to export to, so nothing was written; give one of {', '.join(FORMS)}")
-    folder = open_dataset(dataset)
+    source = open_dataset(dataset)
     run, execution, progress = Run.create(out), Execution(), progress or Progress()
     parts = [
         Part(
@@ -122,14 +122,13 @@ def export(
             inputs=[f"{shard.path} of sha256 {shard.sha256}"],
             params={"path": shard.path},
         )
-        for split in folder.manifest.splits.values()
-        for shard in split.documents
+        for shard in source.document_shards
     ]
     with locked(run, execution.driver_timeout_s, progress.state, progress.note) as lock:
         executor = Executor(run, execution, progress, address=address, check=lock.check)
-        entries = executor.run_parts(export_shard, ExportSettings(format=form, dataset=folder.path), parts)
+        entries = executor.run_parts(export_shard, ExportSettings(format=form, dataset=source.path), parts)
         counters = dict(sum_counters(entries.values()))
-        run.write_if_changed("README.md", export_card(form, counters, sorted(folder.manifest.splits)))
+        run.write_if_changed("README.md", export_card(form, counters, sorted(source.manifest.splits)))
         run.remove("tmp")
     return counters
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections import Counter
 from typing import Literal
 from urllib.parse import urljoin
@@ -70,7 +71,7 @@ def extract_page(
 
 
 def extract_document(
-    html: bytes,
+    html: bytes | str,
     url: str,
     content_type: str | None = None,
     *,
@@ -78,7 +79,12 @@ def extract_document(
     videos: bool = False,
     left_out: LeftOut | None = None,
 ) -> InterleavedDocument | None:
-    """The document of a page; None if it has none. `extract_page` gives the reason."""
+    """The document of a page; None if it has none. `extract_page` gives the reason.
+
+    Text is not decoded: whatever encoding it or `content_type` declares is ignored.
+    """
+    if isinstance(html, str):
+        html = codecs.BOM_UTF8 + html.encode("utf-8", "replace")
     document = extract_page(html, url, content_type, content=content, videos=videos, left_out=left_out)
     return None if isinstance(document, str) else document
 

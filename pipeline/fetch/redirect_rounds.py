@@ -42,6 +42,7 @@ def fetch_in_rounds(executor: Executor, stage: PartStage, fetch: FetchSettings, 
     planned: set[str] = set()
     fetched: Entries = {}
     known = executor.run.entries(stage.name)  # read once: what follows adds to it as the rounds do
+    executor.run.remove(EARLIER_RESULTS.folder)  # of a build that was killed, which may have had other groups
     for number in itertools.count(1):
         parts = plan(requests, known, fingerprint, fetch, executor.now(), settled=fetched)
         planned |= {part.name for part in parts}
@@ -135,7 +136,6 @@ def _with_earlier(
     """If parts are to be done anew, group what other parts know, and give each part its group's file."""
     others = {name: entry for name, entry in known.items() if name not in planned and entry.fingerprint == fingerprint}
     if not others or all(part.name in known for part in parts):
-        executor.run.remove(EARLIER_RESULTS.folder)
         return parts
     grouped_by_host = executor.run_grouping(earlier, fetch, inputs.with_entries(stage, others))
     files = {output.path for entry in grouped_by_host.values() for output in entry.outputs}

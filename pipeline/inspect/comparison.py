@@ -1,16 +1,22 @@
-"""Two datasets side by side: the same figures of each, as rows of tables that the terminal and the report show."""
+"""Two datasets side by side: the same figures of each, as tables for the report and for the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
+from rich.console import Console
+from rich.table import Table as TerminalTable
+from rich.text import Text
+
 from m3w.pipeline.inspect.figures import Distribution, Frequencies, Statistics, Step
-from m3w.pipeline.inspect.sections import Section, Table
+from m3w.pipeline.inspect.presentation import Section, Table
 from m3w.pipeline.inspect.wording import number, percent, plain, size
 
+WIDTH = 80
+"""Columns of the terminal."""
 LISTED = 8
-"""Values of a column that are laid side by side."""
+"""Values of a column that are compared."""
 NONE = "–"
 Row = tuple[str, str, str]
 Figure = TypeVar("Figure")
@@ -38,8 +44,23 @@ def comparison_section(left: Statistics, right: Statistics) -> Section:
     return Section(title="Side by side", items=comparison(left, right))
 
 
+def print_comparison(left: Statistics, right: Statistics, console: Console) -> None:
+    """Every figure that either dataset has, the first dataset on the left; 80 columns wide."""
+    console.print(Text(f"{plain(left.dataset)}\n{plain(right.dataset)}", style="bold"), soft_wrap=True)
+    for table in comparison(left, right):
+        console.print()
+        console.print(Text(table.title, style="bold"))
+        shown = TerminalTable(box=None, pad_edge=False, header_style="dim", width=WIDTH)
+        shown.add_column("", ratio=4, overflow="ellipsis", no_wrap=True)
+        for name in table.header[1:]:
+            shown.add_column(Text(name), ratio=3, justify="right", overflow="ellipsis", no_wrap=True)
+        for row in table.rows:
+            shown.add_row(*(Text(str(cell)) for cell in row))
+        console.print(shown)
+
+
 def names_of(left: Statistics, right: Statistics) -> tuple[str, str]:
-    """The two paths without what they have in common at their ends and beginnings, so that they fit a column."""
+    """The two paths without their common beginning and end, so that they fit a column."""
     first, second = (plain(each.dataset).split("/") for each in (left, right))
     while len(first) > 1 and len(second) > 1 and first[-1] == second[-1]:
         first, second = first[:-1], second[:-1]
@@ -49,15 +70,15 @@ def names_of(left: Statistics, right: Statistics) -> tuple[str, str]:
 
 
 def _totals(statistics: Statistics) -> dict[str, str]:
-    found = {}
+    totals = {}
     for field in ("documents", "images", "sequences", "document_bytes", "sequence_bytes"):
-        said = size if field.endswith("bytes") else number
-        found[field.replace("_", " ")] = said(sum(getattr(split, field) for split in statistics.splits.values()))
+        total = sum(getattr(split, field) for split in statistics.splits.values())
+        totals[field.replace("_", " ")] = size(total) if field.endswith("bytes") else number(total)
     if statistics.repetition:
-        found["images that repeat another"] = percent(statistics.repetition.share)
+        totals["images that repeat another"] = percent(statistics.repetition.share)
     if statistics.tokens:
-        found["tokens"] = number(statistics.tokens.estimated)
-    return found
+        totals["tokens"] = number(statistics.tokens.estimated)
+    return totals
 
 
 def _steps(statistics: Statistics) -> dict[str, Step]:
@@ -84,8 +105,8 @@ def _numbers(statistics: Statistics) -> dict[str, Distribution]:
 def _middle(distribution: Distribution) -> str:
     if not distribution.count:
         return NONE
-    said = size if distribution.unit == "bytes" else number
-    low, middle, high = (said(distribution.percentiles[percentile]) for percentile in ("5", "50", "95"))
+    form = size if distribution.unit == "bytes" else number
+    low, middle, high = (form(distribution.percentiles[percentile]) for percentile in ("5", "50", "95"))
     return f"{middle} ({low}–{high})"
 
 
@@ -96,9 +117,9 @@ def _listed(frequencies: Frequencies | None) -> dict[str, str]:
     return {plain(each.value): percent(each.share) for each in (frequencies or _EMPTY).values[:LISTED]}
 
 
-def _rows(left: Mapping[str, Figure], right: Mapping[str, Figure], said: Callable[[Figure], str]) -> Iterator[Row]:
+def _rows(left: Mapping[str, Figure], right: Mapping[str, Figure], form: Callable[[Figure], str]) -> Iterator[Row]:
     for name, one, other in _side_by_side(left, right):
-        cells = (NONE if one is None else said(one), NONE if other is None else said(other))
+        cells = (NONE if one is None else form(one), NONE if other is None else form(other))
         if cells != (NONE, NONE):
             yield name, *cells
 

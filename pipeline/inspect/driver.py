@@ -11,7 +11,7 @@ from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.run_lock import HOLDING, LockEntry, is_dead, lock_entries
 
 SILENT_BEATS = 3
-"""Heartbeats that a driver may miss, by a store that is slow to take them, before we doubt it."""
+"""Heartbeats that a driver may miss, because the store is slow, before it counts as gone."""
 
 
 class DriverStatus(BaseModel):
@@ -21,14 +21,14 @@ class DriverStatus(BaseModel):
     pid: int
     began_at: datetime
     silent_s: float
-    """Since its last heartbeat, by this machine's clock."""
+    """Seconds since its last heartbeat, by this machine's clock."""
     gone: bool
-    """It ended without a word, or has missed several heartbeats."""
+    """It ended without releasing the run, or has missed several heartbeats."""
     progress: BuildProgress
 
 
 def driver_status(run: Run, now: datetime | None = None) -> DriverStatus | None:
-    """The driver that holds the run, or the last one that did and never said that it ended; None for none."""
+    """The driver that holds the run, or the last one that never released it; None if there is none."""
     holding = [claim for claim in lock_entries(run).values() if claim.state == HOLDING]
     if not holding:
         return None

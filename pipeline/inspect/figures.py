@@ -1,4 +1,4 @@
-"""The figures of a dataset: the typed result of `statistics`, and its stable JSON form.
+"""The figures of a dataset: the typed result of `statistics`, its stable JSON form and the JSON Schema of that.
 
 Every share is a fraction of 1, every size in bytes, every side of an image in pixels.
 """
@@ -170,6 +170,11 @@ class Statistics(_Figure):
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
         return cls.model_validate_json(text)
+
+
+def json_schema() -> str:
+    """The JSON Schema of `m3w stats --json`: docs/statistics.schema.json."""
+    return json.dumps(Statistics.model_json_schema(mode="serialization"), indent=1) + "\n"
 
 
 class Comparison(_Figure):

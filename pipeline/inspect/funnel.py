@@ -19,8 +19,13 @@ DECLARED = {stage.name: stage for stage in STAGES}
 
 def funnel(counts: Counts) -> list[Step]:
     """The steps whose stages are in `counts`, pages first, each track from the crawl to the dataset."""
-    steps = [_step(stage, flow, counts) for stage, flow in _flows(counts)]
-    return sorted((step for step in steps if step.entered), key=lambda step: step.track == "images")
+    return [step for _, step in steps_by_unit(counts)]
+
+
+def steps_by_unit(counts: Counts) -> list[tuple[str, Step]]:
+    """As `funnel`, each step with the unit whose `UNIT_dropped.*` are its exits."""
+    steps = [(flow.unit, _step(stage, flow, counts)) for stage, flow in _flows(counts)]
+    return sorted(((unit, step) for unit, step in steps if step.entered), key=lambda pair: pair[1].track == "images")
 
 
 def faults(counts: Counts) -> dict[str, int]:

@@ -1,27 +1,37 @@
-"""A run's status on the terminal, 80 columns wide."""
+"""A run's status and the build at work on it, on the terminal, 80 columns wide."""
 
 from __future__ import annotations
 
-from rich.console import Console
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from rich.console import Console, Group, JustifyMethod
+from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from m3w.pipeline.inspect.driver_terminal import shown
+from m3w.pipeline.engine.build_progress import StageProgress, duration
+from m3w.pipeline.engine.run import Run
+from m3w.pipeline.inspect.driver import DriverStatus, driver_status
 from m3w.pipeline.inspect.status import RunStatus, StageStatus
 from m3w.pipeline.inspect.wording import counted, number, plain
 
-WIDTH = 80
+BAR_COLUMNS = 28
+SLOW_S = 60.0
+"""Parts that have been running for longer are named."""
 
 
 def print_status(status: RunStatus, console: Console) -> None:
-    """The stages, then failed parts with where their tracebacks lie, faults in the input, and the counters."""
+    """The stages, failed parts with the paths of their tracebacks, faults in the input, and the counters."""
     console.print(Text(plain(status.run), style="bold"), soft_wrap=True)
     if status.driver is None or (status.driver.gone and status.finished):
         console.print(_verdict(status), soft_wrap=True)
     else:
-        console.print(shown(status.driver), soft_wrap=True)
+        console.print(build_at_work(status.driver), soft_wrap=True)
     console.print()
-    console.print(_stages(status))
+    console.print(_stage_table(status))
     _print_failed(status, console)
     _print_faults(status, console)
     _print_counters(status, console)
@@ -30,13 +40,13 @@ def print_status(status: RunStatus, console: Console) -> None:
 def _verdict(status: RunStatus) -> Text:
     failed = sum(len(stage.failed) for stage in status.stages)
     if failed:
-        return Text(f"{counted(failed, 'part')} failed; m3w build tries again", style="red")
+        return Text(f"{counted(failed, 'part')} failed; run m3w build again to retry", style="red")
     if status.finished:
         return Text(f"finished: the dataset is {status.run}/dataset", style="green")
-    return Text("not finished; m3w build goes on where it stopped", style="yellow")
+    return Text("not finished; run m3w build again to resume", style="yellow")
 
 
-def _stages(status: RunStatus) -> Table:
+def _stage_table(status: RunStatus) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("stage")
     for name in ("parts done", "failed", "left", "work"):
@@ -76,7 +86,7 @@ def _print_faults(status: RunStatus, console: Console) -> None:
         if not stage.faults:
             continue
         console.print()
-        console.print(Text(f"Faults in the input of {stage.stage}, read past", style="bold"))
+        console.print(Text(f"Faults in the input of {stage.stage}, skipped", style="bold"))
         for fault in stage.faults:
             console.print(Text(f"  {fault.reason}: {number(fault.count)}"))
             for example in fault.examples:
@@ -90,8 +100,8 @@ def _print_line(console: Console, text: str) -> None:
 
 
 def _print_counters(status: RunStatus, console: Console) -> None:
-    counted = [stage for stage in status.stages if stage.counters]
-    if not counted:
+    stages = [stage for stage in status.stages if stage.counters]
+    if not stages:
         return
     console.print()
     console.print(Text("Counters", style="bold"))
@@ -99,7 +109,81 @@ def _print_counters(status: RunStatus, console: Console) -> None:
     table.add_column(min_width=12)
     table.add_column(justify="right", min_width=9)
     table.add_column()
-    for stage in counted:
-        for place, (name, count) in enumerate(stage.counters.items()):
-            table.add_row(stage.stage if place == 0 else "", number(count), Text(name))
+    for stage in stages:
+        for row, (name, count) in enumerate(stage.counters.items()):
+            table.add_row(stage.stage if row == 0 else "", number(count), Text(name))
     console.print(table)
+
+
+def build_at_work(driver: DriverStatus) -> Group:
+    """The process that builds, the stages it has done in short, and the one it is at."""
+    stages = driver.progress.stages
+    lines: list[Text | Table] = [_who(driver)]
+    if stages:
+        lines += [Text(), _progress(stages, gone=driver.gone), Text()]
+        lines += _at_work(stages[-1]) if not driver.gone else []
+    return Group(*lines)
+
+
+def _who(driver: DriverStatus) -> Text:
+    process = f"process {driver.pid} on {plain(driver.host)}"
+    silent = duration(driver.silent_s)
+    if driver.gone:
+        return Text(
+            f"the build by {process} is gone (last heartbeat {silent} ago); run m3w build again to resume",
+            style="red",
+        )
+    at_work = duration(max(0.0, (datetime.now(UTC) - driver.began_at).total_seconds()))
+    return Text(f"at work for {at_work}: {process}, last heartbeat {silent} ago", style="green")
+
+
+def _progress(stages: list[StageProgress], *, gone: bool) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    columns: tuple[JustifyMethod, ...] = ("left", "left", "right", "left")
+    for justify in columns:
+        table.add_column(justify=justify)
+    for index, stage in enumerate(stages):
+        now = index == len(stages) - 1 and not gone
+        ended = stage.done_before + stage.done + stage.failed
+        bar = ProgressBar(total=max(1, stage.total), completed=ended, width=BAR_COLUMNS)
+        parts, *rest = stage.counts
+        texts = rest if now else [text for text in rest if not text.startswith("about")]
+        table.add_row(Text(stage.stage, style="bold" if now else ""), bar, parts, _joined(texts, stage))
+    return table
+
+
+def _joined(texts: list[str], stage: StageProgress) -> Text:
+    return Text(" · ".join(texts), style="red" if stage.failed else "")
+
+
+def _at_work(stage: StageProgress) -> list[Text | Table]:
+    """Speeds, and the parts that take long."""
+    lines: list[Text | Table] = []
+    if stage.rates:
+        lines.append(Text(f"{stage.stage}: {' · '.join(stage.rates)}"))
+    parts = "part" if stage.at_work == 1 else "parts"
+    lines.append(Text(f"{stage.at_work:,} {parts} running or waiting for a machine", style="dim"))
+    slow = [part for part in stage.longest if part.seconds > SLOW_S]
+    lines += [Text(f"  {plain(part.name)} for {duration(part.seconds)}", style="dim") for part in slow]
+    return lines
+
+
+def watch(run: Run, console: Console, every_s: float = 2.0, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Show the build at work until it ends: in place on a terminal, as a line each time elsewhere."""
+    if not console.is_terminal:
+        while (driver := driver_status(run)) is not None and not driver.gone:
+            console.print(line(driver), soft_wrap=True, highlight=False, markup=False)
+            sleep(every_s)
+        return
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while (driver := driver_status(run)) is not None and not driver.gone:
+            live.update(build_at_work(driver), refresh=True)
+            sleep(every_s)
+
+
+def line(driver: DriverStatus) -> str:
+    """The stage at work, as one line."""
+    if not driver.progress.stages:
+        return "starting"
+    stage = driver.progress.stages[-1]
+    return f"{stage.stage}: {', '.join([*stage.counts, *stage.rates])}"

@@ -56,7 +56,7 @@ def print_statistics(statistics: Statistics, console: Console) -> None:
     if (tokens := statistics.tokens) is not None:
         _heading(console, "Tokens", tokens_summary(tokens))
     if any(each.count for each in statistics.signals.values()):
-        _heading(console, "Signals of documents", "what the rules look at: docs/filtering.md says what each is")
+        _heading(console, "Signals of documents", "what the rules look at; docs/filtering.md describes each")
         console.print(_signals(statistics))
 
 
@@ -97,7 +97,7 @@ def _totals(statistics: Statistics) -> Table:
 
 
 def _funnel(steps: list[Step]) -> Table:
-    """What entered, why some of it left, and what was kept, with bars as long as the share of what entered."""
+    """What entered, why some of it left, and what was kept; bars are shares of what entered."""
     table = _table()
     before = None
     for step in steps:
@@ -148,7 +148,7 @@ EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def _bar(share: float, style: str) -> Text:
-    """A bar of `BAR` cells at a share of 1, to an eighth of a cell; what is there at all shows."""
+    """A bar of `BAR` cells at a share of 1, to an eighth of a cell; any share above 0 is visible."""
     eighths = round(min(max(share, 0), 1) * BAR * 8)
     if share > 0:
         eighths = max(eighths, 1)

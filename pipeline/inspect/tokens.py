@@ -1,6 +1,7 @@
 """Tokens of a dataset's texts by a tokenizer of choice: a `tokenizer.json`, read by `tokenizers` alone.
 
-Tokenizing is a hundred times slower than all else here, so documents at even distances stand for all; how many is said.
+Tokenizing is a hundred times slower than the other statistics, so only documents at even distances are tokenized; the
+result says how many.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Tokenizer
 
-from m3w.pipeline.inspect.distributions import MANY, Numbers
+from m3w.pipeline.inspect.accumulators import MANY, Numbers
 from m3w.pipeline.inspect.figures import Tokens
 from m3w.recipes.errors import InputError
 
 DOCUMENTS = 20_000
-"""Tokenized if the user does not say how many: some 10 seconds on two cores."""
+"""Tokenized by default: about 10 seconds on two cores."""
 FILE = "tokenizer.json"
 
 
 def open_tokenizer(path: str) -> Tokenizer:
     """The tokenizer in the file `path` or in `path`/tokenizer.json, on any fsspec path. Raises `InputError`.
 
-    Text is text: a page that holds the characters of a special token gets no special token for them.
+    Special tokens are off: a page that contains the characters of one is tokenized as plain text.
     """
     name = path if path.endswith(".json") else f"{path.rstrip('/')}/{FILE}"
     try:
@@ -37,7 +38,7 @@ def open_tokenizer(path: str) -> Tokenizer:
         ) from error
     try:
         tokenizer = Tokenizer.from_buffer(content)
-    except Exception as error:  # tokenizers raises ValueError or a bare Exception for a file that is none of its own
+    except Exception as error:  # tokenizers raises ValueError or a bare Exception for a file that it did not write
         raise InputError(f"{name} is no tokenizer ({error}); give a {FILE} of the library tokenizers") from error
     tokenizer.encode_special_tokens = True
     tokenizer.no_truncation()
@@ -49,14 +50,14 @@ class TokenCount:
     """Tokens of every `step`-th document."""
 
     def __init__(self, path: str, documents: int, wanted: int):
-        """`documents` are in the dataset, of which about `wanted` are tokenized; 0: all."""
+        """`documents`: how many the dataset has; about `wanted` of them are tokenized (0: all)."""
         self._tokenizer, self._name = open_tokenizer(path), str(Path(path)) if "://" not in path else path
         self._step = max(1, documents // wanted) if wanted else 1
         self._seen = self._counted = self._characters = self._all_characters = 0
         self._per_document = Numbers("Tokens per document", "tokens", MANY)
 
     def add(self, texts: pa.ListArray, characters: int) -> None:
-        """Take in the texts of a batch of documents, `characters` long altogether."""
+        """Count the texts of a batch of documents, `characters` long in total."""
         self._all_characters += characters
         first = -self._seen % self._step
         self._seen += len(texts)

@@ -1,4 +1,4 @@
-"""Figures in words, the same on the terminal and in the report."""
+"""Figures in words, the same on the terminal, in the report and in the viewer."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def _from(shown: Bin) -> str:
 
 
 def shown_bins(distribution: Distribution) -> list[Bin]:
-    """The bins from the first to the last that holds something; empty neighbours are one bin."""
-    filled = [place for place, each in enumerate(distribution.bins) if each.count]
+    """The bins from the first to the last that is not empty; empty neighbours are merged."""
+    filled = [index for index, each in enumerate(distribution.bins) if each.count]
     shown: list[Bin] = []
     for each in distribution.bins[filled[0] : filled[-1] + 1] if filled else ():
         if shown and not each.count and not shown[-1].count:
@@ -70,15 +70,15 @@ def summary(distribution: Distribution) -> str:
     """One line: `median 138, mean 160.5, 9 of 10 in 20–900, all in 12–2,301`."""
     if distribution.mean is None or distribution.lowest is None or distribution.highest is None:
         return "none known"
-    said = size if distribution.unit == "bytes" else number
+    form = size if distribution.unit == "bytes" else number
     unknown = f"; {number(distribution.missing)} unknown" if distribution.missing else ""
     if distribution.lowest == distribution.highest:
-        return f"all {said(distribution.lowest)}{unknown}"
+        return f"all {form(distribution.lowest)}{unknown}"
     percentiles = distribution.percentiles
     return (
-        f"median {said(percentiles['50'])}, mean {said(round(distribution.mean, 2))}, "
-        f"9 of 10 in {said(percentiles['5'])}–{said(percentiles['95'])}, "
-        f"all in {said(distribution.lowest)}–{said(distribution.highest)}{unknown}"
+        f"median {form(percentiles['50'])}, mean {form(round(distribution.mean, 2))}, "
+        f"9 of 10 in {form(percentiles['5'])}–{form(percentiles['95'])}, "
+        f"all in {form(distribution.lowest)}–{form(distribution.highest)}{unknown}"
     )
 
 
@@ -113,12 +113,12 @@ def tokens_summary(tokens: Tokens) -> str:
 
 
 def plain(text: str) -> str:
-    """What came from the web or a path, as one line that moves no cursor and colours nothing."""
+    """Text from the web or of a path without control characters, as one line."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def short_name(dataset: str) -> str:
-    """The run's name, or the dataset's: the last word of its path that says something, with the one before a `run`."""
+    """The name of the run or dataset: the last folder of its path but `dataset`; of `x/run` both."""
     names = [name for name in dataset.rstrip("/").split("/") if name and name != "dataset"]
     return "/".join(names[-2:] if names[-1:] == ["run"] else names[-1:]) or dataset
 

@@ -21,10 +21,10 @@ from warcio.archiveiterator import ArchiveIterator
 from m3w.pipeline.build import build, dataset_digest
 from m3w.pipeline.demo_crawl import write_demo_crawl
 from m3w.pipeline.engine.run import Run
-from m3w.pipeline.inspect.folder import open_dataset
-from m3w.pipeline.inspect.viewer.drops import drops
+from m3w.pipeline.inspect.examples import drop_reasons, run_of
 from m3w.pipeline.recipe import Recipe, load_recipe, parse_recipe
 from m3w.recipes.errors import InputError
+from m3w.schemas.dataset import open_dataset
 from m3w.schemas.manifest import Manifest
 
 pytestmark = pytest.mark.ray
@@ -88,14 +88,15 @@ def test_the_manifest_names_every_shard_with_its_hash(unbroken: tuple[Path, Mani
 
 
 def test_each_reason_of_a_drop_has_examples(unbroken: tuple[Path, Manifest]) -> None:
-    groups = drops(open_dataset(str(unbroken[0])))
-    assert {group["step"] for group in groups} >= {
+    dataset = open_dataset(str(unbroken[0]))
+    groups = drop_reasons(dataset, run_of(dataset), 50)
+    assert {group.step.kept_as for group in groups} >= {
         "documents",
         "image references in documents",
         "images in the dataset",
     }
     for group in groups:
-        assert group["examples"], group["reason"]
+        assert group.drops, group.exit.reason
 
 
 def test_a_second_build_does_nothing(recipe: Recipe, unbroken: tuple[Path, Manifest]) -> None:

@@ -77,12 +77,12 @@ def test_the_last_sequence_says_that_the_document_ends(nodes: str, last: list[bo
 def test_every_short_document_keeps_its_order_and_its_bytes(images: int) -> None:
     for length in range(1, 8):
         for nodes in map("".join, itertools.product("tIx", repeat=length)):
-            found = sequences(nodes, images)
-            order = [n for s in found for n in (t or i.url for t, i in zip(s.texts, s.images, strict=True))]
+            cut = sequences(nodes, images)
+            order = [n for s in cut for n in (t or i.url for t, i in zip(s.texts, s.images, strict=True))]
             numbers = [int(name.removeprefix("text ")) for name in order]
             assert numbers == sorted(set(numbers)), "in page order, each node once"
-            assert [sequence.sequence for sequence in found] == list(range(len(found)))
-            for sequence in found:
+            assert [sequence.sequence for sequence in cut] == list(range(len(cut)))
+            for sequence in cut:
                 assert len(sequence.image_bytes) <= images
                 assert any(sequence.texts)
                 shown = [image for image in sequence.images if image is not None]
@@ -94,6 +94,6 @@ def test_every_short_document_keeps_its_order_and_its_bytes(images: int) -> None
 
 
 def test_no_image_is_lost_where_texts_and_images_alternate() -> None:
-    found = sequences("tI" * 23 + "t", 5)
-    assert [len(sequence.image_bytes) for sequence in found] == [5, 5, 5, 5, 3]
-    assert sum(text is not None for sequence in found for text in sequence.texts) == 24
+    cut = sequences("tI" * 23 + "t", 5)
+    assert [len(sequence.image_bytes) for sequence in cut] == [5, 5, 5, 5, 3]
+    assert sum(text is not None for sequence in cut for text in sequence.texts) == 24

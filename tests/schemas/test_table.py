@@ -37,8 +37,8 @@ def without(values: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def image(**changes: Any) -> dict[str, Any]:
-    found = document().row()["images"][1]
-    return {**found, **changes}
+    image = document().row()["images"][1]
+    return {**image, **changes}
 
 
 def test_a_document_comes_back_as_it_was_written() -> None:

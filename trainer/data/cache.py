@@ -19,10 +19,11 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import fsspec
+
+from m3w.schemas.dataset import ShardFile
 
 log = logging.getLogger(__name__)
 
@@ -35,23 +36,6 @@ ATTEMPTS = 3
 
 class AlteredShardError(ValueError):
     """A shard whose length or SHA-256 is not the one in `dataset.json`."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShardFile:
-    """One file of a dataset."""
-
-    path: str
-    """An fsspec path."""
-    bytes: int
-    sha256: str | None = None
-    """None: unknown, only the length is checked."""
-
-    @property
-    def name(self) -> str:
-        """Its name in the cache, from its path and its content: a shard that was written again gets another name."""
-        digest = hashlib.sha256(f"{self.path} {self.bytes} {self.sha256}".encode()).hexdigest()[:16]
-        return f"{digest}-{PurePosixPath(self.path).name}"
 
 
 class ShardCache:

@@ -2,9 +2,8 @@
 
 The order's shards are row groups here: reading a document means reading its row group's columns, so the groups of a
 block (`shards_per_block` of them, each up to 128 MiB) stay in memory and samples are shuffled among them. Where a
-document is
-cut depends on its texts and on the positions of its images alone; it is computed once and kept as an index in the
-training's folder.
+document is cut depends on its texts and on the positions of its images alone; it is computed once and kept as an index
+in the training's folder.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from m3w.schemas.cutting import sequences_of
+from m3w.schemas.dataset import check_shards, open_dataset
 from m3w.schemas.document import InterleavedDocument
 from m3w.schemas.sequence import Sequence
-from m3w.trainer.data.dataset_folder import check_shards, read_split, shard_file
 from m3w.trainer.data.files import Files
 from m3w.trainer.data.order import SampleAddress
 from m3w.trainer.data.sequences import UnreadableSampleError
@@ -36,7 +35,7 @@ DOCUMENT_INDEX = pa.schema([("group", pa.int32()), ("row", pa.int32()), ("sequen
 class DocumentReader:
     """The sequences of one split of the dataset in `folder`, from its documents; indexed in `indexes`.
 
-    Raises ValueError if the folder has no `dataset.json`, or the split has no samples.
+    Raises DatasetError if the folder has no `dataset.json`, or the split has no samples.
     """
 
     def __init__(
@@ -49,11 +48,11 @@ class DocumentReader:
         groups_in_memory: int = 16,
         files: Files | None = None,
     ) -> None:
-        self.folder, self.split = folder.rstrip("/"), split
-        listed = read_split(self.folder, split)
-        if not listed.documents:
+        self._dataset = open_dataset(folder)
+        self.folder, self.split = self._dataset.path, split
+        self.shards = self._dataset.split(split).documents
+        if not self.shards:
             raise ValueError(f"{self.folder} lists no documents of {split!r}, only sequences; leave data.read out")
-        self.shards = listed.documents
         self._indexes, self._images = indexes, images_per_sequence
         self._files = files or Files()
         self._group = lru_cache(maxsize=groups_in_memory)(self._load_group)
@@ -92,8 +91,8 @@ class DocumentReader:
         return hashlib.sha256(contents.encode()).hexdigest()
 
     def check_shards(self, *, contents: bool = False) -> None:
-        """Raises ValueError for the first file that is missing, cut short or, with `contents`, altered."""
-        check_shards([shard_file(self.folder, shard) for shard in self.shards], contents=contents)
+        """Raises DatasetError for the first file that is missing, cut short or, with `contents`, altered."""
+        check_shards(map(self._dataset.file, self.shards), contents=contents)
 
     def read(self, address: SampleAddress) -> Sequence:
         """The sequence at `address`; raises UnreadableSampleError if its document cannot be cut."""
@@ -109,19 +108,19 @@ class DocumentReader:
     def expect(self, shards: ListOf[int]) -> None:
         """Hint: the row groups that will be read next, soonest first."""
         files = dict.fromkeys(self._groups[shard][0] for shard in shards)
-        self._files.expect([shard_file(self.folder, self.shards[file]) for file in files])
+        self._files.expect([self._dataset.file(self.shards[file]) for file in files])
 
     def _cut(self, row: dict[str, Any], image_bytes: list[bytes | None]) -> list[Sequence]:
         return list(sequences_of(InterleavedDocument.from_row(row), image_bytes, self._images))
 
     def _load_group(self, shard: int, group: int) -> pa.Table:
-        with self._files.open(shard_file(self.folder, self.shards[shard])) as file:
+        with self._files.open(self._dataset.file(self.shards[shard])) as file:
             return pq.ParquetFile(file).read_row_group(group, columns=[*CUT_COLUMNS, "image_bytes"])
 
     def _scan(self, shard: int) -> pa.Table:
         """The index of one file. A document that cannot be cut has no sequence, as in the pipeline."""
-        entries = []
-        with self._files.open(shard_file(self.folder, self.shards[shard])) as opened:
+        entries: list[dict[str, int]] = []
+        with self._files.open(self._dataset.file(self.shards[shard])) as opened:
             file = pq.ParquetFile(opened)
             for group in range(file.num_row_groups):
                 for row, document in enumerate(file.read_row_group(group, columns=CUT_COLUMNS).to_pylist()):

@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 import fsspec
 
-from m3w.trainer.data.cache import AlteredShardError, ShardCache, ShardFile
+from m3w.schemas.dataset import ShardFile
+from m3w.trainer.data.cache import AlteredShardError, ShardCache
 
 OPEN_SHARDS = 16
 """Cached shards that a process keeps open, and so protects from removal: those of a block."""

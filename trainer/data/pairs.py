@@ -19,9 +19,9 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from m3w.schemas.dataset import ShardFile
 from m3w.schemas.document import OK, ImageReference
 from m3w.schemas.sequence import Sequence as SequenceSample
-from m3w.trainer.data.cache import ShardFile
 from m3w.trainer.data.files import Files
 from m3w.trainer.data.order import SampleAddress
 from m3w.trainer.data.sequences import UnreadableSampleError

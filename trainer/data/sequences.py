@@ -16,8 +16,8 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from m3w.schemas.dataset import check_shards, open_dataset
 from m3w.schemas.sequence import INDEX_SCHEMA, Sequence, decode_sample
-from m3w.trainer.data.dataset_folder import check_shards, read_split, shard_file
 from m3w.trainer.data.files import Files
 from m3w.trainer.data.order import SampleAddress
 
@@ -53,19 +53,20 @@ class DatasetReader(SampleReader, Protocol):
     """A reader of a split of a dataset."""
 
     def check_shards(self, *, contents: bool = False) -> None:
-        """Raises ValueError for the first shard that is missing, cut short or, with `contents`, altered."""
+        """Raises DatasetError for the first shard that is missing, cut short or, with `contents`, altered."""
 
 
 class SequenceReader:
     """The sequences of one split of the dataset in `folder`, from its tars.
 
-    Raises ValueError if the folder has no `dataset.json`, or the split has no samples.
+    Raises DatasetError if the folder has no `dataset.json`, or the split has no samples.
     """
 
     def __init__(self, folder: str, split: str, files: Files | None = None) -> None:
-        self.folder = folder.rstrip("/")
+        self._dataset = open_dataset(folder)
+        self.folder = self._dataset.path
         self.split = split
-        self.shards = read_split(self.folder, split).sequences
+        self.shards = self._dataset.split(split).sequences
         self._files = files or Files()
         self._read_index = lru_cache(maxsize=_INDEXES_IN_MEMORY)(self._load_index)
 
@@ -81,14 +82,14 @@ class SequenceReader:
         return hashlib.sha256(contents.encode()).hexdigest()
 
     def check_shards(self, *, contents: bool = False) -> None:
-        """Raises ValueError for the first shard that is missing, cut short or, with `contents`, altered."""
-        check_shards([shard_file(self.folder, shard) for shard in self.shards], contents=contents)
+        """Raises DatasetError for the first shard that is missing, cut short or, with `contents`, altered."""
+        check_shards(map(self._dataset.file, self.shards), contents=contents)
 
     def read(self, address: SampleAddress) -> Sequence:
         """The sequence at `address`. Raises UnreadableSampleError if its bytes are not a sequence."""
         shard = self.shards[address.shard]
         row = self._read_index(address.shard).slice(address.row, 1).to_pylist()[0]
-        content = self._files.read(shard_file(self.folder, shard), row["offset"], row["size"])
+        content = self._files.read(self._dataset.file(shard), row["offset"], row["size"])
         try:
             return decode_sample(_split_members(row, content))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -96,11 +97,11 @@ class SequenceReader:
 
     def expect(self, shards: ListOf[int]) -> None:
         """Hint: the shards that will be read next, soonest first."""
-        self._files.expect([shard_file(self.folder, self.shards[shard]) for shard in shards])
+        self._files.expect([self._dataset.file(self.shards[shard]) for shard in shards])
 
     def _load_index(self, shard: int) -> pa.Table:
         entry = self.shards[shard]
-        path = f"{self.folder}/{entry.index}"
+        path = self._dataset.url(entry.index)
         with fsspec.open(path, "rb") as file:
             table = pq.read_table(file, schema=INDEX_SCHEMA)
         if table.num_rows != entry.samples:

@@ -1,4 +1,4 @@
-// Elements, questions to the server, and numbers. Nothing here or elsewhere turns text into HTML.
+// Elements, requests to the server, and numbers. Text becomes text nodes; the only HTML is that of our own templates.
 
 export function el(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -18,6 +18,12 @@ export function svg(tag, attributes = {}, ...children) {
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   made.append(...children);
   return made;
+}
+
+// HTML of templates/documents.html, where every value is escaped. Scripts in it would not run: the parser marks them as
+// done, and the Content-Security-Policy allows no inline script or handler.
+export function fragment(html) {
+  return [...new DOMParser().parseFromString(html, "text/html").body.childNodes];
 }
 
 const note = document.getElementById("note");
@@ -42,12 +48,12 @@ export async function post(path, body) {
 }
 
 async function answer(response) {
-  const found = await response.json().catch(() => ({ error: `the server answered ${response.status}` }));
+  const result = await response.json().catch(() => ({ error: `the server answered ${response.status}` }));
   if (!response.ok) {
-    say(found.error);
-    throw new Error(found.error);
+    say(result.error);
+    throw new Error(result.error);
   }
-  return found;
+  return result;
 }
 
 export const whole = (count) => Number(count).toLocaleString("en");
@@ -59,7 +65,7 @@ export function figure(value) {
 }
 export const percent = (part, all) => (all ? `${((100 * part) / all).toFixed(1)} %` : "0 %");
 
-// A page's address as a link only if it is one that a browser opens as a page.
+// A link only if a browser would open a page: not javascript: or data:.
 export function link(address) {
   const words = el("bdi", {}, address);
   if (!/^https?:\/\//i.test(address)) return words;

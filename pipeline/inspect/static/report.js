@@ -1,37 +1,23 @@
-// Light or dark, tables that sort, and values under the pointer. Without it the report reads the same.
-"use strict";
-const root = document.documentElement;
-const themeButton = document.querySelector(".theme");
-const systemTheme = () => (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-const nameTheme = () => {
-  themeButton.textContent = (root.dataset.theme || systemTheme()) === "dark" ? "Light" : "Dark";
-};
-themeButton.hidden = false;
-themeButton.addEventListener("click", () => {
-  root.dataset.theme = (root.dataset.theme || systemTheme()) === "dark" ? "light" : "dark";
-  nameTheme();
-});
-nameTheme();
-
+// Tables that sort, and values under the pointer. Without it the report reads the same.
 const keyOf = (cell) => (cell.dataset.value === undefined ? cell.textContent : Number(cell.dataset.value));
 const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
-function sortBy(header, place) {
+function sortBy(header, column) {
   const body = header.closest("table").tBodies[0];
   const numeric = header.classList.contains("number");
   const up = header.ariaSort ? header.ariaSort === "descending" : !numeric;
   for (const other of header.parentElement.cells) other.removeAttribute("aria-sort");
   header.setAttribute("aria-sort", up ? "ascending" : "descending");
-  const rows = [...body.rows].sort((a, b) => compare(keyOf(a.cells[place]), keyOf(b.cells[place])) * (up ? 1 : -1));
+  const rows = [...body.rows].sort((a, b) => compare(keyOf(a.cells[column]), keyOf(b.cells[column])) * (up ? 1 : -1));
   body.append(...rows);
 }
 for (const table of document.querySelectorAll("table.plain")) {
-  [...table.tHead.rows[0].cells].forEach((header, place) => {
+  [...table.tHead.rows[0].cells].forEach((header, column) => {
     if (table.tBodies[0].rows.length < 2 || !header.textContent) return;
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = header.textContent;
     header.replaceChildren(button);
-    button.addEventListener("click", () => sortBy(header, place));
+    button.addEventListener("click", () => sortBy(header, column));
   });
 }
 

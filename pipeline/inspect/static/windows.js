@@ -1,14 +1,14 @@
-// A document's sequences and training windows: each token under the colour of the image that it attends to.
+// A document's sequences and training windows: each token is underlined in the colour of the image it attends to.
 import { ask, choice, counted, el, field, later, whole } from "/dom.js";
 
-export function sequences(found, about) {
+export function sequences(shown, about) {
   const box = el("div", { class: "sequences" }, el("p", { class: "soft" }, "Reading the sequences …"));
-  ask(`/api/sequences/${found.document_id}`).then((all) => {
-    if (!all.length) return box.replaceChildren(el("p", { class: "empty" }, "No sequence was made of this document: no text stands beside its images."));
+  ask(`/api/sequences/${shown.document_id}`).then((all) => {
+    if (!all.length) return box.replaceChildren(el("p", { class: "empty" }, "This document has no sequence: no text stands beside its images."));
     const pick = choice(all.map(({ key, images }, at) => [String(at), `${key.split("-").at(-1)} · ${counted(images, "image")}`]), "0", (at) => one(all[at]));
-    const shown = el("div");
-    const one = (sequence) => shown.replaceChildren(about.windows ? windowOf(sequence) : whole_(sequence));
-    box.replaceChildren(el("div", { class: "controls" }, field(`${counted(all.length, "sequence")}; this is`, pick)), shown);
+    const view = el("div");
+    const one = (sequence) => view.replaceChildren(about.windows ? windowOf(sequence) : wholeSequence(sequence));
+    box.replaceChildren(el("div", { class: "controls" }, field(`${counted(all.length, "sequence")}; this is`, pick)), view);
     one(all[0]);
   });
   return box;
@@ -18,9 +18,9 @@ function picture(sequence, number) {
   return el("img", { src: `/sequence-image/${sequence.key}/${number}`, alt: `Image ${number + 1} of the sequence`, loading: "lazy" });
 }
 
-function whole_(sequence) {
+function wholeSequence(sequence) {
   let image = 0;
-  return el("div", { class: "page" }, ...sequence.texts.map((text) => (text === null ? el("figure", {}, picture(sequence, image++)) : el("p", { dir: "auto" }, text))));
+  return el("div", { class: "document nodes" }, ...sequence.texts.map((text) => (text === null ? el("figure", {}, picture(sequence, image++)) : el("p", { dir: "auto" }, text))));
 }
 
 function windowOf(sequence) {
@@ -32,13 +32,13 @@ function windowOf(sequence) {
   const text = el("p", { class: "tokens", dir: "auto" });
   const strip = el("div", { class: "strip" });
   const load = async () => {
-    const found = await ask(`/api/window/${sequence.key}`, asked);
-    start.max = String(Math.max(0, found.total - asked.tokens));
-    const images = new Set(found.phi.filter(Boolean)).size;
-    where.textContent = `Tokens ${whole(found.start)} to ${whole(found.start + found.pieces.length)} of ${whole(found.total)} · ${counted(images, "image")} attended to · `
-      + `${whole(found.masked.filter(Boolean).length)} without loss · ${found.tokenizer}`;
-    text.replaceChildren(...tokensOf(sequence, found));
-    strip.replaceChildren(...legend(sequence, found));
+    const cut = await ask(`/api/window/${sequence.key}`, asked);
+    start.max = String(Math.max(0, cut.total - asked.tokens));
+    const images = new Set(cut.phi.filter(Boolean)).size;
+    where.textContent = `Tokens ${whole(cut.start)} to ${whole(cut.start + cut.pieces.length)} of ${whole(cut.total)} · ${counted(images, "image")} attended to · `
+      + `${whole(cut.masked.filter(Boolean).length)} without loss · ${cut.tokenizer}`;
+    text.replaceChildren(...tokensOf(sequence, cut));
+    strip.replaceChildren(...legend(sequence, cut));
   };
   start.addEventListener("input", later(() => { asked.start = Number(start.value); load(); }, 120));
   tokens.addEventListener("input", later(() => { asked.tokens = Number(tokens.value) || 256; load(); }));
@@ -46,18 +46,18 @@ function windowOf(sequence) {
   return el("div", { class: "window" }, el("div", { class: "controls" }, field("First token", start), field("Tokens", tokens), field("Text attends to", next)), where, strip, text);
 }
 
-function legend(sequence, found) {
-  const shown = Math.max(0, ...found.phi);
+function legend(sequence, cut) {
+  const shown = Math.max(0, ...cut.phi);
   const images = Array.from({ length: shown }, (_, at) =>
-    el("figure", { class: `phi-${(at % 5) + 1}` }, picture(sequence, found.first_image + at), el("figcaption", {}, `image ${at + 1}`)));
-  return [...images, el("p", { class: "soft" }, "A token's line has the colour of the image that it attends to; without a line it attends to none. Struck through: no loss.")];
+    el("figure", { class: `phi-${(at % 5) + 1}` }, picture(sequence, cut.first_image + at), el("figcaption", {}, `image ${at + 1}`)));
+  return [...images, el("p", { class: "soft" }, "A token is underlined in the colour of the image it attends to; without a line it attends to none. Struck through: no loss.")];
 }
 
-function tokensOf(sequence, found) {
-  return found.pieces.map((piece, at) => {
-    const image = found.phi[at];
-    const said = `token ${found.start + at}: ${image ? `attends to image ${image}` : "attends to no image"}${found.masked[at] ? ", no loss" : ""}`;
+function tokensOf(sequence, cut) {
+  return cut.pieces.map((piece, at) => {
+    const image = cut.phi[at];
+    const words = `token ${cut.start + at}: ${image ? `attends to image ${image}` : "attends to no image"}${cut.masked[at] ? ", no loss" : ""}`;
     const special = piece.startsWith("<") && piece.endsWith(">") && piece.length > 2;
-    return el("span", { class: `token phi-${image ? ((image - 1) % 5) + 1 : 0}${found.masked[at] ? " masked" : ""}${special ? " special" : ""}`, title: said }, piece);
+    return el("span", { class: `token phi-${image ? ((image - 1) % 5) + 1 : 0}${cut.masked[at] ? " masked" : ""}${special ? " special" : ""}`, title: words }, piece);
   });
 }

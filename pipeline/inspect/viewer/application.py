@@ -1,72 +1,69 @@
-"""The viewer's addresses: a page, its style and script, and JSON that the script asks for.
+"""The viewer's server and its URLs: a page, its styles and scripts, and the JSON that the scripts ask for.
 
-Every question that reads files runs in a thread of its own, so that a slow one keeps no other waiting.
+Every request that reads files runs in a thread of its own, so that a slow one does not delay others.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from aiohttp import web
 
 from m3w.pipeline.filters.rules import DOCUMENT_RULE_SIGNALS
-from m3w.pipeline.inspect.examples import draw
-from m3w.pipeline.inspect.folder import open_dataset
-from m3w.pipeline.inspect.static import read
-from m3w.pipeline.inspect.viewer.documents import Documents
-from m3w.pipeline.inspect.viewer.drops import drops
-from m3w.pipeline.inspect.viewer.filters import SORTS, Filters, number
-from m3w.pipeline.inspect.viewer.guard import Guard
-from m3w.pipeline.inspect.viewer.image_preview import ImagePreview
+from m3w.pipeline.inspect.examples import DropReason, drop_reasons
+from m3w.pipeline.inspect.presentation import read_static, render, thumbnail
+from m3w.pipeline.inspect.viewer.documents import CutWindow, Documents, Sequences
+from m3w.pipeline.inspect.viewer.guard import Guard, token_for
 from m3w.pipeline.inspect.viewer.marks import KINDS, Marks
-from m3w.pipeline.inspect.viewer.preview import Preview
-from m3w.pipeline.inspect.viewer.sequences import Sequences
-from m3w.pipeline.inspect.viewer.tables import Tables
-from m3w.pipeline.inspect.viewer.windows import CutWindow
+from m3w.pipeline.inspect.viewer.tables import SORTS, Filters, Tables, parse_number
+from m3w.pipeline.inspect.viewer.thresholds import DocumentPreview, ImagePreview
 from m3w.pipeline.inspect.wording import short_name
 from m3w.recipes.errors import InputError
+from m3w.schemas.dataset import open_dataset
+from m3w.schemas.manifest import DatasetError
 
+PORT = 8008
 SIDE = 1024
 """Longest side of a picture on the page, in pixels."""
+DROPS_PER_REASON = 50
 STATIC = {
     "/": ("viewer.html", "text/html"),
-    "/theme.css": ("theme.css", "text/css"),
-    "/viewer.css": ("viewer.css", "text/css"),
-    "/viewer.js": ("viewer.js", "text/javascript"),
-    "/dom.js": ("dom.js", "text/javascript"),
-    "/windows.js": ("windows.js", "text/javascript"),
-    "/panels.js": ("panels.js", "text/javascript"),
+    **{f"/{name}": (name, "text/css") for name in ("theme.css", "viewer.css")},
+    **{
+        f"/{name}": (name, "text/javascript") for name in ("theme.js", "viewer.js", "dom.js", "windows.js", "panels.js")
+    },
 }
-Found = TypeVar("Found")
 
 
 @dataclass
 class Viewer:
-    """A dataset that is looked at."""
+    """A dataset, the reader's marks, and what the page shows of them."""
 
     path: str
     marks_file: Path
     cut_window: CutWindow | None = None
 
     def __post_init__(self) -> None:
-        self.folder = open_dataset(self.path)
-        self.tables = Tables(self.folder)
+        self.dataset = open_dataset(self.path)
+        self.tables = Tables(self.dataset)
         self.marks = Marks(self.marks_file)
         self.documents = Documents(self.tables, self.marks)
         self.sequences = Sequences(self.tables, self.cut_window)
-        self.preview = Preview(self.tables)
+        self.document_preview = DocumentPreview(self.tables)
         self.image_preview = ImagePreview(self.tables)
 
     def about(self) -> dict[str, Any]:
         """What the page needs once; from the manifest alone."""
         return {
-            "dataset": self.folder.path,
-            "name": short_name(self.folder.path),
-            "documents": self.tables.documents,
+            "dataset": self.dataset.path,
+            "name": short_name(self.dataset.path),
+            "documents": self.dataset.documents,
             "splits": sorted(set(self.tables.split_of)),
             "signals": list(DOCUMENT_RULE_SIGNALS),
             "sorts": [name for name in SORTS if name],
@@ -74,12 +71,20 @@ class Viewer:
             "marks_file": str(self.marks_file),
             "windows": self.cut_window is not None,
             "image_signals": self.image_preview.signals(),
-            **self.preview.rules(),
+            **self.document_preview.rules(),
         }
 
     def page(self, query: Mapping[str, str], signals: list[str]) -> dict[str, Any]:
         marked = {kind: self.marks.ids(kind) for kind in KINDS}
         return self.documents.page(Filters.parse(query, signals, marked), _whole(query.get("page", "0")))
+
+    def document(self, shard: int, row: int) -> dict[str, Any]:
+        return self.documents.document(shard, row, self.document_preview.document_rules())
+
+    @cached_property
+    def drops(self) -> list[dict[str, Any]]:
+        """Every reason of a drop in the order of the funnel, with its sample as HTML."""
+        return [_drop_group(each) for each in drop_reasons(self.dataset, self.tables.run, DROPS_PER_REASON)]
 
     def mark(self, body: Any) -> dict[str, Any]:
         if not isinstance(body, dict) or not isinstance(body.get("document_id"), str):
@@ -89,26 +94,38 @@ class Viewer:
         return {"marks": self.marks.counts()}
 
 
+def _drop_group(group: DropReason) -> dict[str, Any]:
+    reason, drops = group.exit.reason, group.drops
+    return {
+        **group.exit.model_dump(include={"reason", "cause", "count", "share"}),
+        "step": group.step.kept_as,
+        "shown": len(drops),
+        "html": render("documents.html", "drop_sample", reason, group.exit.count, drops),
+    }
+
+
 def application(viewer: Viewer, guard: Guard) -> web.Application:
     app = web.Application(middlewares=[guard.middleware()], client_max_size=2**16)
     for path, (name, kind) in STATIC.items():
-        app.router.add_get(path, _file(name, kind))
+        app.router.add_get(path, _text(partial(read_static, name), kind))
     routes: dict[str, Callable[[web.Request], Any]] = {
         "/api/about": lambda r: viewer.about(),
         "/api/choices": lambda r: viewer.documents.choices(),
         "/api/documents": lambda r: viewer.page(r.query, r.query.getall("signal", [])),
-        "/api/document/{shard}/{row}": lambda r: viewer.documents.document(_part(r, "shard"), _part(r, "row")),
+        "/api/document/{shard}/{row}": lambda r: viewer.document(_part(r, "shard"), _part(r, "row")),
         "/api/sequences/{document_id}": lambda r: viewer.sequences.of(r.match_info["document_id"]),
         "/api/window/{key}": lambda r: viewer.sequences.window(
             r.match_info["key"], _whole(r.query.get("start", "0")), _whole(r.query.get("tokens", "256")),
             r.query.get("next") == "1",
         ),
-        "/api/drops": lambda r: drops(viewer.folder),
-        "/api/preview": lambda r: viewer.preview.take(r.query.get("rule", ""), r.query.get("signal", ""), *_range(r)),
+        "/api/drops": lambda r: viewer.drops,
+        "/api/preview": lambda r: viewer.document_preview.take(
+            r.query.get("rule", ""), r.query.get("signal", ""), *_range(r)
+        ),
         "/api/image-preview": lambda r: viewer.image_preview.take(r.query.get("signal", ""), *_range(r)),
     }  # fmt: skip
-    for path, ask in routes.items():
-        app.router.add_get(path, _json(ask))
+    for path, answer in routes.items():
+        app.router.add_get(path, _answer(answer))
     pictures: dict[str, Callable[[web.Request], bytes | None]] = {
         "/image/{shard}/{row}/{position}": lambda r: viewer.documents.image(
             _part(r, "shard"), _part(r, "row"), _part(r, "position")
@@ -116,51 +133,35 @@ def application(viewer: Viewer, guard: Guard) -> web.Application:
         "/sequence-image/{key}/{number}": lambda r: viewer.sequences.image(r.match_info["key"], _part(r, "number")),
         "/fetched-image": lambda r: viewer.image_preview.image(r.query.get("url", "")),
     }
-    for path, find in pictures.items():
-        app.router.add_get(path, _picture(find))
+    for path, content in pictures.items():
+        app.router.add_get(path, _answer(content, _picture))
     app.router.add_post("/api/mark", _mark(viewer))
-    app.router.add_get("/marks.jsonl", _download(viewer.marks.json_lines, "application/x-ndjson", "marks.jsonl"))
-    app.router.add_get("/marks.csv", _download(viewer.marks.csv, "text/csv", "marks.csv"))
+    app.router.add_get("/marks.jsonl", _text(viewer.marks.json_lines, "application/x-ndjson", "marks.jsonl"))
+    app.router.add_get("/marks.csv", _text(viewer.marks.csv, "text/csv", "marks.csv"))
     return app
 
 
 Handler = Callable[[web.Request], Any]
 
 
-def _file(name: str, kind: str) -> Handler:
-    async def handler(request: web.Request) -> web.Response:
-        return web.Response(text=read(name), content_type=kind, charset="utf-8")
+def _answer(answer: Callable[[web.Request], Any], form: Callable[[Any], web.Response] = web.json_response) -> Handler:
+    """What `answer` returns, in the given form, from a thread; 400 if the request or the dataset is wrong."""
 
-    return handler
-
-
-def _json(ask: Callable[[web.Request], Any]) -> Handler:
     async def handler(request: web.Request) -> web.Response:
         try:
-            return web.json_response(await asyncio.to_thread(ask, request))
-        except InputError as error:
+            return await asyncio.to_thread(lambda: form(answer(request)))
+        except (InputError, DatasetError) as error:
             return web.json_response({"error": str(error)}, status=400)
 
     return handler
 
 
-def _picture(find: Callable[[web.Request], bytes | None]) -> Handler:
-    """Pictures are drawn anew, so that no bytes of the web reach the browser's decoders."""
-
-    def drawn(request: web.Request) -> bytes | None:
-        content = find(request)
-        return None if content is None else draw(content, SIDE)
-
-    async def handler(request: web.Request) -> web.Response:
-        try:
-            content = await asyncio.to_thread(drawn, request)
-        except InputError as error:
-            return web.Response(status=400, text=str(error))
-        if content is None:  # 204 makes an <img> fail as 404 does, and fills no console
-            return web.Response(status=204)
-        return web.Response(body=content, content_type="image/webp")
-
-    return handler
+def _picture(content: bytes | None) -> web.Response:
+    """Pictures are encoded again, so that no bytes from the web reach the browser's decoders."""
+    picture = None if content is None else thumbnail(content, SIDE)
+    if picture is None:  # 204 makes an <img> fail as 404 does, and logs no error in the console
+        return web.Response(status=204)
+    return web.Response(body=picture, content_type="image/webp")
 
 
 def _mark(viewer: Viewer) -> Handler:
@@ -173,9 +174,10 @@ def _mark(viewer: Viewer) -> Handler:
     return handler
 
 
-def _download(content: Callable[[], str], kind: str, name: str) -> Handler:
+def _text(content: Callable[[], str], kind: str, download: str = "") -> Handler:
+    headers = {"Content-Disposition": f'attachment; filename="{download}"'} if download else None
+
     async def handler(request: web.Request) -> web.Response:
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return web.Response(text=content(), content_type=kind, charset="utf-8", headers=headers)
 
     return handler
@@ -187,10 +189,40 @@ def _part(request: web.Request, name: str) -> int:
 
 def _whole(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 12:
-        raise InputError(f"{text} is no whole number")
+        raise InputError(f"{text} is not a whole number")
     return int(text)
 
 
 def _range(request: web.Request) -> tuple[float | None, float | None]:
-    low, high = (number(text, name) if (text := request.query.get(name)) else None for name in ("min", "max"))
+    low, high = (parse_number(text, name) if (text := request.query.get(name)) else None for name in ("min", "max"))
     return low, high
+
+
+def serve(
+    viewer: Viewer,
+    *,
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    token: str | None = None,
+    names: frozenset[str] = frozenset(),
+    say: Callable[[str], None] = print,
+) -> None:
+    """Serve `viewer` until the process is interrupted; `say` gets the address first.
+
+    Beyond this machine every request needs a token; one is made up if none is given. Port 0 takes a free one. Raises
+    `InputError` if the address cannot be listened on.
+    """
+    token = token_for(host, token)
+    listening = _listen(host, port)
+    app = application(viewer, Guard(token, names))
+    shown = host if ":" not in host else f"[{host}]"
+    query = f"/?token={token}" if token else "/"
+    say(f"{viewer.dataset.path}: http://{shown}:{listening.getsockname()[1]}{query}")
+    web.run_app(app, sock=listening, print=None, access_log=None, shutdown_timeout=1, loop=asyncio.new_event_loop())
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise InputError(f"cannot listen on {host}:{port} ({error}); give another --port or --host") from error

@@ -1,14 +1,15 @@
-"""Who may ask the viewer, and what a browser may do with what it gets.
+"""Who may ask the viewer, and what a browser may do with the answers.
 
-The pages it shows hold text of the open web, and other pages are open in the same browser. So: the Host header must
-name this server (a name that someone else's DNS turns to 127.0.0.1 does not), what changes something must come from its
-own page, nothing runs but its own script, and beyond this machine everything asks for a token.
+The viewer's pages show text of the open web, and other pages are open in the same browser. So the Host header must name
+this server (a name that a foreign DNS server resolves to 127.0.0.1 does not), requests that change something must come
+from the viewer's own page, only its own scripts run, and beyond this machine every request needs a token.
 """
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
+import secrets
 import socket
 from dataclasses import dataclass, field
 
@@ -35,14 +36,19 @@ def is_loopback(host: str) -> bool:
     return host in LOOPBACK or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
+def token_for(host: str, given: str | None) -> str | None:
+    """The token that a server on `host` requires; an empty one counts as none given."""
+    return given or (None if is_loopback(host) else secrets.token_urlsafe(24))
+
+
 @dataclass(frozen=True)
 class Guard:
     """The rules of one server."""
 
     token: str | None = None
-    """Asked of everyone; None only where nobody but this machine can connect."""
+    """Required of every request; None only where nobody but this machine can connect."""
     names: frozenset[str] = field(default_factory=frozenset)
-    """Host names, besides addresses and this machine's own, under which it may be asked for."""
+    """Host names that are accepted besides addresses and this machine's own names."""
 
     def middleware(self) -> Middleware:
         @web.middleware
@@ -61,11 +67,11 @@ class Guard:
         if request.method not in ("GET", "HEAD") and not _from_own_page(request):
             return web.Response(status=403, text="this must come from the viewer's own page")
         if self.token is not None and not self._has_token(request):
-            return web.Response(status=401, text="open the address with ?token=... that m3w view has printed")
+            return web.Response(status=401, text="open the address with ?token=... that m3w view printed")
         return None
 
     def _welcome(self, request: web.Request) -> web.Response | None:
-        """Turn a token in the address into a cookie, so that it stays out of the history and of links."""
+        """Turn a token in the URL into a cookie, so that it stays out of the history and of links."""
         if self.token is None or "token" not in request.query:
             return None
         response = web.Response(status=303, headers={"Location": request.path})
@@ -77,7 +83,7 @@ class Guard:
         return hmac.compare_digest(given.encode("utf-8", "replace"), (self.token or "").encode())
 
     def _is_ours(self, host: str) -> bool:
-        """Without a token only this machine's loopback names; with one any address, which no DNS can turn elsewhere."""
+        """Without a token only this machine's loopback names; with one also addresses, which no DNS can redirect."""
         name = _without_port(host)
         if name in LOOPBACK:
             return True
@@ -94,7 +100,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _from_own_page(request: web.Request) -> bool:
-    """JSON, which no other site's page may send here unasked, and where the browser says who asks, it is we."""
+    """JSON, which another site's page may not send here, and from our own page where the browser says so."""
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     same = site in (None, "same-origin") and origin in (None, f"{request.scheme}://{request.host}")
     return same and request.content_type == "application/json"

@@ -1,4 +1,4 @@
-"""What a reader thinks of documents: good or bad, in a file of JSON lines that grows by a line a mark."""
+"""A reader's marks on documents, good or bad, in a file of JSON lines; each mark appends a line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_NOTE = 2000
 
 
 class Marks:
-    """The marks in one file. The last line of a document counts; a mark of null takes it back."""
+    """The marks in one file. The last line about a document counts; a mark of null removes it."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -35,7 +35,7 @@ class Marks:
             return {name: row.get(name) for name in COLUMNS}
         except (ValueError, AttributeError) as error:
             raise InputError(
-                f"line {number} of {self.path} is no mark ({error}); mend it, or give another file with --marks"
+                f"line {number} of {self.path} is no mark ({error}); correct it, or give another file with --marks"
             ) from error
 
     def _take(self, row: dict[str, Any]) -> None:
@@ -44,9 +44,9 @@ class Marks:
             self._marks[row["document_id"]] = row
 
     def set(self, document_id: str, mark: str | None, *, url: str, note: str = "") -> None:
-        """Raises `InputError` for a mark that is none, and where the file cannot be written."""
+        """Raises `InputError` for an unknown mark, and if the file cannot be written."""
         if mark is not None and mark not in KINDS:
-            raise InputError(f"{mark} is no mark; give {' or '.join(KINDS)}")
+            raise InputError(f"{mark} is not a mark; give {' or '.join(KINDS)}")
         now = datetime.now(UTC).isoformat(timespec="seconds")
         row = {"document_id": document_id, "mark": mark, "note": note[:MOST_NOTE], "url": url, "marked_at": now}
         with self._lock:
@@ -58,8 +58,8 @@ class Marks:
             self._take(row)
 
     def of(self, document_id: str) -> str | None:
-        found = self._marks.get(document_id)
-        return found["mark"] if found else None
+        row = self._marks.get(document_id)
+        return row["mark"] if row else None
 
     def ids(self, mark: str) -> list[str]:
         return [document_id for document_id, row in self._marks.items() if row["mark"] == mark]
@@ -71,7 +71,7 @@ class Marks:
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in self._marks.values())
 
     def csv(self) -> str:
-        """For a spreadsheet; a cell that it would take for a formula begins with an apostrophe."""
+        """For a spreadsheet; an apostrophe precedes what it would read as a formula."""
         file = io.StringIO()
         writer = csv.writer(file)
         writer.writerow(COLUMNS)

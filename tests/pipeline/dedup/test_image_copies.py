@@ -155,6 +155,15 @@ def test_images_of_an_evaluation_folder_are_left_out(in_place: Any, tmp_path: Pa
     assert joined(in_place, [[photo(1), photo(2)], [photo(2)]], **settings) == [["in_evaluation_set", "ok"], ["ok"]]
 
 
+def test_a_set_of_images_alone_needs_no_texts(in_place: Any, tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(photo(1))
+    settings = {"evaluation": {"images": str(tmp_path / "1.png")}}
+    evaluated(in_place, settings)
+    in_place.put(KEPT, [document(1, []).row()])
+    in_place.part(document_hashes, "p", in_place.recipe(duplicates=settings))
+    assert [row["reason"] for row in in_place.rows(DOCUMENT_HASHES)] == [None]
+
+
 @pytest.mark.parametrize("form", [lambda content: content, lambda content: {"bytes": content, "path": "1.png"}])
 def test_images_of_an_evaluation_parquet_are_left_out(in_place: Any, tmp_path: Path, form: Any) -> None:
     path = tmp_path / "set.parquet"

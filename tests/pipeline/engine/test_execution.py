@@ -7,21 +7,25 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from m3w.pipeline.build import build, dataset_digest
 from m3w.pipeline.engine.attempt import Isolation
 from m3w.pipeline.engine.build_progress import Progress
 from m3w.pipeline.engine.executor import Executor
+from m3w.pipeline.engine.inputs import Inputs
 from m3w.pipeline.engine.ledger import LedgerEntry
 from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.settings import NoSettings
-from m3w.pipeline.engine.stage import Part, StageFailed, per_part
-from m3w.pipeline.engine.stage_io import StageIO
+from m3w.pipeline.engine.stage import Part, Shuffle, StageFailed, grouped, per_part
+from m3w.pipeline.engine.stage_io import PartFiles, StageIO
+from m3w.pipeline.engine.table import Table
 from m3w.pipeline.recipe import Recipe, parse_recipe
 from m3w.recipes.errors import InputError
 
 MIB = 2**20
+PAGES, WORDS = (Table(name, pa.schema([("number", pa.int64())])) for name in ("pages", "words"))
 
 
 def recipe(**execution: Any) -> Recipe:
@@ -109,3 +113,23 @@ def test_more_than_the_machine_has_is_not_waited_for(tmp_path: Path) -> None:
     settings = recipe(stages={"extract": {"cpus": 4000}})
     with pytest.raises(InputError, match=r"a part of extract asks for 4000 CPUs .* execution\.stages\.extract"):
         run_part(tmp_path, 0, 0, settings)
+
+
+@grouped(reads=[PAGES], writes=WORDS)
+def raises(inputs: Inputs, settings: NoSettings) -> Shuffle:
+    """A grouping that cannot read its rows."""
+
+    def rows(part: PartFiles) -> pa.Table:
+        raise ValueError(f"{part.part} is odd")
+
+    return Shuffle(map=rows, reduce=lambda group: (group, {}))
+
+
+@pytest.mark.ray
+def test_a_grouping_that_fails_is_set_aside_under_its_part_and_ends_the_build(in_place: Any) -> None:
+    in_place.put(PAGES, [{"number": 1}], "a")
+    executor = Executor(in_place.run, recipe(memory_mib_per_part=64).execution, Progress())
+    with pytest.raises(StageFailed, match=r"raises failed: ValueError: a is odd; see m3w status"):
+        executor.run_grouping(raises, NoSettings(), in_place.inputs, part="2")
+    failures = in_place.run.failures("raises")
+    assert list(failures) == ["2"] and "is odd" in failures["2"].traceback

@@ -158,3 +158,10 @@ def test_images_stand_where_the_page_shows_them() -> None:
     assert document is not None
     assert [text is None for text in document.texts] == [False, False, True, False, False, True]
     assert [image and image.url[-5:] for image in document.images] == [None, None, "a.jpg", None, None, "b.jpg"]
+
+
+def test_text_needs_no_decoding_whatever_it_declares() -> None:
+    html = f"<meta charset=latin1><article>{PARAGRAPH}<p>Größe, 大小, \udcff</p>{PARAGRAPH}</article>"
+    document = extract_document(html, URL, "text/html; charset=koi8-r")
+    assert document is not None and "Größe, 大小, ?" in document.texts
+    assert extract_document("", URL) is None and extract_document(" \n", URL) is None

@@ -1,4 +1,4 @@
-"""Stage `extract`: every record under one counter, every fault in its place, one bad page its own cost."""
+"""Stage `extract`: every record under one counter, every fault with its offset, a bad page costs itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from m3w.pipeline.engine.ledger import LedgerEntry
-from m3w.pipeline.extract import stage
+from m3w.pipeline.extract import extract_page, extractors
 from m3w.pipeline.extract.stage import extract
 from m3w.pipeline.filters.signals import DOCUMENT_SCHEMA
 from m3w.pipeline.tables import ARCHIVED_IMAGES, EXTRACTED
@@ -176,14 +176,12 @@ def test_an_extractor_that_raises_costs_that_page_only(
     archive_record: ArchiveRecord,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    original = stage.extract_page
-
     def fragile(html: bytes, url: str, *args: Any, **settings: Any) -> Any:
         if url.endswith("/2"):
             raise RecursionError("too deep")
-        return original(html, url, *args, **settings)
+        return extract_page(html, url, *args, **settings)
 
-    monkeypatch.setattr(stage, "extract_page", fragile)
+    monkeypatch.setattr(extractors, "extract_page", fragile)
     records = [archive_record(f"http://a.example/{n}", page()) for n in range(4)]
     entry = read(b"".join(records))
     assert [row["url"][-1] for row in in_place.rows(EXTRACTED, "part")] == ["0", "1", "3"]

@@ -302,6 +302,22 @@ def test_a_later_build_asks_again_only_for_what_failed_in_passing_and_only_after
     assert {entry.part for entry in web.entries} == names, "the parts are the same again"
 
 
+def test_a_build_that_ended_early_leaves_nothing_that_another_number_of_groups_would_miss(
+    web: Web, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.answers |= {(f"{host}.test", f"/{n}.png"): ok(n) for host in "abcd" for n in range(2)}
+    urls = [site.url(f"{host}.test", "/0.png") for host in "abcd"]
+    web.build(urls)
+    web.groups, web.fetch["urls_per_part"] = 9, 5000
+    with monkeypatch.context() as patched:
+        patched.setattr("m3w.pipeline.fetch.stage._carry_over", lambda *_: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception, match="killed"):
+            web.build([*urls, site.url("a.test", "/1.png")])
+    web.groups, web.fetch["urls_per_part"] = 10, 4000
+    web.build([*urls, site.url("a.test", "/1.png")])
+    assert set(site.images_asked().values()) == {1} and len(site.images_asked()) == 5
+
+
 def test_more_documents_ask_only_for_what_is_new(web: Web, site: Site, in_place: Any) -> None:
     site.answers |= {("a.test", f"/{n}.png"): ok(n) for n in range(4)}
     urls = [site.url("a.test", f"/{n}.png") for n in range(4)]

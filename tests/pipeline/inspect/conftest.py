@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,28 @@ COUNTS = {
     },
     "assemble": {"documents": 3, "images": 3, "sequences": 2, "sequence_images": 3},
 }
+
+
+class Page(HTMLParser):
+    """Tags and their attributes, as a browser would see them."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def attributes(self, name: str) -> list[str]:
+        return [value or "" for _, attributes in self.tags for key, value in attributes.items() if key == name]
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.tags)
 
 
 def jpeg(width: int, height: int, colour: str = "teal") -> bytes:
@@ -106,7 +129,7 @@ def write_index(path: Path, image_sizes: list[list[int]]) -> None:
     """One sequence for each list, with images of those sizes in bytes."""
     rows = []
     for number, sizes in enumerate(image_sizes):
-        members = [{"suffix": f"{place}.jpg", "offset": 0, "size": size} for place, size in enumerate(sizes)]
+        members = [{"suffix": f"{number}.jpg", "offset": 0, "size": size} for number, size in enumerate(sizes)]
         members.append({"suffix": "json", "offset": 0, "size": 999_999})
         rows.append({"key": f"{number}", "document_id": "x", "offset": 0, "size": 1, "members": members})
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -73,11 +73,11 @@ def test_a_duration_in_words(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_a_build_at_work_is_shown_with_its_rates_and_its_last_sign_of_life(run: Run) -> None:
+def test_a_build_at_work_is_shown_with_its_rates_and_its_last_heartbeat(run: Run) -> None:
     write_lock_entry(run, BuildProgress(stages=[EXTRACT]), now=datetime.now(UTC))
     text = printed(run)
-    assert "at work for 60 min: process 77 on elsewhere, last sign of life 2 s ago" in text
-    assert "400 of 900 parts" in text and "1,200 pages/s" in text and "24 parts at work" in text
+    assert "at work for 60 min: process 77 on elsewhere, last heartbeat 2 s ago" in text
+    assert "400 of 900 parts" in text and "1,200 pages/s" in text and "24 parts running" in text
 
 
 def test_a_driver_that_is_silent_is_said_to_be_gone(run: Run) -> None:
@@ -85,7 +85,7 @@ def test_a_driver_that_is_silent_is_said_to_be_gone(run: Run) -> None:
     status = driver_status(run, NOW)
     assert status is not None and not status.gone, "two heartbeats may be late"
     write_lock_entry(run, BuildProgress(stages=[EXTRACT]), silent_s=180, now=datetime.now(UTC))
-    assert "is gone (last sign of life 3 min ago)" in printed(run).replace("\n", " ")
+    assert "is gone (last heartbeat 3 min ago)" in printed(run).replace("\n", " ")
 
 
 def test_who_only_asks_for_the_run_is_not_at_work_on_it(run: Run) -> None:
@@ -94,7 +94,7 @@ def test_who_only_asks_for_the_run_is_not_at_work_on_it(run: Run) -> None:
 
 
 def test_without_a_driver_the_status_is_the_ledgers(run: Run) -> None:
-    assert "not finished; m3w build goes on where it stopped" in printed(run)
+    assert "not finished; run m3w build again to resume" in printed(run)
 
 
 def test_a_watch_off_a_terminal_is_a_line_each_time_until_the_build_ends(run: Run) -> None:

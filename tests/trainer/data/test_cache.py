@@ -12,8 +12,9 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from m3w.schemas.dataset import ShardFile
 from m3w.trainer.data import cache as cache_module
-from m3w.trainer.data.cache import PARTIAL, AlteredShardError, ShardCache, ShardFile
+from m3w.trainer.data.cache import PARTIAL, AlteredShardError, ShardCache
 from m3w.trainer.data.files import CachedFiles
 from m3w.trainer.data.order import SampleAddress
 from m3w.trainer.data.sequences import SequenceReader

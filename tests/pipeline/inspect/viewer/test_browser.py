@@ -35,8 +35,8 @@ Page = Any
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    program = next((path for path in found if path), None)
+    paths = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    program = next((path for path in paths if path), None)
     if program is None:
         pytest.skip("no Chromium here; apt-get install chromium")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not here; pip install -e '.[dev]'")
@@ -105,7 +105,7 @@ def test_lists_documents_and_shows_one_with_its_pictures(viewer: Page) -> None:
     pictures.first.wait_for()
     until(viewer, "[...document.querySelectorAll('#reader img')].every((each) => each.naturalWidth > 0)")
     assert pictures.count() == 2
-    nodes = viewer.locator("#reader article > p:not(.meta), #reader article > figure")
+    nodes = viewer.locator("#reader .nodes > p, #reader .nodes > figure")
     assert [each.evaluate("each => each.tagName") for each in nodes.all()] == ["P", "FIGURE", "P", "FIGURE"]
 
 
@@ -119,7 +119,7 @@ def test_filters_narrow_the_list(viewer: Page) -> None:
     viewer.fill("[name=images_min]", "")
     viewer.fill("[name=host]", "")
     viewer.get_by_label("Add a signal").select_option("words")
-    viewer.get_by_label("words, least").fill("6")
+    viewer.get_by_label("words, at least").fill("6")
     viewer.get_by_label("Split").select_option("train")
     until(viewer, "document.querySelectorAll('#list li').length === 3")
 
@@ -129,7 +129,7 @@ def test_searches_texts_and_says_when_nothing_is_found(viewer: Page) -> None:
     until(viewer, "document.querySelectorAll('#list li').length === 1")
     assert titles(viewer) == ["Amsel"]
     viewer.fill("#search", "there is nothing like it")
-    viewer.wait_for_selector("text=No document is like that.")
+    viewer.wait_for_selector("text=No document matches.")
 
 
 def test_turns_pages_and_follows_the_keys(viewer: Page) -> None:
@@ -220,8 +220,8 @@ def test_fits_a_phone(chromium: Any, served: Served) -> None:
     page = watched.open(served.url)
     page.wait_for_selector("#list li")
     assert watched.overflow() <= 0
-    for place in (0, 3):
-        page.locator("#list button").nth(place).click()
+    for index in (0, 3):
+        page.locator("#list button").nth(index).click()
         page.wait_for_selector("#reader article h1")
         assert watched.overflow() <= 0
         page.get_by_role("button", name="← List").click()
@@ -268,5 +268,5 @@ def test_the_report_sorts_its_tables_and_says_values_under_the_pointer(
     page.locator("g[data-tip]").first.hover()
     assert re.search(r"\d+ \(\d+\.\d %\)", page.locator("#tip").inner_text())
     before = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    page.click(".theme")
+    page.click("#theme")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before

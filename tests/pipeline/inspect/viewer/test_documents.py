@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,14 @@ import fsspec
 import pytest
 from PIL import Image
 
+from tests.pipeline.inspect.conftest import Page
 from tests.pipeline.inspect.viewer.conftest import ATTACK, DROPPED, TRAIN, Serve, Served
 
 
 def listed(served: Served, query: str) -> list[str]:
-    status, _, found = served.get(f"/api/documents?{query}")
-    assert status == 200, found
-    return [each["url"].rpartition("/")[2] for each in found["documents"]]
+    status, _, answer = served.get(f"/api/documents?{query}")
+    assert status == 200, answer
+    return [each["url"].rpartition("/")[2] for each in answer["documents"]]
 
 
 @pytest.mark.parametrize(
@@ -58,8 +61,8 @@ def test_pages_follow_each_other_without_a_gap(served: Served) -> None:
     ["signal=nothing:1:2", "signal=words:x:", "sort=filename;drop", "images_min=many", "page=-1", "signal=words:nan:"],
 )
 def test_a_question_that_makes_no_sense_is_said_to(served: Served, query: str) -> None:
-    status, _, found = served.get(f"/api/documents?{query}")
-    assert status == 400 and found["error"]
+    status, _, answer = served.get(f"/api/documents?{query}")
+    assert status == 400 and answer["error"]
 
 
 def test_values_never_become_sql(served: Served) -> None:
@@ -68,21 +71,37 @@ def test_values_never_become_sql(served: Served) -> None:
         assert served.get(f"/api/window/{value.replace(' ', '%20')}")[0] == 400
 
 
-def place(served: Served, url: str) -> dict[str, Any]:
-    found: dict[str, Any] = served.get(f"/api/documents?q={url}")[2]["documents"][0]
-    return found
+def listed_document(served: Served, url: str) -> dict[str, Any]:
+    document: dict[str, Any] = served.get(f"/api/documents?q={url}")[2]["documents"][0]
+    return document
 
 
 def test_a_document_is_its_nodes_in_page_order(served: Served) -> None:
-    at = place(served, "http://a.example/robin")
-    _, _, found = served.get(f"/api/document/{at['shard']}/{at['row']}")
-    assert [node.get("text") for node in found["nodes"]] == ["the robin sings", None, "from the hedge", None]
-    assert found["nodes"][1]["image"]["alt"] == "picture 1" and found["nodes"][1]["image"]["shown"]
-    assert found["signals"]["words"] == 6 and found["split"] == "train"
+    at = listed_document(served, "http://a.example/robin")
+    _, _, answer = served.get(f"/api/document/{at['shard']}/{at['row']}")
+    nodes = re.findall("<p dir=.auto.>(.*?)</p>|<img (.*?)>", answer["read"])
+    assert [text for text, _ in nodes] == ["the robin sings", "", "from the hedge", ""]
+    assert f'src="/image/{at["shard"]}/{at["row"]}/1" alt="picture 1"' in nodes[1][1]
+    assert '<th scope="row">words</th><td class="number">6</td><td class="soft">at least 3</td>' in answer["signals"]
+    assert '<th scope="row">split</th><td><bdi>train</bdi></td>' in answer["signals"]
+
+
+def test_a_hostile_document_is_escaped_text(served: Served) -> None:
+    at = next(each for each in served.get("/api/documents")[2]["documents"] if ATTACK in each["title"])
+    _, _, answer = served.get(f"/api/document/{at['shard']}/{at['row']}")
+    (drop,) = (group for group in served.get("/api/drops")[2] if group["reason"] == "words")
+    for html in (answer["read"], answer["signals"], drop["html"]):
+        page = Page(html)
+        assert {tag for tag, _ in page.tags}.isdisjoint({"script", "svg", "style", "iframe", "form", "object"})
+        names = {name for _, attributes in page.tags for name in attributes}
+        assert names <= {"class", "dir", "src", "alt", "width", "height", "loading", "scope", "href", "rel", "target"}
+        assert all(source.startswith(("/image/", "/fetched-image?")) for source in page.attributes("src"))
+        assert all(link.startswith(("http://", "https://")) for link in page.attributes("href"))
+    assert unescape(answer["read"]).count(ATTACK) >= 4
 
 
 def test_pictures_are_drawn_anew(served: Served) -> None:
-    at = place(served, "http://a.example/robin")
+    at = listed_document(served, "http://a.example/robin")
     status, headers, content = served.get(f"/image/{at['shard']}/{at['row']}/3")
     assert status == 200 and headers["Content-Type"] == "image/webp"
     assert Image.open(io.BytesIO(content)).size == (82, 60)
@@ -109,9 +128,11 @@ def test_sequences_are_those_in_the_tars_and_windows_the_trainers(served: Served
 def test_drops_come_with_the_threshold_that_took_them(served: Served) -> None:
     groups = {group["reason"]: group for group in served.get("/api/drops")[2]}
     assert (groups["words"]["count"], groups["words"]["cause"]) == (1, "rule")
-    (drop,) = groups["words"]["examples"]
-    assert drop["threshold"] == "words = 2, allowed at least 3" and drop["text"] == f"two words {ATTACK}"
-    assert groups["language"]["examples"] == []
+    assert (groups["words"]["shown"], groups["language"]["shown"]) == (1, 0)
+    shown = groups["words"]["html"]
+    assert '<p class="threshold">words = 2, allowed at least 3</p>' in shown
+    assert f"two words {ATTACK}" in unescape(shown) and ATTACK not in shown
+    assert "No sample of these was kept" in groups["language"]["html"]
 
 
 @pytest.mark.parametrize(
@@ -127,24 +148,24 @@ def test_drops_come_with_the_threshold_that_took_them(served: Served) -> None:
 def test_a_threshold_says_what_it_would_take_and_give_back(
     served: Served, bounds: str, taken: int, newly_taken: int, back: int
 ) -> None:
-    found = served.get(f"/api/preview?rule=words&signal=words&{bounds}")[2]
-    assert (found["documents"], found["kept"], found["taken_now"]) == (66, 64, 1)
-    assert (found["taken"], found["newly_taken"], found["back"]) == (taken, newly_taken, back)
-    histogram = found["histogram"]
+    answer = served.get(f"/api/preview?rule=words&signal=words&{bounds}")[2]
+    assert (answer["documents"], answer["kept"], answer["taken_now"]) == (66, 64, 1)
+    assert (answer["taken"], answer["newly_taken"], answer["back"]) == (taken, newly_taken, back)
+    histogram = answer["histogram"]
     assert (sum(histogram["kept"]), sum(histogram["dropped"])) == (64, 2)
 
 
 def test_a_threshold_names_the_nearest_documents_first(served: Served) -> None:
-    found = served.get("/api/preview?rule=words&signal=words&min=6")[2]["examples"]["newly_taken"]
-    assert [each["value"] for each in found] == sorted((each["value"] for each in found), reverse=True)
+    answer = served.get("/api/preview?rule=words&signal=words&min=6")[2]["examples"]["newly_taken"]
+    assert [each["value"] for each in answer] == sorted((each["value"] for each in answer), reverse=True)
     back = served.get("/api/preview?rule=words&signal=words&min=2")[2]["examples"]["back"]
     assert [each["document_id"] for each in back] == [DROPPED[0].document_id]
 
 
 def test_thresholds_on_images(served: Served) -> None:
-    found = served.get("/api/image-preview?signal=longer_side&min=83")[2]
-    values = [each["value"] for each in found["examples"]]
-    assert (found["images"], found["taken"], values) == (65, 3, [82, 81, 80])
+    answer = served.get("/api/image-preview?signal=longer_side&min=83")[2]
+    values = [each["value"] for each in answer["examples"]]
+    assert (answer["images"], answer["taken"], values) == (65, 3, [82, 81, 80])
     assert served.get("/api/image-preview?signal=entropy&min=1")[0] == 400  # known in a run with links only
 
 
@@ -153,15 +174,15 @@ def test_a_dataset_without_its_run_is_viewed_too(serve: Serve, viewed_run: Path,
     served = serve(tmp_path / "copy")
     about = served.get("/api/about")[2]
     assert (about["documents"], about["rules"], about["with_dropped"]) == (64, {}, False)
-    found = served.get("/api/preview?signal=words&min=5")[2]
-    assert (found["documents"], found["newly_taken"], found["back"]) == (64, 1, 0)
+    answer = served.get("/api/preview?signal=words&min=5")[2]
+    assert (answer["documents"], answer["newly_taken"], answer["back"]) == (64, 1, 0)
 
 
 def test_a_dataset_on_another_file_system(serve: Serve, viewed_run: Path) -> None:
     fsspec.filesystem("memory").put(str(viewed_run), "/birds", recursive=True)
     served = serve("memory://birds")
     assert listed(served, "language=de") == ["amsel"]
-    at = place(served, "http://a.example/robin")
+    at = listed_document(served, "http://a.example/robin")
     assert served.get(f"/image/{at['shard']}/{at['row']}/1")[0] == 200
     assert len(served.get(f"/api/sequences/{TRAIN[0].document_id}")[2]) == 1
     assert served.get("/api/preview?rule=words&signal=words&min=5")[2]["documents"] == 66

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from m3w.pipeline.inspect.viewer import Guard
+from m3w.pipeline.inspect.viewer.guard import token_for
 from m3w.pipeline.inspect.viewer.marks import Marks
-from m3w.pipeline.inspect.viewer.server import token_for
 from m3w.recipes.errors import InputError
 from tests.pipeline.inspect.viewer.conftest import TRAIN, Serve, Served
 

@@ -7,9 +7,8 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 
-from m3w.pipeline.inspect.distinct import Distinct
-from m3w.pipeline.inspect.distributions import Numbers, hosts, longer_by_shorter
-from m3w.pipeline.inspect.values import Values
+from m3w.pipeline.inspect.accumulators import Distinct, Numbers, Values
+from m3w.pipeline.inspect.collect import hosts, longer_by_shorter
 
 
 def test_percentiles_over_batches_are_within_half_a_percent() -> None:

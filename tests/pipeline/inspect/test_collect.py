@@ -17,53 +17,54 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from m3w.pipeline.filters.signals import DOCUMENT_SIGNALS
 from m3w.pipeline.inspect import Statistics, statistics
-from m3w.pipeline.inspect.json_schema import json_schema
+from m3w.pipeline.inspect.figures import json_schema
 from m3w.recipes.errors import InputError
+from m3w.schemas.manifest import DatasetError
 from tests.pipeline.inspect.conftest import document, image
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 
-def values(found: Statistics, name: str) -> dict[str, int]:
-    return {each.value: each.count for each in found.frequencies[name].values}
+def values(result: Statistics, name: str) -> dict[str, int]:
+    return {each.value: each.count for each in result.frequencies[name].values}
 
 
-def bins(found: Statistics, name: str) -> dict[float, int]:
-    return {each.low: each.count for each in found.distributions[name].bins if each.count}
+def bins(result: Statistics, name: str) -> dict[float, int]:
+    return {each.low: each.count for each in result.distributions[name].bins if each.count}
 
 
 def test_counts_words_images_and_nodes_of_each_document(run_folder: Path) -> None:
-    found = statistics(str(run_folder))
-    words = found.distributions["words_per_document"]
+    result = statistics(str(run_folder))
+    words = result.distributions["words_per_document"]
     assert (words.count, words.lowest, words.highest, words.mean) == (3, 1, 4, 2.3333)
     assert words.percentiles["50"] == 2
-    assert bins(found, "images_per_document") == {0: 1, 1: 1, 2: 1}
-    assert bins(found, "image_nodes_per_document") == {1: 1, 2: 2}
-    assert bins(found, "text_nodes_per_document") == {1: 2, 2: 1}
+    assert bins(result, "images_per_document") == {0: 1, 1: 1, 2: 1}
+    assert bins(result, "image_nodes_per_document") == {1: 1, 2: 2}
+    assert bins(result, "text_nodes_per_document") == {1: 2, 2: 1}
 
 
 def test_measures_only_images_that_are_in_the_dataset(run_folder: Path) -> None:
-    found = statistics(str(run_folder))
-    assert bins(found, "image_width") == {64: 2, 192: 1}
-    assert bins(found, "image_height") == {64: 1, 96: 2}
-    assert bins(found, "image_aspect_ratio") == {1: 1, 1.25: 1, 2: 1}
-    assert values(found, "image_formats") == {"image/jpeg": 2, "image/png": 1}
-    assert values(found, "image_shapes") == {"landscape": 1, "portrait": 1, "square": 1}
-    assert values(found, "image_status") == {"ok": 3, "http_404": 2}
+    result = statistics(str(run_folder))
+    assert bins(result, "image_width") == {64: 2, 192: 1}
+    assert bins(result, "image_height") == {64: 1, 96: 2}
+    assert bins(result, "image_aspect_ratio") == {1: 1, 1.25: 1, 2: 1}
+    assert values(result, "image_formats") == {"image/jpeg": 2, "image/png": 1}
+    assert values(result, "image_shapes") == {"landscape": 1, "portrait": 1, "square": 1}
+    assert values(result, "image_status") == {"ok": 3, "http_404": 2}
 
 
 def test_sequences_come_from_the_index_without_the_json_member(run_folder: Path) -> None:
-    found = statistics(str(run_folder))
-    assert bins(found, "images_per_sequence") == {1: 1, 2: 1}
-    sizes = found.distributions["image_bytes"]
+    result = statistics(str(run_folder))
+    assert bins(result, "images_per_sequence") == {1: 1, 2: 1}
+    sizes = result.distributions["image_bytes"]
     assert (sizes.count, sizes.lowest, sizes.highest) == (3, 1000, 3000)
 
 
 def test_counts_hosts_languages_and_crawl_years(run_folder: Path) -> None:
-    found = statistics(str(run_folder))
-    assert values(found, "hosts") == {"a.example": 2, "b.example": 1}
-    assert values(found, "languages") == {"en": 2, "de": 1}
-    assert values(found, "crawl_years") == {"2020": 2, "2021": 1}
+    result = statistics(str(run_folder))
+    assert values(result, "hosts") == {"a.example": 2, "b.example": 1}
+    assert values(result, "languages") == {"en": 2, "de": 1}
+    assert values(result, "crawl_years") == {"2020": 2, "2021": 1}
 
 
 def test_totals_are_per_split(run_folder: Path) -> None:
@@ -78,7 +79,7 @@ def test_image_bytes_are_never_read(run_folder: Path) -> None:
     path = run_folder / "dataset/documents/train-00000-of-00001.parquet"
     metadata, content = pq.ParquetFile(path).metadata, bytearray(path.read_bytes())
     for group in range(metadata.num_row_groups):
-        columns = [metadata.row_group(group).column(place) for place in range(metadata.num_columns)]
+        columns = [metadata.row_group(group).column(index) for index in range(metadata.num_columns)]
         column = next(each for each in columns if each.path_in_schema.startswith("image_bytes"))
         start = column.dictionary_page_offset or column.data_page_offset
         content[start : start + column.total_compressed_size] = b"\xff" * column.total_compressed_size
@@ -99,15 +100,15 @@ def test_reads_any_fsspec_path(run_folder: Path) -> None:
 
 
 def test_a_dataset_without_documents_has_no_figures_and_no_error(write_dataset: Callable[..., Path]) -> None:
-    found = statistics(str(write_dataset(documents=[], counts={})))
-    assert found.funnel == []
-    assert found.distributions["words_per_document"].mean is None
+    result = statistics(str(write_dataset(documents=[], counts={})))
+    assert result.funnel == []
+    assert result.distributions["words_per_document"].mean is None
 
 
 def test_json_says_its_version_and_reads_back(run_folder: Path) -> None:
-    found = statistics(str(run_folder))
-    assert json.loads(found.to_json())["schema_version"] == 1
-    assert Statistics.from_json(found.to_json()) == found
+    result = statistics(str(run_folder))
+    assert json.loads(result.to_json())["schema_version"] == 1
+    assert Statistics.from_json(result.to_json()) == result
 
 
 def test_names_in_the_json_are_held() -> None:
@@ -129,7 +130,7 @@ def test_names_in_the_json_are_held() -> None:
 
 
 def test_the_documented_json_schema_is_the_one_that_holds(run_folder: Path) -> None:
-    """`python -m m3w.pipeline.inspect.json_schema > docs/statistics.schema.json` writes it."""
+    """Write `json_schema()` to docs/statistics.schema.json when the figures change."""
     documented = (Path(__file__).parents[3] / "docs/statistics.schema.json").read_text(encoding="utf-8")
     assert documented == json_schema()
     jsonschema.validate(json.loads(statistics(str(run_folder)).to_json()), json.loads(documented))
@@ -137,25 +138,25 @@ def test_the_documented_json_schema_is_the_one_that_holds(run_folder: Path) -> N
 
 def test_text_between_images_and_their_positions(run_folder: Path) -> None:
     """In the first document "four" stands between two images, nodes 2 and 4 of 4; the second ends with its image."""
-    found = statistics(str(run_folder))
-    between, position = found.distributions["characters_between_images"], found.distributions["image_position"]
+    result = statistics(str(run_folder))
+    between, position = result.distributions["characters_between_images"], result.distributions["image_position"]
     assert (between.count, between.lowest, between.highest) == (1, 4, 4)
-    assert position.count == 3 and bins(found, "image_position") == {0.3: 1, 0.9: 2}
+    assert position.count == 3 and bins(result, "image_position") == {0.3: 1, 0.9: 2}
 
 
 def test_signals_are_described_by_their_names(run_folder: Path) -> None:
-    found = statistics(str(run_folder)).signals
-    assert set(found) == {*DOCUMENT_SIGNALS, "language_score"}
-    assert found["words"].highest == 4 and found["language_score"].missing == 3
+    result = statistics(str(run_folder)).signals
+    assert set(result) == {*DOCUMENT_SIGNALS, "language_score"}
+    assert result["words"].highest == 4 and result["language_score"].missing == 3
 
 
 def test_images_of_equal_bytes_are_repetitions(write_dataset: Callable[..., Path]) -> None:
     same = image(50, 50, sha256="ab" * 32)
-    found = statistics(
+    result = statistics(
         str(write_dataset([document("http://a.example", ["word", same, same, image(9, 9, sha256="cd" * 32)])]))
     )
-    assert found.repetition is not None
-    assert (found.repetition.images, found.repetition.distinct, found.repetition.exact) == (3, 2, True)
+    assert result.repetition is not None
+    assert (result.repetition.images, result.repetition.distinct, result.repetition.exact) == (3, 2, True)
 
 
 def test_sequences_by_their_images(run_folder: Path) -> None:
@@ -215,7 +216,7 @@ def test_what_is_no_whole_dataset_is_one_line_that_names_it(run_folder: Path, tm
         shard.write_bytes(b"PAR1" + b"\xff" * 400 + shard.read_bytes()[404:])
     else:
         path = "nosuch://folder"
-    with pytest.raises(InputError) as raised:
+    with pytest.raises(DatasetError) as raised:
         statistics(path)
     assert path in str(raised.value) and "\n" not in str(raised.value) and ";" in str(raised.value)
 
