@@ -13,7 +13,7 @@ from m3w.pipeline.dedup.unique import unique
 from m3w.pipeline.extract.stage import extract
 from m3w.pipeline.fetch.requests import requests
 from m3w.pipeline.filters.filter import filter
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.filters.signals import IMAGE_SIGNALS
 from m3w.pipeline.tables import EXTRACTED, IMAGE_RESULTS, JOINED, REQUESTS
 from m3w.schemas.document import VIDEO
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from m3w.pipeline.filters.rules import broken
-from m3w.pipeline.filters.section import SignalEntry
 from m3w.pipeline.filters.signals import DOCUMENT_SIGNALS, check_signals, load_signals
 from m3w.pipeline.filters.signals.document import measure, measure_again
+from m3w.pipeline.filters.signals.registry import SignalEntry
 from m3w.pipeline.recipe import parse_recipe
 from m3w.recipes.errors import InputError
 from m3w.schemas.document import InterleavedDocument, document_schema

@@ -11,7 +11,7 @@ from PIL import Image
 
 from m3w.pipeline.dataset.join import join
 from m3w.pipeline.engine.output_files import OutputFile
-from m3w.pipeline.filters.signals.image import IMAGE_SIGNALS
+from m3w.pipeline.filters.signals import IMAGE_SIGNALS
 from m3w.pipeline.images.score import score
 from m3w.pipeline.images.scorers import check_scorers
 from m3w.pipeline.images.section import ScorerEntry
