@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from m3w.pipeline.crawl.select import select, selected
 from m3w.pipeline.dataset.assemble import assemble
 from m3w.pipeline.dataset.card import CardSettings
@@ -55,8 +57,17 @@ STAGES: tuple[Stage, ...] = (
 )
 
 
-def build(recipe: Recipe, path: str, *, address: str | None = None, progress: Progress | None = None) -> Manifest:
+def build(
+    recipe: Recipe,
+    path: str,
+    *,
+    address: str | None = None,
+    progress: Progress | None = None,
+    stages: Sequence[Stage] = (),
+) -> Manifest:
     """Bring the run in the folder `path` to a finished dataset.
+
+    `stages` takes the place of `STAGES`, for a build with stages of its own (docs/extending.md).
 
     Raises `InputError` before anything is written, also where another build is at work on the run (`RunInUse`),
     `StageFailed` where a stage ends with too many failed parts, `LockLost` where another build took the run over,
@@ -64,8 +75,9 @@ def build(recipe: Recipe, path: str, *, address: str | None = None, progress: Pr
     """
     from m3w.pipeline.engine.executor import Executor  # loads Ray, which who only asks for STAGES does without
 
-    check_stage_names(recipe.execution.stages, STAGES, "execution.stages")
-    plan = Plan(STAGES, recipe)
+    stages = stages or STAGES
+    check_stage_names(recipe.execution.stages, stages, "execution.stages")
+    plan = Plan(stages, recipe)
     first, digest = plan.check(), dataset_digest(recipe)
     progress = progress or Progress()
     timeout_s = recipe.execution.driver_timeout_s
@@ -80,7 +92,7 @@ def build(recipe: Recipe, path: str, *, address: str | None = None, progress: Pr
             counts,
             recipe_sha256=digest,
             card=settings_of(CardSettings, recipe),
-            stages=STAGES,
+            stages=stages,
         )
         run.remove("tmp")
     return manifest

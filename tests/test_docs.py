@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from m3w.cli.reference import reference
+from m3w.cli.reference import reference, stages
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -16,6 +17,23 @@ ROOT = Path(__file__).resolve().parent.parent
 def test_the_page_of_commands_is_made_from_the_commands() -> None:
     written = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
     assert written == reference(), "run: python -m m3w.cli.reference > docs/commands.md"
+
+
+def test_the_table_of_stages_is_printed_from_the_declarations() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- stages -->\n")[2].partition("<!-- /stages -->")[0]
+    assert table == stages(), "run: python -m m3w.cli.reference stages"
+
+
+def test_the_files_that_the_architecture_names_are_there() -> None:
+    room, missing = "", []
+    for name in re.findall(
+        r"`((?:[a-z_]+/)*[a-z_]+\.py)`", (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    ):
+        room = name.rpartition("/")[0] or room  # a bare name is of the room named before it
+        if not (ROOT / room / name.rpartition("/")[2]).is_file():
+            missing.append(name)
+    assert not missing
 
 
 def test_the_site_builds_and_no_link_leads_nowhere(tmp_path: Path) -> None:

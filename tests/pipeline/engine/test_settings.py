@@ -101,6 +101,7 @@ BEFORE: dict[str, dict[str, Any]] = {
 }
 """What else such a recipe has to say before some values can be changed."""
 AFTER: dict[str, Any] = {
+    "signals": {"exclamations": {"class_path": "b.C"}},
     "rules.text": {"short": {"signal": "words", "min": 4}},
     "rules.image_reference": {"alt_words": {"min": 1}},
     "rules.document": {"words": {"min": 5}},
