@@ -10,9 +10,9 @@ FAILED, WRONG_INPUT, INTERRUPTED = 1, 2, 130
 STATUS_OF_ERROR = {
     ("m3w.recipes.errors", "InputError"): WRONG_INPUT,
     ("m3w.schemas.manifest", "DatasetError"): WRONG_INPUT,
-    ("m3w.pipeline.engine.executor", "StageFailed"): FAILED,
+    ("m3w.pipeline.engine.stage", "StageFailed"): FAILED,
     ("m3w.pipeline.engine.retrying", "StoreFailed"): FAILED,
-    ("m3w.pipeline.engine.run", "ClaimLost"): FAILED,
+    ("m3w.pipeline.engine.run", "LockLost"): FAILED,
     ("m3w.pipeline.engine.ray_start", "RayFailed"): FAILED,
 }
 """By module and name, so that no module is imported for an error that was not raised."""
