@@ -103,7 +103,7 @@ def import_from(kind: str, checkpoint: Path, out: Path, **arguments: Any) -> Non
 
 
 def describe_training(recipe: str, overrides: Sequence[str], *, gpus: int, gpu: str, mfu: float) -> str:
-    """What a training needs and costs, in words."""
+    """What a training would need and cost, in words."""
     from m3w.trainer.cost.dry_run import describe as in_words
     from m3w.trainer.cost.dry_run import dry_run
     from m3w.trainer.recipe import load_recipe

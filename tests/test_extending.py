@@ -37,6 +37,7 @@ def block(section: str, kind: str) -> str:
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
     """Makes `mine.py` of a section, in the folder of the command."""
+    ray.shutdown()  # one that another test started has workers that look elsewhere
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")  # Ray's workers have it from there

@@ -32,6 +32,26 @@ EXCEPTIONS = {
 }
 
 RANKS = {
+    "pipeline": {
+        "m3w.pipeline.engine": 0,
+        "m3w.pipeline.crawl": 1,
+        "m3w.pipeline.filters.signals": 2,
+        "m3w.pipeline.tables": 3,
+        "m3w.pipeline.images": 4,
+        "m3w.pipeline.filters": 5,
+        "m3w.pipeline.extract": 6,
+        "m3w.pipeline.dedup": 7,
+        "m3w.pipeline.fetch": 8,
+        "m3w.pipeline.dataset": 9,
+        "m3w.pipeline.exchange": 10,
+        "m3w.pipeline.recipe": 11,
+        "m3w.pipeline.build": 12,
+        "m3w.pipeline.extract_file": 13,
+        "m3w.pipeline.import_dataset": 13,
+        "m3w.pipeline.demo_crawl": 0,
+        "m3w.pipeline.inspect": 14,
+        "m3w.pipeline": 15,
+    },
     "trainer": {
         "m3w.trainer.recipe": 0,
         "m3w.trainer.distributed": 1,

@@ -25,24 +25,27 @@ FRAMES = 8
 
 
 def caption(checkpoint: str | Path, image: bytes, prompt: str = "", *, max_new_tokens: int = 32) -> str:
-    """The greedy caption of the picture in `image`, after `prompt`, by the exported model in the folder `checkpoint`.
+    """The continuation of `prompt` after the picture `image` by the exported model in `checkpoint`, decoded greedily.
 
-    Raises UndecodableImageError if `image` is no picture.
+    Raises UndecodableImageError if `image` is not a picture.
     """
     return caption_image(load_model(Path(checkpoint)), image, prompt, max_new_tokens=max_new_tokens)
 
 
 def caption_image(loaded: LoadedModel, image: bytes, prompt: str = "", *, max_new_tokens: int = 32) -> str:
-    """As `caption`, by a model in memory. It ends at the next `<|endofchunk|>` or at the end of the text."""
+    """Like `caption`, with a model in memory.
+
+    The caption ends at the next `<|endofchunk|>` or at the end of the text.
+    """
     row = picture_row(loaded, image, prompt)
     (text,) = generate_answers(loaded, [row], max_new_tokens=max_new_tokens, beams=1)
     return text
 
 
 def picture_row(loaded: LoadedModel, image: bytes, text: str) -> Row:
-    """One picture and the text after it, as on pages in training: `<|endofchunk|><image>`, then the text.
+    """A picture and the text after it, in the form of the training data: `<|endofchunk|><image>`, then the text.
 
-    Raises UndecodableImageError if `image` is no picture.
+    Raises UndecodableImageError if `image` is not a picture.
     """
     pixels = loaded.processor.pixels(decode_image(image, loaded.processor.image_size))
     prompt = Prompt((Chunk(Media(path=""), text),), starts_with_end_of_chunk=True)
@@ -73,12 +76,13 @@ def look_test(
 
 @dataclass
 class Conversation:
-    """The pictures and texts so far. As in training on pages, a picture is `<|endofchunk|><image>`, then its text."""
+    """A prompt that grows by pictures, questions and answers. As in training on pages, each picture is
+    `<|endofchunk|><image>` with the text after it."""
 
     loaded: LoadedModel
     beams: int = 1
     tokens: int = 32
-    """The most tokens of an answer."""
+    """Most tokens of an answer."""
     chunks: list[Chunk] = field(default_factory=list)
 
     @classmethod
@@ -91,13 +95,13 @@ class Conversation:
         self.cache = PixelCache(self.loaded.processor, FRAMES)
 
     def show(self, path: str, text: str = "") -> None:
-        """Add a picture or video, and a text about it. Raises UnreadableMediaError, and then adds nothing."""
+        """Add a picture or video and the text after it. Raises UnreadableMediaError, and then adds nothing."""
         media = Media(path=path)
         self.cache.pixels(media)
         self.chunks.append(Chunk(media, text))
 
     def ask(self, text: str) -> str:
-        """The model's continuation of everything so far and `text`; both stay for the next turn."""
+        """The model's answer to the conversation so far and `text`, both of which are kept for the next turn."""
         chunk = self.chunks.pop() if self.chunks else Chunk(None, "")
         question = f"{chunk.text} {text}".strip() if text else chunk.text
         chunks = (*self.chunks, Chunk(chunk.media, question))
@@ -108,5 +112,5 @@ class Conversation:
         return answer
 
     def forget(self) -> None:
-        """Remove all pictures and texts."""
+        """Start a new conversation."""
         self.chunks.clear()

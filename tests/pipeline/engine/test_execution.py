@@ -1,4 +1,4 @@
-"""How a run is worked off: what parts ask for, what counts against them, and that none of it changes a result."""
+"""The section `execution`: what parts ask for, what counts against them, and that none of it changes a result."""
 
 from __future__ import annotations
 

@@ -232,9 +232,9 @@ def declared_keys() -> set[str]:
 
 def test_every_declared_key_is_in_the_recipe() -> None:
     known = {*ANNOTATIONS, *(path.rpartition(".")[0] for path in ANNOTATIONS)}
-    found = declared_keys()
-    assert found >= {path for stage in EVERY for path in keys_of(stage.settings)} and len(found) > 60
-    for path in found - known:
+    declared = declared_keys()
+    assert declared >= {path for stage in EVERY for path in keys_of(stage.settings)} and len(declared) > 60
+    for path in declared - known:
         section: Any = Recipe
         for name in path.split(".")[:-1]:
             section = section.model_fields[name].annotation

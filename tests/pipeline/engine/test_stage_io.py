@@ -141,14 +141,14 @@ def test_drops_are_counted_and_sampled_and_faults_are_kept(run_part: Any, in_pla
 
 
 def test_a_table_that_has_no_file_for_the_part_is_empty(run_part: Any, in_place: Any) -> None:
-    found = []
+    seen = []
 
     def reads(io: StageIO, settings: NoSettings) -> None:
-        found.append((io.paths(OTHER), list(io.rows(OTHER)), io.read(OTHER), io.read(OTHER, columns=["number"])))
+        seen.append((io.paths(OTHER), list(io.rows(OTHER)), io.read(OTHER), io.read(OTHER, columns=["number"])))
 
     in_place.inputs.put(OTHER, {}, by_part=False)
     in_place.inputs._by_part.discard(OTHER)
     run_part(reads, reads=[READ, OTHER])
-    ((paths, rows, table, columns),) = found
+    ((paths, rows, table, columns),) = seen
     assert (list(paths), rows, table.num_rows, columns.column_names) == ([], [], 0, ["number"])
     assert table.schema == SCHEMA

@@ -133,8 +133,8 @@ def test_a_word_list_holds_words(tmp_path: Path) -> None:
 
 def test_a_changed_list_redoes_what_depends_on_it_and_a_moved_one_nothing(tmp_path: Path, fingerprints: Any) -> None:
     def filtering(path: Path) -> str:
-        found: str = fingerprints(_recipe(pages={"domain_files": [str(path)]}))["filter"]
-        return found
+        fingerprint: str = fingerprints(_recipe(pages={"domain_files": [str(path)]}))["filter"]
+        return fingerprint
 
     first, moved = tmp_path / "a.txt", tmp_path / "b.txt"
     first.write_text("bad.example\n")
