@@ -1,13 +1,13 @@
-# Everything here sets up what it needs: a virtual environment in .venv with the versions of requirements.lock.
-# PIP_ARGS is handed to pip, for example PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" for the CPU
-# build of torch where the default index would bring the CUDA build.
+# Every target sets up what it needs: a virtual environment in .venv with the versions of requirements.lock.
+# PIP_ARGS is passed to pip, for example PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" for the CPU
+# build of torch if the default index has the CUDA build.
 
 PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/pip install --disable-pip-version-check --quiet $(PIP_ARGS)
 export NO_ALBUMENTATIONS_UPDATE := 1
-# On a busy machine, threads that spin while they wait for each other take ten times as long.
+# On a busy machine, threads that spin while they wait for each other are ten times slower.
 export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: setup demo docs test test-slow test-faults test-browser lint format lock clean fuzz-extract
@@ -31,11 +31,11 @@ test: setup
 test-slow: setup
 	$(BIN)/python -m pytest -m "slow and not gpu"
 
-# All that a cluster can do to a run, with the table of what was survived; `make test` has a small form of each.
+# Injects the failures of a cluster and prints the table of docs/faults.md; `make test` has a small form of each.
 test-faults: setup
 	$(BIN)/python -m tests.faults
 
-# Needs Chromium (apt-get install chromium); skipped with a word where there is none.
+# Needs Chromium (apt-get install chromium); skipped with a message without it.
 test-browser: setup
 	$(BIN)/python -m pytest -m browser
 
@@ -48,7 +48,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The peers that benchmarks measure against are no part of the product.
+# The peers that benchmarks compare with are not part of the product.
 .venv/installed-bench: .venv/installed
 	$(PIP) -c requirements.lock -e '.[bench]'
 	$(PIP) --no-deps --upgrade --target .venv/streaming mosaicml-streaming==0.13.0 catalogue==2.0.10 cramjam==2.14.0 python-snappy==0.7.3 zstd==1.5.7.2
@@ -61,13 +61,13 @@ docs: setup
 	$(BIN)/python -m m3w.cli.reference > docs/commands.md
 	$(BIN)/python -m mkdocs build --strict --site-dir site
 
-# Coverage-guided, until it finds something or ten minutes are over.
+# Coverage-guided fuzzing, until it finds something or ten minutes are over.
 fuzz-extract: setup
 	$(PIP) atheris
 	PYTHONPATH=. $(BIN)/python tests/pipeline/extract/fuzz.py -max_total_time=600 -max_len=20000
 
-# New pins: a fresh environment with the newest versions that pyproject.toml allows. torch is pinned without its local
-# version, so that each index gives its own build.
+# Updates the pinned versions: a fresh environment with the newest versions that pyproject.toml allows. torch is pinned
+# without its local version, so that each index provides its build.
 lock:
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock

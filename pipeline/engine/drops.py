@@ -90,7 +90,7 @@ def image_drop(row: dict[str, Any], image: dict[str, Any], reason: str) -> Drop:
     )
 
 
-class DropSample:
+class DropExamples:
     """The drops of one part with the lowest numbers, as many of each kind and reason as the recipe says."""
 
     def __init__(self, keep_per_reason: int):

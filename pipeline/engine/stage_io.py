@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from m3w.pipeline.engine.attempt import Attempt, Isolation
-from m3w.pipeline.engine.drops import DROPS, Drop, DropSample
+from m3w.pipeline.engine.drops import DROPS, Drop, DropExamples
 from m3w.pipeline.engine.ledger import Fault
 from m3w.pipeline.engine.output_files import BYTES, OutputFile, RowWriter, extended
 from m3w.pipeline.engine.run import Run
@@ -102,7 +102,7 @@ class StageIO(PartFiles):
 
     def __init__(self, attempt: Attempt, stage: PartStage, part: Part, isolation: Isolation, drops_per_reason: int):
         super().__init__(attempt.run, stage, part)
-        self._attempt, self._drops = attempt, DropSample(drops_per_reason)
+        self._attempt, self._drops = attempt, DropExamples(drops_per_reason)
         self._writable = set(stage.writes)
         self.isolation = isolation
 

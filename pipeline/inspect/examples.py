@@ -106,32 +106,32 @@ def _rows_of(
         start += batch.num_rows
 
 
-DropSamples = dict[tuple[str, str, str], list[Drop]]
+DropsByReason = dict[tuple[str, str, str], list[Drop]]
 """Drops by stage (empty for images), kind (`response`, `page`, `document`, `text`, `image_reference`, `image`) and
 reason. `fetch` decides on images and later stages note it, so of an image the stage says nothing."""
 
 
-def drop_samples(dataset: Dataset, run: Run | None, count: int) -> DropSamples:
+def example_drops(dataset: Dataset, run: Run | None, count: int) -> DropsByReason:
     """At most `count` of each stage, kind and reason, the same ones each time. Without a run there are images alone."""
-    samples: DropSamples = {}
-    drops = [*_sampled(run), *_copies(run, count)] if run else []
+    drops_by_reason: DropsByReason = {}
+    drops = [*_kept_examples(run), *_copies(run, count)] if run else []
     for stage, drop in (*drops, *(("", drop) for drop in _images(dataset, count))):
-        group = samples.setdefault(("" if drop.kind == "image" else stage, drop.kind, drop.reason), [])
-        if len(group) < count and drop not in group:  # an image may be in a stage's sample and in the dataset
+        group = drops_by_reason.setdefault(("" if drop.kind == "image" else stage, drop.kind, drop.reason), [])
+        if len(group) < count and drop not in group:  # an image may be in a stage's examples and in the dataset
             group.append(drop)
-    return dict(sorted(samples.items(), key=lambda item: (item[0][1:], item[0][0])))
+    return dict(sorted(drops_by_reason.items(), key=lambda item: (item[0][1:], item[0][0])))
 
 
-def drops_of(samples: DropSamples, stage: str, unit: str, reason: str) -> list[Drop]:
-    """The samples of what `stage` counts as `UNIT_dropped.REASON`."""
+def drops_of(drops_by_reason: DropsByReason, stage: str, unit: str, reason: str) -> list[Drop]:
+    """Examples of what `stage` counts as `UNIT_dropped.REASON`."""
     kinds = KINDS_OF_UNIT.get(unit, ("document",))
     keys = [("" if kind == "image" else stage, kind, reason) for kind in kinds]
-    return [drop for key in keys for drop in samples.get(key, [])]
+    return [drop for key in keys for drop in drops_by_reason.get(key, [])]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DropReason:
-    """One reason of a drop in the funnel, with the sample of its drops."""
+    """One reason of a drop in the funnel, with examples of its drops."""
 
     step: Step
     exit: Exit
@@ -140,17 +140,17 @@ class DropReason:
 
 def drop_reasons(dataset: Dataset, run: Run | None, count: int) -> list[DropReason]:
     """Every reason in the order of the funnel, each with at most `count` drops of each kind."""
-    samples = drop_samples(dataset, run, count)
+    drops_by_reason = example_drops(dataset, run, count)
     return [
-        DropReason(step=step, exit=each, drops=drops_of(samples, step.stage, unit, each.reason))
+        DropReason(step=step, exit=each, drops=drops_of(drops_by_reason, step.stage, unit, each.reason))
         for unit, step in steps_by_unit(dataset.manifest.counts)
         for each in step.exits
         if each.kind == "dropped"
     ]
 
 
-def _sampled(run: Run) -> Iterator[tuple[str, Drop]]:
-    """What stages wrote with `m3w.pipeline.engine.drops.DropSample`."""
+def _kept_examples(run: Run) -> Iterator[tuple[str, Drop]]:
+    """What stages wrote with `m3w.pipeline.engine.drops.DropExamples`."""
     for folder in run.names(DROPS.folder):
         for name in run.names(folder)[:MOST_PARTS]:
             for row in _read(run, name):

@@ -19,7 +19,7 @@ from fsspec.core import url_to_fs
 from m3w.pipeline.build import STAGES
 from m3w.pipeline.engine.drops import Drop
 from m3w.pipeline.engine.run import Run
-from m3w.pipeline.inspect.examples import drop_samples, example_documents, fetched_images, recipe_of, run_of
+from m3w.pipeline.inspect.examples import example_documents, example_drops, fetched_images, recipe_of, run_of
 from m3w.pipeline.inspect.figures import Statistics
 from m3w.pipeline.inspect.presentation import NOT_SHOWN, Cell, Section, Table, read_static, templates, thumbnail_url
 from m3w.pipeline.inspect.wording import TRACKS, short_name
@@ -91,7 +91,7 @@ DropsByKind = dict[str, dict[str, list[Drop]]]
 def _drops(dataset: Dataset, run: Run | None) -> DropsByKind:
     """At most `DROPS_PER_REASON` of each kind and reason, whichever stage dropped them."""
     by_kind: DropsByKind = {}
-    for (_, kind, reason), drops in drop_samples(dataset, run, DROPS_PER_REASON).items():
+    for (_, kind, reason), drops in example_drops(dataset, run, DROPS_PER_REASON).items():
         group = by_kind.setdefault(kind, {}).setdefault(reason, [])
         group += drops[: DROPS_PER_REASON - len(group)]
     return by_kind

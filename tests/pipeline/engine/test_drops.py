@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from m3w.pipeline.engine.drops import MOST_CHARACTERS, Drop, DropSample
+from m3w.pipeline.engine.drops import MOST_CHARACTERS, Drop, DropExamples
 
 
 def drops(count: int) -> list[Drop]:
@@ -14,8 +14,8 @@ def drops(count: int) -> list[Drop]:
     ]
 
 
-def sample(found: list[Drop], keep: int) -> DropSample:
-    chosen = DropSample(keep)
+def sample(found: list[Drop], keep: int) -> DropExamples:
+    chosen = DropExamples(keep)
     for drop in found:
         chosen.add(drop)
     return chosen
