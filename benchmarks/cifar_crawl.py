@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
-from m3w.pipeline.dataset.split import split_of
+from m3w.pipeline.dataset.join import split_of
 from m3w.pipeline.demo_crawl.pack import START, Archive, Exchange
 
 SHARED = Path(__file__).parents[2] / "shared"

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from m3w.pipeline.dataset.sequence_shard import SequenceShardWriter
 from m3w.pipeline.engine.drops import DROPS, image_drop
 from m3w.pipeline.engine.inputs import Inputs
+from m3w.pipeline.engine.output_files import OutputFile, TarWriter
 from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.stage import Flow, Part, per_part
 from m3w.pipeline.engine.stage_io import StageIO
@@ -24,6 +25,8 @@ from m3w.pipeline.images.store import StoreReader
 from m3w.pipeline.tables import DOCUMENT_SHARDS, JOINED, SEQUENCE_INDEXES, SEQUENCE_SHARDS, SPLITS, STORE
 from m3w.schemas.cutting import sequences_of
 from m3w.schemas.document import OK, ROW_GROUP_BYTES, ImageReference, InterleavedDocument
+from m3w.schemas.sequence import INDEX_SCHEMA, Sequence, encode_sample
+from m3w.schemas.table import to_table
 
 NO_TEXT_BESIDE = "no_text_beside"
 """Of an image in a run of nodes without a text, which trains nothing."""
@@ -124,3 +127,25 @@ def _rows(io: StageIO) -> Iterator[dict[str, Any]]:
             batches = pq.ParquetFile(file).iter_batches(batch_size=200)
             rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
             yield from itertools.islice(rows, chunk["first"], chunk["first"] + chunk["rows"])
+
+
+class SequenceShardWriter(TarWriter):
+    """Writes samples one behind another, the members of each side by side, and remembers where they lie."""
+
+    def __init__(self, file: OutputFile):
+        super().__init__(file)
+        self._file = file
+        self._rows: list[dict[str, Any]] = []
+
+    def write(self, sequence: Sequence) -> None:
+        start = self.end
+        members = [
+            {"suffix": suffix, "offset": self.add(f"{sequence.key}.{suffix}", content), "size": len(content)}
+            for suffix, content in sorted(encode_sample(sequence).items())
+        ]
+        row = {"key": sequence.key, "document_id": sequence.document_id, "offset": start, "size": self.end - start}
+        self._rows.append({**row, "members": members})
+        self._file.rows += 1
+
+    def index(self) -> pa.Table:
+        return to_table(self._rows, INDEX_SCHEMA)

@@ -14,8 +14,7 @@ import math
 from contextlib import ExitStack
 from typing import Any
 
-from m3w.pipeline.crawl.urls import without_fragment
-from m3w.pipeline.dataset.split import split_of
+from m3w.pipeline.crawl.urls import host_of, stable_number, without_fragment
 from m3w.pipeline.dedup.evaluation import EvaluationImages
 from m3w.pipeline.dedup.image_copies import FREQUENT_IMAGE, IN_EVALUATION_SET, ImageCopies, ImageCopySettings
 from m3w.pipeline.dedup.repetition import REPEATED_IN_DOCUMENT
@@ -116,6 +115,14 @@ def join(io: StageIO, join: JoinSettings) -> None:
             writers[split].write({**row, "locations": locations})
             chunks[split].add(_bytes(row, locations))
     io.metadata["chunks"] = {split: chunks[split].closed() for split in SPLITS}
+
+
+def split_of(url: str, validation_fraction: float) -> str:
+    """`validation` for the share `validation_fraction` of all hosts, chosen by a hash of the host's name, else `train`.
+
+    So no site is in both.
+    """
+    return "validation" if stable_number(host_of(url)) / 2**32 < validation_fraction else "train"
 
 
 def _evaluation_images(io: StageIO, join: JoinSettings) -> EvaluationImages | None:

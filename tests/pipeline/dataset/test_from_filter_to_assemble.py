@@ -21,9 +21,8 @@ from PIL import Image
 from m3w.pipeline.build import STAGES, dataset_digest
 from m3w.pipeline.dataset.assemble import assemble
 from m3w.pipeline.dataset.card import CardSettings
-from m3w.pipeline.dataset.join import Chunks, join
+from m3w.pipeline.dataset.join import Chunks, join, split_of
 from m3w.pipeline.dataset.publish import publish
-from m3w.pipeline.dataset.split import split_of
 from m3w.pipeline.dedup.deduplicate import deduplicate
 from m3w.pipeline.dedup.document_hashes import document_hashes
 from m3w.pipeline.dedup.unique import unique

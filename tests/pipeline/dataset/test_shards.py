@@ -14,7 +14,7 @@ import pytest
 import webdataset
 from PIL import Image
 
-from m3w.pipeline.dataset.sequence_shard import SequenceShardWriter
+from m3w.pipeline.dataset.assemble import SequenceShardWriter
 from m3w.pipeline.engine.attempt import Attempt
 from m3w.pipeline.engine.output_files import RowWriter
 from m3w.pipeline.engine.run import Run

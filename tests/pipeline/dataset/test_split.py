@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from m3w.pipeline.dataset.split import split_of
+from m3w.pipeline.dataset.join import split_of
 
 
 def test_pages_of_one_host_are_in_one_split() -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from m3w.cli.exit_status import exit_status
-from m3w.cli.main import app
+from m3w.cli.main import app, exit_status
 
 Write = Callable[..., Path]
 
