@@ -1,7 +1,7 @@
-"""Stage `assemble`: joined documents and the image store to the dataset's shards, one part a shard.
+"""Stage `assemble`: writes the dataset's shards from joined documents and the image store, one part per shard.
 
-The plan puts the chunks of all parts one behind another, by part name and row, and closes a shard where it would pass
-`dataset.shard_mib`; so the shards are a function of the data alone. Each image's bytes move once, here.
+The plan concatenates the chunks of all parts, by part name and row, and begins a new shard where one would exceed
+`dataset.shard_mib`; so the shards depend only on the data. Each image's bytes are copied only once, here.
 `images` = `sequence_images` + `sequence_images_dropped.REASON`.
 """
 
@@ -29,7 +29,7 @@ from m3w.schemas.sequence import INDEX_SCHEMA, Sequence, encode_sample
 from m3w.schemas.table import to_table
 
 NO_TEXT_BESIDE = "no_text_beside"
-"""Of an image in a run of nodes without a text, which trains nothing."""
+"""Reason of an image in a run of nodes without a text, which is useless for training."""
 
 
 @settings
@@ -87,7 +87,7 @@ def _grouped(inputs: Inputs, split: str, max_bytes: int) -> list[list[dict[str, 
     causes={NO_TEXT_BESIDE: "left_over"},
 )
 def assemble(io: StageIO, assemble: AssembleSettings) -> None:
-    """Write one shard: its documents, its sequences, and the index of these."""
+    """Write one shard: its documents, its sequences and their index."""
     joined = JOINED[io.params["split"]]
     with (
         io.write(DOCUMENT_SHARDS, like=joined, max_bytes=ROW_GROUP_BYTES) as documents,
@@ -107,14 +107,14 @@ def assemble(io: StageIO, assemble: AssembleSettings) -> None:
                 io.counters["sequences"] += 1
                 written += filter(None, sequence.images)
             io.counters["sequence_images"] += len(written)
-            for image in _left(document, written):
+            for image in _not_written(document, written):
                 io.drop("sequence_images", image_drop(row, asdict(image), NO_TEXT_BESIDE))
     with io.write(SEQUENCE_INDEXES) as writer:
         writer.write_columns(tar.index())
 
 
-def _left(document: InterleavedDocument, written: list[ImageReference]) -> list[ImageReference]:
-    """The images of the document that stand in none of its sequences."""
+def _not_written(document: InterleavedDocument, written: list[ImageReference]) -> list[ImageReference]:
+    """The images of the document that are in none of its sequences."""
     kept = set(map(id, written))
     return [image for image in document.images if image and image.status == OK and id(image) not in kept]
 
@@ -130,7 +130,7 @@ def _rows(io: StageIO) -> Iterator[dict[str, Any]]:
 
 
 class SequenceShardWriter(TarWriter):
-    """Writes samples one behind another, the members of each side by side, and remembers where they lie."""
+    """Writes sequences to a tar as webdataset reads it, and records the offsets of their members for the index."""
 
     def __init__(self, file: OutputFile):
         super().__init__(file)

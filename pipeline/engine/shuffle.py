@@ -82,9 +82,7 @@ class InMemory:
         return InMemory(pa.concat_tables(pieces))
 
     def beside(self, other: InMemory) -> InMemory:
-        if (
-            not self._table.num_rows or not other._table.num_rows
-        ):  # without a group the gathered columns are missing
+        if not self._table.num_rows or not other._table.num_rows:  # without a group the gathered columns are missing
             return self if self._table.num_rows else other
         return InMemory(pa.concat_tables([self._table, other._table]))
 

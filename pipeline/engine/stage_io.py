@@ -93,9 +93,7 @@ class PartFiles:
     def open(self, table: Table, path: str) -> BinaryIO:
         """Open a file of `table` by its path, which comes from the rows of another table."""
         if table not in self._paths or not table.holds(path) or posixpath.normpath(path) != path:
-            raise UndeclaredTable(
-                f"{self._stage.name} opens {path}, but its declaration has no table with this file"
-            )
+            raise UndeclaredTable(f"{self._stage.name} opens {path}, but its declaration has no table with this file")
         return cast(BinaryIO, self._run.fs.open(self._run.full(path), "rb"))
 
 
