@@ -91,7 +91,7 @@ def test_a_little_of_everything(tmp_path: Path, nodes: ThreeNodes) -> None:
     before = committed(small.run)
     with small.driver() as driver:
         small.began(driver)
-        with pytest.raises(RunInUse, match=f"process {driver.process.pid} .* has been at work on it since"):
+        with pytest.raises(RunInUse, match=f"process {driver.process.pid} .* has been running on it since"):
             build(load_recipe(str(small.recipe)), str(small.run))
         killed = nodes.kill_a_worker(random.Random(0))
         nodes.lose_a_node()

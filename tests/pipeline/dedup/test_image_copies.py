@@ -263,8 +263,8 @@ def recipe_of(folder: Path, settings: dict[str, Any]) -> Recipe:
 @pytest.mark.parametrize(
     ("name", "content", "settings", "problem"),
     [
-        ("a.png", b"no picture", {"images": "."}, "holds no image that can be read"),
-        ("a.txt", b"too short", {"texts": "."}, "holds no text of 13 words"),
+        ("a.png", b"no picture", {"images": "."}, "has no image that can be read"),
+        ("a.txt", b"too short", {"texts": "."}, "has no text of 13 words"),
         ("a.jsonl", b"{", {"texts": "."}, r"a\.jsonl:1 is no JSON"),
         ("a.jsonl", b'{"other": 1}', {"texts": "."}, r"a\.jsonl:1 has no field text; name it by"),
         ("a.parquet", b"PAR1", {"texts": "."}, "is no Parquet file"),

@@ -57,7 +57,7 @@ def test_what_is_wrong_is_said_with_its_key(execution: dict[str, Any], message: 
 
 
 def test_a_stage_that_is_none_is_said_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"execution\.stages\.extrakt is no stage, .*; stages are .*extract"):
+    with pytest.raises(InputError, match=r"execution\.stages\.extrakt is not a stage, .*; the stages are .*extract"):
         build(recipe(stages={"extrakt": {"cpus": 1}}), str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 

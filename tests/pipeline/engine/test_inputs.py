@@ -78,7 +78,7 @@ def test_a_shared_table_is_an_input_of_every_part() -> None:
     assert [part.files[1] for part in parts] == [["sets/one.parquet", "sets/two.parquet"]] * 2
     assert parts[0].inputs[1:] == ["sets/one.parquet of sha256 0", "sets/two.parquet of sha256 0"]
     assert [part.files[1] for part in committed().parts(stage(PAGES, SETS.shared))] == [[], []]
-    with pytest.raises(StageFailed, match="needs sets, and nothing of it could be made"):
+    with pytest.raises(StageFailed, match="needs sets, which has no file"):
         committed(sets={}).parts(stage(PAGES, SETS.shared))
 
 

@@ -99,7 +99,7 @@ def test_a_claim_that_does_not_beat_is_taken_over_after_the_timeout(path: str) -
     started = time.monotonic()
     held = lock(path).take(said.append)
     assert time.monotonic() - started > FAST_S
-    assert "waiting up to 0.6 s" in said[0] and "elsewhere, which gave no sign of life" in said[1]
+    assert "waiting up to 0.6 s" in said[0] and "elsewhere, which sent no heartbeat" in said[1]
     assert set(lock_entries(Run(path))) == {held.driver}
     held.release()
 

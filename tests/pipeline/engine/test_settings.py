@@ -308,7 +308,7 @@ def test_a_field_without_a_key_is_no_setting() -> None:
     class Wrong:
         loose: int = 3
 
-    with pytest.raises(AssertionError, match=r"loose is not declared by key"):
+    with pytest.raises(AssertionError, match=r"loose is not declared with key"):
         settings_of(Wrong, Own())
 
 

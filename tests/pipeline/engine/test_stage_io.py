@@ -73,7 +73,7 @@ UNDECLARED: dict[str, Callable[[StageIO], object]] = {
 
 @pytest.mark.parametrize("how", UNDECLARED)
 def test_a_table_that_is_not_declared_cannot_be_had(how: str, run_part: Any, in_place: Any) -> None:
-    with pytest.raises(UndeclaredTable, match=r"stage (reads|writes|opens) .*(declaration does not name|is no file)"):
+    with pytest.raises(UndeclaredTable, match=r"stage (reads|writes|opens) .*(declaration does not name|declaration has no table)"):
         run_part(lambda io, settings: UNDECLARED[how](io))
     assert not in_place.run.exists("ledger/stage/p.json") and not in_place.run.exists("written")
     assert in_place.rows(OTHER) == in_place.rows(READ) == ROWS
@@ -119,7 +119,7 @@ def test_files_of_a_declared_table_are_opened_by_their_paths(run_part: Any, in_p
 def test_no_other_path_is_opened(path: str, run_part: Any, in_place: Any) -> None:
     path = path.format(run=in_place.run.path)
     for table in (READ, BY_STAGE):
-        with pytest.raises(UndeclaredTable, match="is no file of"):
+        with pytest.raises(UndeclaredTable, match="declaration has no table"):
             run_part(lambda io, settings, table=table: io.open(table, path))
 
 

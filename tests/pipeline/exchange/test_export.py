@@ -52,7 +52,7 @@ def test_the_features_of_the_hf_form_are_the_schemas(dataset: Path) -> None:
 def test_an_unknown_form_and_a_folder_without_a_dataset_are_the_users_to_mend(dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"coco is not a format to export to.*obelics, mmc4, nemo, hf"):
         export("coco", str(dataset), str(tmp_path / "out"))
-    with pytest.raises(DatasetError, match="is not there"):
+    with pytest.raises(DatasetError, match="does not exist"):
         export("mmc4", str(tmp_path / "nowhere"), str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
     assert pq.read_metadata(dataset / "documents/train-00000-of-00001.parquet").num_rows == 2

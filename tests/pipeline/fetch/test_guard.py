@@ -149,7 +149,7 @@ def test_the_last_check_stands_where_the_socket_is_made() -> None:
 
 @pytest.mark.parametrize("endpoint", ["127.0.0.1", "127.0.0.1:", "localhost:80", "127.0.0.1:0", "127.0.0.1:99999", ""])
 def test_what_is_no_endpoint_is_said_before_the_run(endpoint: str) -> None:
-    with pytest.raises(ValidationError, match="no ADDRESS:PORT"):
+    with pytest.raises(ValidationError, match="is not ADDRESS:PORT"):
         Fetch(allow_private=[endpoint])
 
 

@@ -91,18 +91,18 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "rule without bounds": ({"rules": {"document": {"words": {}}}}, "neither min nor max"),
     "rule upside down": ({"rules": {"document": {"words": {"min": 5, "max": 1}}}}, "min 5 above max 1"),
     "bound that is no number": ({"rules": {"document": {"words": {"min": float("nan")}}}}, r"words\.min = nan"),
-    "a size without pixels": ({"images": {"size": "longest_side"}}, r"set images\.pixels"),
+    "a size without pixels": ({"images": {"size": "longest_side"}}, r"images\.pixels is not set, .*set it"),
     "a rule on a scorer's signal": (
         {"scores": {"scorers": {"clip": {"class_path": "a.B"}}}, "rules": {"image": {"clips": {"min": 0}}}},
         "rules.image.clips is a rule on the unknown signal clips; the nearest known is clip",
     ),
     "a signal given twice": (
         {"scores": {"scorers": {"bytes": {"class_path": "a.B"}}}},
-        "gives the signal bytes, which there is already",
+        "defines the signal bytes, which exists already",
     ),
     "a class without a module": ({"scores": {"scorers": {"a": {"class_path": "B"}}}}, r"class_path = 'B'"),
     "an unknown format": ({"rules": {"formats": ["bmp"]}}, r"rules\.formats\.0 = 'bmp'"),
-    "pixels without a size": ({"images": {"pixels": 256}}, "keeps every size, so it would do nothing"),
+    "pixels without a size": ({"images": {"pixels": 256}}, r"images\.size is keep, so it would have no effect"),
     "a distance of nothing": (
         {"duplicates": {"image_distance": 3}},
         r"image_distance = 3 has no effect without duplicates\.image_documents",
