@@ -1,10 +1,10 @@
-"""A crawl of made-up sites that show CIFAR-10's pictures and say what they see: WARC files, the same bytes every time.
+"""Writes a crawl of synthetic sites with captioned CIFAR-10 images as WARC files, the same bytes every time.
 
     python -m benchmarks.cifar_crawl FOLDER [--data ../shared]
 
-Each page has an introduction and four to eight pictures of drawn classes, each followed by a sentence that names it and
-one that tells something of its kind. Hosts are named so that training pictures are on pages that `m3w build` puts into
-the training split, and test pictures on those of the validation split. Every picture is shown once.
+Each page has an introduction and four to eight images of random classes, each followed by a sentence that names the
+class and a fact about it. Hosts are named so that training images are on pages that `m3w build` puts into the training
+split, and test images on pages of the validation split. Every image is used once.
 """
 
 from __future__ import annotations

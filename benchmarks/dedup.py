@@ -1,15 +1,15 @@
-"""Duplicates: MinHash signatures against datasketch and datatrove, and how time and the driver's memory grow.
+"""Deduplication: MinHash signatures against datasketch and datatrove; growth of time and of the driver's memory.
 
     python -m benchmarks.dedup [--rounds N] [--documents N ...] [--folder DIR]
 
-Signatures: the same texts (made-up words of uneven frequency, 100 to 900 a text), the same word 5-grams, 112
-permutations; each round times all systems one after the other. The peers get n-grams from our own words, which spares
-them their slower normalisation, and hash with their defaults; `datasketch, fastest` is datasketch's best scheme with
-xxhash.
+Signatures: all systems get the same texts (100 to 900 synthetic words of uneven frequency), word 5-grams and 112
+permutations; each round times them one after the other. The peers get n-grams from our own words, which saves them
+their slower normalisation, and hash with their defaults; `datasketch, fastest` is datasketch's best scheme with xxhash.
 
-Growth: synthetic documents with planted copies of every kind go through the stages that find copies (document_hashes,
-deduplicate, repeated), every switch of documents on, on Ray Data (nothing in one task), each size in a process of its
-own. The driver's memory is the peak of its resident set, imports included. For a million: --documents 1000000.
+Growth: synthetic documents with planted copies of every kind go through the stages that detect copies
+(document_hashes, deduplicate, repeated), with every option for documents enabled and on Ray Data (nothing in one task),
+each size in a separate process. The driver's memory is the peak of its resident set, including imports. For a million:
+--documents 1000000.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The stages that find copies, over synthetic documents.
+"""Runs the stages that detect copies over synthetic documents.
 
     python -m benchmarks.dedup_stages DOCUMENTS RUN [OBJECT_STORE_MIB]
 
-Prints one line of JSON: seconds by stage, what was found, MiB that Ray spilled to disk, and the peak of this process's
-resident set: the driver's.
+Prints one line of JSON: seconds by stage, the numbers of copies and repeated keys, MiB that Ray spilled to disk, and
+the peak of the resident set of this process, the driver.
 """
 
 from __future__ import annotations

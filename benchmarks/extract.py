@@ -1,9 +1,9 @@
-"""Extraction against trafilatura and Resiliparse: quality by the shared judge, speed in one run, decoding by encoding.
+"""Extraction against trafilatura and Resiliparse: quality by the shared scorer, speed, and decoding by encoding.
 
     python -m benchmarks.extract [--rounds N] [--data ../shared]
 
-Quality comes from `tools/score_extraction.py` of the shared folder, as it is. Speed: each round times every system on
-every page, one after the other, so that a busy machine slows all of them; ratios are medians of the rounds' ratios.
+Quality is scored by `tools/score_extraction.py` of the shared folder. Speed: each round times every system on every
+page, one after the other, so that a busy machine slows all of them; ratios are medians of the rounds' ratios.
 Decoding: each file of `data/encodings/chardet` is read without a declaration and compared with its true encoding.
 """
 

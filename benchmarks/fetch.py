@@ -1,12 +1,12 @@
-"""The stage `fetch` against plain img2dataset: the same pictures from one nginx on loopback, to 256 pixels, on one CPU.
+"""The stage `fetch` against img2dataset: the same images from one nginx on loopback, to 256 pixels, on one CPU.
 
     python -m benchmarks.fetch [--rounds N] [--pictures N] [--data FOLDER]
 
-img2dataset runs by its documented `download`, one process, WebDataset out, with the number of threads that is best for
-it here (found on every fourth picture); its time is that of its shard as it states it itself, without the start of its
-processes. Ours is the stage over one part, with all that it does: guard, robots.txt, TDMRep, X-Robots-Tag, hashes, a
-list of forbidden hashes, perceptual hash, signals, metadata cut out, store and index. nginx has the other CPU. Rounds
-alternate between the two; figures are medians. All pictures are fetched over http, and every fourth over https, with
+img2dataset runs through its documented `download` in one process, writing WebDataset, with the number of threads that
+is fastest here (measured on every fourth image); its time is that which it reports for its shard, without the start of
+its processes. Ours is the complete stage over one part: guard, robots.txt, TDMRep, X-Robots-Tag, hashes, a list of
+forbidden hashes, perceptual hash, signals, removal of metadata, store and index. nginx has the other CPU. Rounds
+alternate between the two; figures are medians. All images are fetched over http, and every fourth over https, with
 certificates verified by both against the system's authorities; `ratio_to_img2dataset` is the smaller of the two ratios.
 """
 

@@ -1,11 +1,10 @@
-"""A small Flamingo on CIFAR-10: named and ranked few-shot, on held-out pictures, and what is left without the picture.
+"""Few-shot accuracy of a small Flamingo on held-out CIFAR-10 images, by generation and ranking, and with wrong images.
 
     python -m benchmarks.fewshot [--model FOLDER] [--run FOLDER] [--queries N]
 
 Without a model one is trained first, by the commands that a user would run: benchmarks.cifar_crawl, `m3w build
-recipes/build-cifar.yaml`, `m3w train recipes/train-cifar.yaml`, on training pictures alone (half an hour of two idle
-cores). What is asked are test pictures; supports are training pictures. Called again on one run, what is done is passed
-over.
+recipes/build-cifar.yaml`, `m3w train recipes/train-cifar.yaml`, on training images only (half an hour on two idle
+cores). Queries are test images; supports are training images. Run it again on the same folder to resume.
 
 Writes RUN/fewshot.png and RUN/fewshot.json.
 """

@@ -1,4 +1,4 @@
-"""The accuracies of benchmarks.fewshot as a picture: lines over shots, bars of the spread, chance as a dashed line."""
+"""Plots the accuracies of benchmarks.fewshot over the number of shots, with error bars and chance as a dashed line."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""Signals and rules beside datatrove's Gopher and C4 filters, on the same texts in one run.
+"""Signals and rules against datatrove's Gopher and C4 filters, on the same texts.
 
     python -m benchmarks.filters [--rounds N] [--data ../shared]
 
-The texts are those of the shared HTML pages and books, extracted by this pipeline. Ours measures every signal of a
-document, language included, and asks the rules of Gopher and C4; datatrove runs GopherRepetitionFilter,
-GopherQualityFilter and C4QualityFilter one behind the other and ends at the first that drops, as its pipelines do; its
-words are spaCy's (`spacy.blank("en")`, nothing is downloaded). Each round times both on every fourth text, one process,
-one thread; the ratio is the median of the rounds'. Agreement: of each filter's decisions on all texts, as if all were
-English, with datatrove's own words and with ours handed to it.
+The texts are extracted by this pipeline from the shared HTML pages and books. Ours measures all signals of a document,
+including its language, and applies the rules of Gopher and C4. datatrove runs GopherRepetitionFilter,
+GopherQualityFilter and C4QualityFilter in sequence and stops at the first that drops, as in its pipelines; its words
+are spaCy's (`spacy.blank("en")`, nothing is downloaded). Each round times both on every fourth text, in one process and
+thread; the ratio is the median over rounds. Agreement compares each filter's decisions on all texts, treated as
+English, once with datatrove's own words and once with ours passed to it.
 """
 
 from __future__ import annotations

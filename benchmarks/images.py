@@ -1,11 +1,11 @@
-"""Fetched bytes to stored bytes at 256 pixels: ours, img2dataset's resizer, and the ways in between that were weighed.
+"""Resizing of fetched images to 256 pixels: ours, img2dataset's resizer, and the alternatives that were considered.
 
     python -m benchmarks.images [--rounds N] [--data ../shared]
 
-On the JPEG, PNG and GIF files of the shared web and photographs, without those that EXIF turns (img2dataset leaves
-them lying). Each round times every way on every file, one after the other, so that a busy machine slows all of them;
-the figure of a file is its fastest round. Likeness is that of the resized pixels, before they are encoded, to means
-over areas of the picture decoded at full size, which is what img2dataset does, over the JPEGs that are larger.
+On the JPEG, PNG and GIF files of the shared web pages and photographs, except those that EXIF rotates (img2dataset does
+not rotate them). Each round times every method on every file, one after the other, so that a busy machine slows all of
+them; the figure of a file is its fastest round. Similarity compares the resized pixels, before they are encoded, with
+area means of the image decoded at full size, which is what img2dataset computes, over the JPEGs that are larger.
 """
 
 from __future__ import annotations

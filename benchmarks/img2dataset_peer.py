@@ -1,4 +1,4 @@
-"""img2dataset, as benchmarks and tests compare with it: its command, and its resizer alone."""
+"""img2dataset as a peer in benchmarks and tests: its `download`, and its resizer alone."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""Samples of a dataset to the tensors of a training step on one core: ours, plain webdataset, MosaicML Streaming.
+"""Loading of samples into the tensors of a training step on one core: ours, webdataset, MosaicML Streaming.
 
     python -m benchmarks.loader [--rounds N] [--data ../shared]
 
-The same sequences (text and JPEG pictures of the shared web pages) lie in one tar, which ours and webdataset read, and
-in Streaming's own shards. All three end with the same tensors, 320 x 320 pixels normalised and padded, and that is
-checked pixel by pixel: token ids are equal; so is every pixel of the two peers, which decode whole pictures and reduce
-them by Pillow's bicubic filter; ours, from the JPEG's next smaller scale by means over areas, may differ by MEAN of 255
-on average and by MOST on average over one picture, or there are no figures. The peers do what their users do:
-`decode("pil")` or Pillow, then `FlamingoProcessor`; the text is tokenised by one function for all. One process, seconds
-of its own CPU time: a core's.
+The same sequences (text and JPEG images of the shared web pages) are in one tar, which ours and webdataset read, and in
+Streaming's own shards. All three produce the same tensors, 320 x 320 pixels, normalised and padded, which the benchmark
+checks: token ids must be equal, and so must every pixel of the two peers, which decode images at full size and resize
+them with Pillow's bicubic filter. Ours decodes the JPEG at its next smaller scale and averages areas, so its pixels may
+differ by MEAN of 255 on average and by MOST on average over one image; otherwise there are no figures. The peers do
+what their users do: `decode("pil")` or Pillow, then `FlamingoProcessor`; all use the same tokenizer. Figures are
+seconds of CPU time of one process, that is, of one core.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Forward and backward of `Flamingo` against transformers' Idefics, the closest living relative, at equal shapes.
+"""Forward and backward of `Flamingo` against transformers' Idefics, the most similar maintained model, at equal shapes.
 
 Both have the same llama, the same ViT (frozen, as the language model is), a resampler of the same layers, heads and
 latents, and cross-attention before the same blocks with as many parameters (Idefics' feed-forward is gated: three

@@ -1,4 +1,4 @@
-"""Cross-attention to one image a token, three ways: what `model/phi.py` does and what it was chosen over.
+"""Cross-attention to one image per token, three ways: the one in `model/phi.py`, and its alternatives.
 
 tiles: tokens sorted by image, each tile against its image's visual tokens, no mask. dense: every token against every
 visual token of its row, under a mask. gather: each token against a copy of its image's keys and values.

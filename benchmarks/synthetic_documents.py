@@ -1,8 +1,8 @@
-"""Documents by the thousand, made quickly and always the same, with planted copies of every kind.
+"""Synthetic documents, fast and reproducible, with planted copies of every kind.
 
-Of 100 documents 80 are new; 6 are an earlier one with two words changed, 4 have its text, 4 its page at a later crawl,
-3 its images, 3 are its record. Each of 500 sites puts one and the same menu into a fifth of its documents, and a tenth
-of the documents show one of 20 buttons.
+Of 100 documents, 80 are new; 6 are an earlier one with two words changed, 4 have its text, 4 its page at a later crawl,
+3 its images, 3 are its record. Each of 500 sites has the same menu in a fifth of its documents, and a tenth of the
+documents show one of 20 buttons.
 """
 
 from __future__ import annotations

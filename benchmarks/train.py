@@ -1,4 +1,4 @@
-"""Updates of the trainer: samples a second, and on a GPU the share of what it can do (MFU), with each option.
+"""Speed of the trainer's updates with each option: samples per second, and on a GPU the FLOPs utilisation (MFU).
 
 On a GPU: the 3B preset's shapes (a ViT-L/14 for its NFNet, which would need timm), random weights, bf16. On a CPU: tiny
 shapes, in one process and two over gloo. `plain loop` is the same model trained by four lines of PyTorch: forward,

@@ -1,12 +1,11 @@
-"""Our reader of WARC files beside warcio and FastWARC: records a second, share of `extract`, odd files.
+"""Our WARC reader against warcio and FastWARC: records per second, share of `extract`, odd files.
 
     python -m benchmarks.warc [--rounds N] [--data ../shared]
 
-Speed: the real Common Crawl and wget files of the shared folder, one behind the other many times over, so as a crawl's
-file is: a gzip member for each record. Each round times every reader on it, one process: WARC and HTTP headers parsed,
-the body read. `extract` is the whole stage on the same file, without images fetched. Odd files: every file of the
-shared folder, with what each reader gives before it ends or raises, against what our reader gives; a record counts by
-kind and URL.
+Speed: the real Common Crawl and wget files of the shared folder, concatenated many times, with a gzip member for each
+record as in a real crawl. Each round times every reader in one process, which parses the WARC and HTTP headers and
+reads the body. `extract` is the whole stage on the same file, without fetching images. Odd files: for every file of the
+shared folder, the records that each reader returns before it ends or raises, compared with ours by kind and URL.
 """
 
 from __future__ import annotations

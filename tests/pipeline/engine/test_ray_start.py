@@ -35,6 +35,8 @@ def test_a_slow_start_is_tried_again_and_its_processes_are_ended() -> None:
 
 def test_a_start_that_never_comes_to_an_end_says_what_and_what_to_do() -> None:
     start = Slow(STARTS)
-    with pytest.raises(RayFailed, match=r"(?s)Ray at 10\.0\.0\.1:6379 did not start in 3 attempts .*run the same command again"):
+    with pytest.raises(
+        RayFailed, match=r"(?s)Ray at 10\.0\.0\.1:6379 did not start in 3 attempts .*run the same command again"
+    ):
         patiently(start, "Ray at 10.0.0.1:6379")
     assert len(start.started) == STARTS and all(process.wait(5) for process in start.started)

@@ -73,7 +73,9 @@ UNDECLARED: dict[str, Callable[[StageIO], object]] = {
 
 @pytest.mark.parametrize("how", UNDECLARED)
 def test_a_table_that_is_not_declared_cannot_be_had(how: str, run_part: Any, in_place: Any) -> None:
-    with pytest.raises(UndeclaredTable, match=r"stage (reads|writes|opens) .*(declaration does not name|declaration has no table)"):
+    with pytest.raises(
+        UndeclaredTable, match=r"stage (reads|writes|opens) .*(declaration does not name|declaration has no table)"
+    ):
         run_part(lambda io, settings: UNDECLARED[how](io))
     assert not in_place.run.exists("ledger/stage/p.json") and not in_place.run.exists("written")
     assert in_place.rows(OTHER) == in_place.rows(READ) == ROWS
