@@ -82,8 +82,8 @@ def parts(count: int) -> list[Part]:
 
 
 def spilled_mib() -> float:
-    found = re.search(r"Spilled (\d+) MiB", memory_summary(ray.get_runtime_context().gcs_address, stats_only=True))
-    return float(found[1]) if found else 0.0
+    match = re.search(r"Spilled (\d+) MiB", memory_summary(ray.get_runtime_context().gcs_address, stats_only=True))
+    return float(match[1]) if match else 0.0
 
 
 def main(count: int, path: str, object_store_mib: int | None = None) -> None:

@@ -67,13 +67,13 @@ Decisions = dict[str, list[str | None]]
 
 def texts(shared: Path) -> list[str]:
     """The extracted texts of the shared pages."""
-    found = []
+    texts = []
     for folder, pattern in FOLDERS.items():
         for path in sorted((shared / "data" / folder).rglob(pattern)):
             document = extract_page(path.read_bytes(), "http://fakehost/test/page.html")
             if isinstance(document, InterleavedDocument) and (text := document_text(document)):
-                found.append(text)
-    return found
+                texts.append(text)
+    return texts
 
 
 def ours(text: str) -> dict[str, str | None]:
@@ -90,8 +90,8 @@ def ours_in_english(text: str) -> dict[str, str | None]:
 
 
 def _reasons(signals: dict[str, float]) -> dict[str, str | None]:
-    found = {name: broken(rules, signals) for name, rules in RULES.items()}
-    return {name: result and result.reason for name, result in found.items()}
+    results = {name: broken(rules, signals) for name, rules in RULES.items()}
+    return {name: result and result.reason for name, result in results.items()}
 
 
 class Datatrove:
@@ -113,8 +113,8 @@ class Datatrove:
                 return
 
     def decisions(self, text: str) -> dict[str, str | None]:
-        found = {name: each.filter(self._document(text=text, id="-")) for name, each in self.filters.items()}
-        return {name: None if result is True else str(result[1]) for name, result in found.items()}
+        results = {name: each.filter(self._document(text=text, id="-")) for name, each in self.filters.items()}
+        return {name: None if result is True else str(result[1]) for name, result in results.items()}
 
 
 @contextmanager
@@ -128,7 +128,7 @@ def our_words() -> Iterator[None]:
 
 def decisions(decide: Callable[[str], dict[str, str | None]], work: list[str]) -> Decisions:
     each = [decide(text) for text in work]
-    return {name: [found[name] for found in each] for name in RULES}
+    return {name: [decision[name] for decision in each] for name in RULES}
 
 
 def agreement(first: Decisions, second: Decisions) -> dict[str, float]:

@@ -66,11 +66,11 @@ def waiting_share(steps: Iterator[list[Batch]], step_s: float) -> float:
         time.sleep(step_s)
     waited, began = 0.0, time.perf_counter()
     while True:
-        asked = time.perf_counter()
+        requested_at = time.perf_counter()
         step = next(steps, None)
         if step is None:
-            return waited / (asked - began)
-        waited += time.perf_counter() - asked
+            return waited / (requested_at - began)
+        waited += time.perf_counter() - requested_at
         time.sleep(step_s)
         del step
 

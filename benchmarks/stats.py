@@ -64,13 +64,13 @@ def main() -> None:
     if not (dataset / "dataset.json").exists():
         write_dataset(dataset, options.documents)
     figures, output = measure(dataset)
-    found = json.loads(output)
-    split = found["splits"]["train"]
+    statistics = json.loads(output)
+    split = statistics["splits"]["train"]
     shown = {
         "documents": split["documents"],
         "images": split["images"],
-        "text_nodes": found["distributions"]["text_nodes_per_document"]["mean"],
-        "hosts": found["frequencies"]["hosts"]["distinct"],
+        "text_nodes": statistics["distributions"]["text_nodes_per_document"]["mean"],
+        "hosts": statistics["frequencies"]["hosts"]["distinct"],
         "size_mib": round(split["document_bytes"] / 2**20),
     }
     print(f"{shown['documents']:,} documents ({shown['size_mib']:,} MiB), {shown['images']:,} images")

@@ -63,13 +63,13 @@ def document(number: int) -> InterleavedDocument:
 
 def kind_of(number: int) -> str | None:
     """What the document is a copy by; None for a new one."""
-    place = number % 100 - 80
-    if number < 100 or place < 0:
+    kind_number = number % 100 - 80
+    if number < 100 or kind_number < 0:
         return None
     for kind, share in _OF_100.items():
-        if place < share:
+        if kind_number < share:
             return kind
-        place -= share
+        kind_number -= share
     return None
 
 
@@ -82,10 +82,10 @@ def original_of(number: int) -> int:
 
 def _new(number: int) -> InterleavedDocument:
     rng = np.random.default_rng(number)
-    places = (_VOCABULARY * rng.random(int(rng.integers(80, 320))) ** 3).astype(int)
+    word_ids = (_VOCABULARY * rng.random(int(rng.integers(80, 320))) ** 3).astype(int)
     host = f"site-{number % 500}.example"
-    half = len(places) // 2
-    texts: list[str | None] = [" ".join(WORDS[places[:half]]), None, " ".join(WORDS[places[half:]]), None]
+    half = len(word_ids) // 2
+    texts: list[str | None] = [" ".join(WORDS[word_ids[:half]]), None, " ".join(WORDS[word_ids[half:]]), None]
     images = [None, ImageReference(url=f"http://{host}/{number}.jpg"), None, _last_image(number, host)]
     if number % 5 == 0:
         texts.append(f"home news contact about us on {host}")

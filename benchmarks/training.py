@@ -57,10 +57,10 @@ def accuracies(model_folder: Path, shared: Path) -> tuple[float, float]:
     with zipfile.ZipFile(shared / ARCHIVE) as file:
         names = sorted(name for name in file.namelist() if name.startswith("test/") and name.endswith(".jpg"))
         drawn = Random(0).sample(names, PICTURES)
-        said = [_best(log_likelihoods(loaded, file.read(name), sentences)) for name in drawn]
+        named = [_best(log_likelihoods(loaded, file.read(name), sentences)) for name in drawn]
     shown = [classes.index(name.split("/")[1]) for name in drawn]
-    right = sum(a == b for a, b in zip(said, shown, strict=True))
-    wrong = sum(a == b for a, b in zip(said[1:] + said[:1], shown, strict=True))
+    right = sum(a == b for a, b in zip(named, shown, strict=True))
+    wrong = sum(a == b for a, b in zip(named[1:] + named[:1], shown, strict=True))
     return right / PICTURES, wrong / PICTURES
 
 

@@ -81,13 +81,13 @@ def extract_seconds(path: Path, folder: Path) -> float:
     return time.perf_counter() - started
 
 
-def given(reader: Reader, path: Path) -> Counter[tuple[str, str]]:
+def records_of(reader: Reader, path: Path) -> Counter[tuple[str, str]]:
     """The records that the reader gives before it ends or raises, by kind and URL."""
-    found: Counter[tuple[str, str]] = Counter()
+    records: Counter[tuple[str, str]] = Counter()
     with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
         for kind, url, _ in reader(path):
-            found[kind.strip().lower(), url.strip("<>")] += 1
-    return found
+            records[kind.strip().lower(), url.strip("<>")] += 1
+    return records
 
 
 def odd_files(folder: Path) -> dict[str, tuple[int, int, int]]:
@@ -96,10 +96,10 @@ def odd_files(folder: Path) -> dict[str, tuple[int, int, int]]:
     for path in sorted(path for path in folder.rglob("*") if ".warc" in path.name or ".arc" in path.suffixes):
         if path.name.endswith((".paths.gz", ".lz4")):
             continue
-        expected = given(ours, path)
+        expected = records_of(ours, path)
         for name, reader in READERS.items():
-            found = given(reader, path)
-            lacks, more = (expected - found).total(), (found - expected).total()
+            records = records_of(reader, path)
+            lacks, more = (expected - records).total(), (records - expected).total()
             whole, lost, extra = table[name]
             table[name] = (whole + (lacks == 0), lost + lacks, extra + more)
     return table

@@ -118,16 +118,16 @@ def _fits(row: dict[str, Any], schema: pa.Schema) -> bool:
     return True
 
 
-def _difference(given: set[str], wanted: frozenset[str]) -> str:
-    missing, unknown = sorted(wanted - given), sorted(given - wanted)
+def _difference(keys: set[str], wanted: frozenset[str]) -> str:
+    missing, unknown = sorted(wanted - keys), sorted(keys - wanted)
     parts = [f"lacks {', '.join(missing)}"] if missing else []
     return " and ".join(parts + ([f"has the unknown {', '.join(unknown)}"] if unknown else []))
 
 
 def _mismatch(problem: str, row: dict[str, Any], schema: pa.Schema) -> SchemaError:
-    given = "\n".join(f"  {name}: {_describe(value)}" for name, value in row.items())
+    values = "\n".join(f"  {name}: {_describe(value)}" for name, value in row.items())
     contract = "\n".join(f"  {field}" for field in schema)
-    return SchemaError(f"{problem}\nthe row:\n{given}\nthe contract:\n{contract}")
+    return SchemaError(f"{problem}\nthe row:\n{values}\nthe contract:\n{contract}")
 
 
 def _describe(value: Any) -> str:
