@@ -1,4 +1,4 @@
-"""The command `m3w` as a user meets it: in a process of its own."""
+"""The command `m3w` as a user runs it, in a separate process."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_run_of_another_version_is_one_line(tmp_path: Path) -> None:
     one_line_and_status_2(m3w("build", "recipe.yaml", "--run", "run", cwd=tmp_path), "format 99", "new folder")
 
 
-def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "page.warc").write_bytes(b"WARC/1.0")
     (tmp_path / "recipe.yaml").write_text("crawl: {paths: [page.warc]}")
     one_line_and_status_2(m3w("build", "recipe.yaml", "--run", ".", cwd=tmp_path), "not a run")

@@ -1,4 +1,4 @@
-"""Documents of other projects become a dataset, with the images that came with them."""
+"""Documents of other projects become a dataset, with their images."""
 
 from __future__ import annotations
 

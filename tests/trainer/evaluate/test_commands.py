@@ -65,7 +65,7 @@ def test_generate_takes_shots_and_says_something_else_with_them(checkpoint: Path
     assert alone.stdout.startswith("Output:") and alone.stdout != shown.stdout
 
 
-def test_one_can_go_on_asking(checkpoint: Path, shapes: Path) -> None:
+def test_a_conversation_continues_until_quit(checkpoint: Path, shapes: Path) -> None:
     typed = f"which colour?\n/image {shapes / 'queries-1.png'}\n\nand this?\n/image none.png\n/what\n/again\nso?\n/quit\nnever\n"
     result = m3w("generate", str(checkpoint), "--interactive", "--tokens", "4", typed=typed)
     lines = result.stdout.splitlines()
@@ -84,7 +84,7 @@ def test_one_can_go_on_asking(checkpoint: Path, shapes: Path) -> None:
         (("--image", __file__, "--shot", "x"), "--shot 'x' is not an image with its text"),
     ],
 )
-def test_generate_says_in_one_line_what_is_wrong(
+def test_wrong_input_of_generate_is_one_line(
     words: tuple[str, ...], message: str, checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = m3w("generate", str(checkpoint), *words)
