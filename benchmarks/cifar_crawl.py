@@ -1,10 +1,10 @@
-"""A crawl of made-up sites that show CIFAR-10's pictures and say what they see: WARC files, the same bytes every time.
+"""Writes a crawl of synthetic sites with captioned CIFAR-10 images as WARC files, the same bytes every time.
 
     python -m benchmarks.cifar_crawl FOLDER [--data ../shared]
 
-Each page has an introduction and four to eight pictures of drawn classes, each followed by a sentence that names it and
-one that tells something of its kind. Hosts are named so that training pictures are on pages that `m3w build` puts into
-the training split, and test pictures on those of the validation split. Every picture is shown once.
+Each page has an introduction and four to eight images of random classes, each followed by a sentence that names the
+class and a fact about it. Hosts are named so that training images are on pages that `m3w build` puts into the training
+split, and test images on pages of the validation split. Every image is used once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
-from m3w.pipeline.dataset.split import split_of
+from m3w.pipeline.dataset.join import split_of
 from m3w.pipeline.demo_crawl.pack import START, Archive, Exchange
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -84,9 +84,9 @@ def pictures(archive: Path, split: str) -> list[tuple[str, bytes]]:
     """Class and JPEG of each picture of `train` or `test`, in one drawn order."""
     with zipfile.ZipFile(archive) as file:
         names = sorted(name for name in file.namelist() if name.startswith(f"{split}/") and name.endswith(".jpg"))
-        found = [(name.split("/")[1], file.read(name)) for name in names]
-    Random(f"cifar/{split}").shuffle(found)
-    return found
+        images = [(name.split("/")[1], file.read(name)) for name in names]
+    Random(f"cifar/{split}").shuffle(images)
+    return images
 
 
 def hosts(split: str) -> Iterator[str]:
@@ -101,12 +101,12 @@ def hosts(split: str) -> Iterator[str]:
 
 def pages(shown: list[tuple[str, bytes]], split: str) -> Iterator[list[Exchange]]:
     """Each page with its pictures' responses."""
-    draw, sites, place, number = Random(f"pages/{split}"), hosts(split), 0, 0
+    draw, sites, start, number = Random(f"pages/{split}"), hosts(split), 0, 0
     host = next(sites)
-    while place < len(shown):
+    while start < len(shown):
         count = draw.randint(FEWEST, MOST)
-        yield _page(host, number, shown[place : place + count], draw)
-        place, number = place + count, number + 1
+        yield _page(host, number, shown[start : start + count], draw)
+        start, number = start + count, number + 1
         if number % PAGES_OF_A_SITE == 0:
             host = next(sites)
 
@@ -139,17 +139,17 @@ def write_crawl(folder: Path, archive: Path, *, each: int | None = None) -> dict
     for source, split in (("train", "train"), ("test", "validation")):
         shown = pictures(archive, source)[:each]
         counts[split] = len(shown)
-        found = list(pages(shown, split))
-        for start in range(0, len(found), PAGES_OF_A_FILE):
-            _write(folder / f"cifar-{number:05d}.warc.gz", found[start : start + PAGES_OF_A_FILE])
+        split_pages = list(pages(shown, split))
+        for start in range(0, len(split_pages), PAGES_OF_A_FILE):
+            _write(folder / f"cifar-{number:05d}.warc.gz", split_pages[start : start + PAGES_OF_A_FILE])
             number += 1
     return dict(counts)
 
 
-def _write(path: Path, found: list[list[Exchange]]) -> None:
+def _write(path: Path, pages_of_file: list[list[Exchange]]) -> None:
     archive, moment = Archive(path, "cifar"), START
     archive.info(moment)
-    for page in found:
+    for page in pages_of_file:
         for exchange in page:
             archive.add(exchange, moment)
             moment += timedelta(seconds=1)

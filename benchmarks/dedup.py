@@ -1,15 +1,15 @@
-"""Duplicates: MinHash signatures against datasketch and datatrove, and how time and the driver's memory grow.
+"""Deduplication: MinHash signatures against datasketch and datatrove; growth of time and of the driver's memory.
 
     python -m benchmarks.dedup [--rounds N] [--documents N ...] [--folder DIR]
 
-Signatures: the same texts (made-up words of uneven frequency, 100 to 900 a text), the same word 5-grams, 112
-permutations; each round times all systems one after the other. The peers get n-grams from our own words, which spares
-them their slower normalisation, and hash with their defaults; `datasketch, fastest` is datasketch's best scheme with
-xxhash.
+Signatures: all systems get the same texts (100 to 900 synthetic words of uneven frequency), word 5-grams and 112
+permutations; each round times them one after the other. The peers get n-grams from our own words, which saves them
+their slower normalisation, and hash with their defaults; `datasketch, fastest` is datasketch's best scheme with xxhash.
 
-Growth: synthetic documents with planted copies of every kind go through the stages that find copies (document_hashes,
-deduplicate, repeated), every switch of documents on, on Ray Data (nothing in one task), each size in a process of its
-own. The driver's memory is the peak of its resident set, imports included. For a million: --documents 1000000.
+Growth: synthetic documents with planted copies of every kind go through the stages that detect copies
+(document_hashes, deduplicate, repeated), with every option for documents enabled and on Ray Data (nothing in one task),
+each size in a separate process. The driver's memory is the peak of its resident set, including imports. For a million:
+--documents 1000000.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def texts(count: int) -> list[str]:
 
 
 def ngrams(text: str) -> list[bytes]:
-    found = words(text).split()
-    return [b" ".join(found[i : i + NGRAM]) for i in range(len(found) - NGRAM + 1)]
+    tokens = words(text).split()
+    return [b" ".join(tokens[i : i + NGRAM]) for i in range(len(tokens) - NGRAM + 1)]
 
 
 def ours(documents: list[str]) -> object:
@@ -61,12 +61,12 @@ def datasketch(scheme: str | None, hash_function: Callable[[bytes], int] | None)
     permutations, options["scheme"] = first.permutations, first.scheme  # drawn once, not for each text
 
     def system(documents: list[str]) -> object:
-        found = []
+        signatures = []
         for text in documents:
             sketch = MinHash(**options, permutations=permutations)
             sketch.update_batch(ngrams(text))
-            found.append(sketch.hashvalues)
-        return found
+            signatures.append(sketch.hashvalues)
+        return signatures
 
     return system
 
@@ -81,11 +81,11 @@ def datatrove() -> System:
     hashed = create_hash_func(step.config.hash_config)  # xxhash of 64 bits; xxhash 4 takes bytes only
 
     def system(documents: list[str]) -> object:
-        found = []
+        signatures = []
         for text in documents:
             shingles = np.fromiter([hashed(ngram) for ngram in ngrams(text)], np.uint64).reshape(-1, 1)
-            found.append(step.get_signature(shingles))
-        return found
+            signatures.append(step.get_signature(shingles))
+        return signatures
 
     return system
 
@@ -106,14 +106,14 @@ def compare(rounds: int) -> list[dict[str, float]]:
     documents, known = texts(TEXTS), systems()
     for system in known.values():
         system(documents[:20])
-    found = []
+    times = []
     for _ in range(rounds):
-        found.append({})
+        times.append({})
         for name, system in known.items():
             start = time.perf_counter()
             system(documents)
-            found[-1][name] = time.perf_counter() - start
-    return found
+            times[-1][name] = time.perf_counter() - start
+    return times
 
 
 def grow(count: int, folder: Path) -> dict[str, float]:
@@ -147,17 +147,17 @@ def main() -> None:
             figures[f"ratio_to_{name.replace(', ', '_')}"] = round(ratio, 2)
     figures["minhash_ratio"] = min(figures["ratio_to_datasketch"], figures["ratio_to_datatrove"])
     for count in options.documents:
-        found = grow(count, options.folder)
-        show(count, found)
-        figures[f"seconds_{name_of(count)}"] = round(found["seconds"], 1)
-        figures[f"driver_mib_{name_of(count)}"] = round(found["driver_mib"])
+        result = grow(count, options.folder)
+        show(count, result)
+        figures[f"seconds_{name_of(count)}"] = round(result["seconds"], 1)
+        figures[f"driver_mib_{name_of(count)}"] = round(result["driver_mib"])
     print_figures("dedup", figures, f"{os.cpu_count()} cores")
 
 
-def show(count: int, found: dict[str, float]) -> None:
-    stages = ", ".join(f"{name} {found[name]:.1f} s" for name in ("document_hashes", "deduplicate", "repeated"))
-    print(f"\n{count:,} documents: {found['seconds']:.1f} s ({stages}), driver {found['driver_mib']:.0f} MiB")
-    print(f"  found: {found['copies']:,.0f} copies, {found['keys']:,.0f} repeated keys by part", flush=True)
+def show(count: int, result: dict[str, float]) -> None:
+    stages = ", ".join(f"{name} {result[name]:.1f} s" for name in ("document_hashes", "deduplicate", "repeated"))
+    print(f"\n{count:,} documents: {result['seconds']:.1f} s ({stages}), driver {result['driver_mib']:.0f} MiB")
+    print(f"  found: {result['copies']:,.0f} copies, {result['keys']:,.0f} repeated keys by part", flush=True)
 
 
 if __name__ == "__main__":

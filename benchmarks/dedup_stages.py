@@ -1,9 +1,9 @@
-"""The stages that find copies, over synthetic documents.
+"""Runs the stages that detect copies over synthetic documents.
 
     python -m benchmarks.dedup_stages DOCUMENTS RUN [OBJECT_STORE_MIB]
 
-Prints one line of JSON: seconds by stage, what was found, MiB that Ray spilled to disk, and the peak of this process's
-resident set: the driver's.
+Prints one line of JSON: seconds by stage, the numbers of copies and repeated keys, MiB that Ray spilled to disk, and
+the peak of the resident set of this process, the driver.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def parts(count: int) -> list[Part]:
 
 
 def spilled_mib() -> float:
-    found = re.search(r"Spilled (\d+) MiB", memory_summary(ray.get_runtime_context().gcs_address, stats_only=True))
-    return float(found[1]) if found else 0.0
+    match = re.search(r"Spilled (\d+) MiB", memory_summary(ray.get_runtime_context().gcs_address, stats_only=True))
+    return float(match[1]) if match else 0.0
 
 
 def main(count: int, path: str, object_store_mib: int | None = None) -> None:

@@ -1,9 +1,9 @@
-"""Extraction against trafilatura and Resiliparse: quality by the shared judge, speed in one run, decoding by encoding.
+"""Extraction against trafilatura and Resiliparse: quality by the shared scorer, speed, and decoding by encoding.
 
     python -m benchmarks.extract [--rounds N] [--data ../shared]
 
-Quality comes from `tools/score_extraction.py` of the shared folder, as it is. Speed: each round times every system on
-every page, one after the other, so that a busy machine slows all of them; ratios are medians of the rounds' ratios.
+Quality is scored by `tools/score_extraction.py` of the shared folder. Speed: each round times every system on every
+page, one after the other, so that a busy machine slows all of them; ratios are medians of the rounds' ratios.
 Decoding: each file of `data/encodings/chardet` is read without a declaration and compared with its true encoding.
 """
 
@@ -55,9 +55,9 @@ def codec_of(folder: str) -> str:
 def decoded_right(path: Path, folder: str) -> bool:
     """Whether a file is decoded to the text that it has in its true encoding."""
     html = path.read_bytes()
-    found = Counter(decode(html)[0])
+    decoded = Counter(decode(html)[0])
     wanted = Counter(html.decode(codec_of(folder), "replace").replace("\ufeff", "").replace("\0", ""))
-    return (found & wanted).total() >= SAME_TEXT * max(found.total(), wanted.total())
+    return (decoded & wanted).total() >= SAME_TEXT * max(decoded.total(), wanted.total())
 
 
 def decoding(shared: Path) -> dict[str, tuple[int, int]]:
@@ -69,8 +69,8 @@ def decoding(shared: Path) -> dict[str, tuple[int, int]]:
 
 
 def pages(score: ModuleType) -> list[tuple[bytes, str]]:
-    found = [(html, url) for html, url, *_ in score.approved_pages(score.DATA / "readability")]
-    return found + [(html, url) for html, url, *_ in score.snippet_pages(score.DATA / "trafilatura")]
+    pages = [(html, url) for html, url, *_ in score.approved_pages(score.DATA / "readability")]
+    return pages + [(html, url) for html, url, *_ in score.snippet_pages(score.DATA / "trafilatura")]
 
 
 def seconds(system: System, work: list[tuple[bytes, str]]) -> float:

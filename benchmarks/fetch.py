@@ -1,12 +1,12 @@
-"""The stage `fetch` against plain img2dataset: the same pictures from one nginx on loopback, to 256 pixels, on one CPU.
+"""The stage `fetch` against img2dataset: the same images from one nginx on loopback, to 256 pixels, on one CPU.
 
     python -m benchmarks.fetch [--rounds N] [--pictures N] [--data FOLDER]
 
-img2dataset runs by its documented `download`, one process, WebDataset out, with the number of threads that is best for
-it here (found on every fourth picture); its time is that of its shard as it states it itself, without the start of its
-processes. Ours is the stage over one part, with all that it does: guard, robots.txt, TDMRep, X-Robots-Tag, hashes, a
-list of forbidden hashes, perceptual hash, signals, metadata cut out, store and index. nginx has the other CPU. Rounds
-alternate between the two; figures are medians. All pictures are fetched over http, and every fourth over https, with
+img2dataset runs through its documented `download` in one process, writing WebDataset, with the number of threads that
+is fastest here (measured on every fourth image); its time is that which it reports for its shard, without the start of
+its processes. Ours is the complete stage over one part: guard, robots.txt, TDMRep, X-Robots-Tag, hashes, a list of
+forbidden hashes, perceptual hash, signals, removal of metadata, store and index. nginx has the other CPU. Rounds
+alternate between the two; figures are medians. All images are fetched over http, and every fourth over https, with
 certificates verified by both against the system's authorities; `ratio_to_img2dataset` is the smaller of the two ratios.
 """
 
@@ -67,9 +67,9 @@ def ours(urls: list[str], folder: Path, served: Served, forbidden: Path) -> Meas
         "hosts": {ADDRESS: {"connections": CONNECTIONS, "delay_s": 0}},
     }
     images = {"size": "longest_side", "pixels": PIXELS, "forbidden": [str(forbidden)]}
-    found = fetch_urls(urls, folder, cpu=CLIENT_CPU, fetch=fetch, images=images)
-    sizes = {row["url"]: (row["width"], row["height"]) for row in found.rows if row["status"] == "ok"}
-    return Measured(found.seconds, found.peak_mib, sizes)
+    result = fetch_urls(urls, folder, cpu=CLIENT_CPU, fetch=fetch, images=images)
+    sizes = {row["url"]: (row["width"], row["height"]) for row in result.rows if row["status"] == "ok"}
+    return Measured(result.seconds, result.peak_mib, sizes)
 
 
 def write_forbidden(path: Path) -> Path:
@@ -91,8 +91,8 @@ def on_cpu(cpu: int) -> Iterator[None]:
 
 def check(mine: Measured, theirs: Measured, urls: list[str]) -> None:
     """Both have every picture, of the same size."""
-    for name, found in (("ours", mine), ("img2dataset", theirs)):
-        missing = set(urls) - set(found.sizes)
+    for name, result in (("ours", mine), ("img2dataset", theirs)):
+        missing = set(urls) - set(result.sizes)
         if missing:
             sys.exit(f"{name} did not get {len(missing)} pictures, such as {min(missing)}: no fair comparison")
     other = {url: (mine.sizes[url], theirs.sizes[url]) for url in urls if mine.sizes[url] != theirs.sizes[url]}
@@ -112,28 +112,28 @@ def measure(scheme: str, served: Served, rounds: int, work: Path) -> Compared:
     by_threads = {number: theirs(f"threads-{number}", number, urls[::4]).speed for number in THREADS}
     threads = max(by_threads, key=lambda number: by_threads[number])
     print(f"{scheme}: img2dataset by threads:", ", ".join(f"{n}: {v:.0f} images/s" for n, v in by_threads.items()))
-    found = []
+    pairs = []
     for number in range(rounds):
         peer = theirs(str(number), threads)
         mine = ours(urls, work / f"ours-{scheme}-{number}", served, forbidden)
         check(mine, peer, urls)
-        found.append((mine, peer))
+        pairs.append((mine, peer))
         print(f"  round {number + 1}: ours {mine.speed:.0f}, img2dataset {peer.speed:.0f} images/s", flush=True)
-    return Compared(threads, found)
+    return Compared(threads, pairs)
 
 
 def show(compared: dict[str, Compared]) -> dict[str, float]:
-    """Print the table; give the figures."""
-    figures: dict[str, float] = {"ratio_to_img2dataset": round(min(found.ratio for found in compared.values()), 3)}
+    """Print the table; returns the figures."""
+    figures: dict[str, float] = {"ratio_to_img2dataset": round(min(c.ratio for c in compared.values()), 3)}
     print(f"{'':30s}{'images/s':>10s}{'peak MiB':>10s}{'ratio':>8s}")
-    for scheme, found in compared.items():
-        for which, name in enumerate(("fetch", f"img2dataset, {found.threads} threads")):
-            ratio = f"{found.ratio:8.2f}" if which == 0 else ""
-            print(f"{scheme + ', ' + name:30s}{found.speed(which):10.0f}{found.peak_mib(which):10.0f}{ratio}")
-        figures[f"ratio_to_img2dataset_{scheme}"] = round(found.ratio, 3)
-        figures[f"images_per_second_{scheme}"] = round(found.speed(0), 1)
-    figures["peak_mib"] = round(max(found.peak_mib(0) for found in compared.values()))
-    figures["img2dataset_peak_mib"] = round(max(found.peak_mib(1) for found in compared.values()))
+    for scheme, comparison in compared.items():
+        for which, name in enumerate(("fetch", f"img2dataset, {comparison.threads} threads")):
+            ratio = f"{comparison.ratio:8.2f}" if which == 0 else ""
+            print(f"{scheme + ', ' + name:30s}{comparison.speed(which):10.0f}{comparison.peak_mib(which):10.0f}{ratio}")
+        figures[f"ratio_to_img2dataset_{scheme}"] = round(comparison.ratio, 3)
+        figures[f"images_per_second_{scheme}"] = round(comparison.speed(0), 1)
+    figures["peak_mib"] = round(max(c.peak_mib(0) for c in compared.values()))
+    figures["img2dataset_peak_mib"] = round(max(c.peak_mib(1) for c in compared.values()))
     return figures
 
 
@@ -149,8 +149,8 @@ def main() -> None:
         print(f"{write_pictures(options.data / 'data', work / 'pictures', options.pictures)}, to {PIXELS} pixels")
         with on_cpu(SERVER_CPU), nginx(work / "pictures", work) as served:
             os.environ["SSL_CERT_FILE"] = str(served.certificates)
-            found = {scheme: measure(scheme, served, options.rounds, work) for scheme in served.ports}
-    print_figures("fetch", show(found), "one CPU for the client")
+            compared = {scheme: measure(scheme, served, options.rounds, work) for scheme in served.ports}
+    print_figures("fetch", show(compared), "one CPU for the client")
 
 
 if __name__ == "__main__":

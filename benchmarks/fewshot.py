@@ -1,11 +1,10 @@
-"""A small Flamingo on CIFAR-10: named and ranked few-shot, on held-out pictures, and what is left without the picture.
+"""Few-shot accuracy of a small Flamingo on held-out CIFAR-10 images, by generation and ranking, and with wrong images.
 
     python -m benchmarks.fewshot [--model FOLDER] [--run FOLDER] [--queries N]
 
 Without a model one is trained first, by the commands that a user would run: benchmarks.cifar_crawl, `m3w build
-recipes/build-cifar.yaml`, `m3w train recipes/train-cifar.yaml`, on training pictures alone (half an hour of two idle
-cores). What is asked are test pictures; supports are training pictures. Called again on one run, what is done is passed
-over.
+recipes/build-cifar.yaml`, `m3w train recipes/train-cifar.yaml`, on training images only (half an hour on two idle
+cores). Queries are test images; supports are training images. Run it again on the same folder to resume.
 
 Writes RUN/fewshot.png and RUN/fewshot.json.
 """
@@ -71,15 +70,15 @@ def trained_model(run: Path, archive: Path) -> Path:
 
 def ask(model: Path, run: Path, queries: int) -> dict[str, dict[int, dict[str, Any]]]:
     """Of each condition the summary by shots."""
-    found = {}
+    summaries = {}
     for name, changes in CONDITIONS.items():
         fields = {"output": f"{run}/eval/{name}", "root": str(run / "tables"), "limit": queries, **changes}
         recipe = load_evaluation(str(RECIPE), [f"{key}={json.dumps(value)}" for key, value in fields.items()])
         results = evaluate(model, recipe, Ranks(0, 1, torch.device("cpu")), lambda label, done, total: None)
-        found[name] = {row["shots"]: row for row in results["summary"]}
-        for shots, row in found[name].items():
+        summaries[name] = {row["shots"]: row for row in results["summary"]}
+        for shots, row in summaries[name].items():
             print(f"{name:22} {shots:2} shots {_shown(row)}", flush=True)
-    return found
+    return summaries
 
 
 def _shown(row: dict[str, Any]) -> str:
@@ -87,7 +86,7 @@ def _shown(row: dict[str, Any]) -> str:
     return f"{row['mean']:5.1f} %{spread}"
 
 
-def figures(found: dict[str, dict[int, dict[str, Any]]]) -> dict[str, float]:
+def figures(summaries: dict[str, dict[int, dict[str, Any]]]) -> dict[str, float]:
     """Accuracies in 0 to 1. `wrong_image`: the mean over all numbers of shots."""
     names = {
         "ranking": "close_ended_accuracy",
@@ -96,12 +95,12 @@ def figures(found: dict[str, dict[int, dict[str, Any]]]) -> dict[str, float]:
     }
     result = {}
     for condition, name in names.items():
-        for shots, row in found[condition].items():
+        for shots, row in summaries[condition].items():
             result[f"{name}_{shots}"] = round(row["mean"] / 100, 4)
             if row["spread"] is not None:
                 result[f"{name}_{shots}_spread"] = round(row["spread"] / 100, 4)
     for condition, name in (("ranking", "close_ended"), ("naming", "open_ended")):
-        wrong = [row["mean"] for row in found[f"{condition}_wrong_image"].values()]
+        wrong = [row["mean"] for row in summaries[f"{condition}_wrong_image"].values()]
         result[f"{name}_accuracy_wrong_image"] = round(sum(wrong) / len(wrong) / 100, 4)
     return result
 
@@ -117,15 +116,15 @@ def main() -> None:
     model = words.model or trained_model(words.run, archive)
     if not (words.run / "tables" / "supports.parquet").is_file():
         write_tables(words.run / "tables", archive)
-    found = ask(model, words.run, words.queries)
-    picture = draw_plot(found, CHANCE, f"CIFAR-10, {words.queries} held-out pictures, three seeds")
+    summaries = ask(model, words.run, words.queries)
+    picture = draw_plot(summaries, CHANCE, f"CIFAR-10, {words.queries} held-out pictures, three seeds")
     (words.run / "fewshot.png").write_bytes(picture)
     machine = f"{platform.machine()}, {torch.get_num_threads()} threads"
     report = {
         "bench": "fewshot",
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine,
-        "figures": figures(found),
+        "figures": figures(summaries),
     }
     (words.run / "fewshot.json").write_text(json.dumps(report) + "\n")
     print(f"chance {CHANCE:.0f} %; {words.run}/fewshot.png")

@@ -1,4 +1,4 @@
-"""The accuracies of benchmarks.fewshot as a picture: lines over shots, bars of the spread, chance as a dashed line."""
+"""Plots the accuracies of benchmarks.fewshot over the number of shots, with error bars and chance as a dashed line."""
 
 from __future__ import annotations
 
@@ -78,15 +78,15 @@ def _apart(heights: list[float], least: float = 30) -> Iterator[float]:
         yield last
 
 
-def draw_plot(found: Rows, chance: float, title: str) -> bytes:
+def draw_plot(summaries: Rows, chance: float, title: str) -> bytes:
     """A PNG of the conditions in `SHOWN`."""
-    plot = Plot(sorted({shots for name in SHOWN for shots in found[name]}))
+    plot = Plot(sorted({shots for name in SHOWN for shots in summaries[name]}))
     plot.axes(title)
     plot.chance(chance)
     ends = [(plot.y(chance), f"chance, {chance:.0f} %", INK)]
     for number, (name, (label, colour)) in enumerate(SHOWN.items()):
-        plot.line(found[name], colour, shift=BESIDE * (number - 2))
-        last = found[name][max(found[name])]["mean"]
+        plot.line(summaries[name], colour, shift=BESIDE * (number - 2))
+        last = summaries[name][max(summaries[name])]["mean"]
         ends.append((plot.y(last), f"{label}, {last:.0f} %", colour))
     plot.names(sorted(ends))
     file = io.BytesIO()

@@ -1,13 +1,13 @@
-"""Signals and rules beside datatrove's Gopher and C4 filters, on the same texts in one run.
+"""Signals and rules against datatrove's Gopher and C4 filters, on the same texts.
 
     python -m benchmarks.filters [--rounds N] [--data ../shared]
 
-The texts are those of the shared HTML pages and books, extracted by this pipeline. Ours measures every signal of a
-document, language included, and asks the rules of Gopher and C4; datatrove runs GopherRepetitionFilter,
-GopherQualityFilter and C4QualityFilter one behind the other and ends at the first that drops, as its pipelines do; its
-words are spaCy's (`spacy.blank("en")`, nothing is downloaded). Each round times both on every fourth text, one process,
-one thread; the ratio is the median of the rounds'. Agreement: of each filter's decisions on all texts, as if all were
-English, with datatrove's own words and with ours handed to it.
+The texts are extracted by this pipeline from the shared HTML pages and books. Ours measures all signals of a document,
+including its language, and applies the rules of Gopher and C4. datatrove runs GopherRepetitionFilter,
+GopherQualityFilter and C4QualityFilter in sequence and stops at the first that drops, as in its pipelines; its words
+are spaCy's (`spacy.blank("en")`, nothing is downloaded). Each round times both on every fourth text, in one process and
+thread; the ratio is the median over rounds. Agreement compares each filter's decisions on all texts, treated as
+English, once with datatrove's own words and once with ours passed to it.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ Decisions = dict[str, list[str | None]]
 
 def texts(shared: Path) -> list[str]:
     """The extracted texts of the shared pages."""
-    found = []
+    texts = []
     for folder, pattern in FOLDERS.items():
         for path in sorted((shared / "data" / folder).rglob(pattern)):
             document = extract_page(path.read_bytes(), "http://fakehost/test/page.html")
             if isinstance(document, InterleavedDocument) and (text := document_text(document)):
-                found.append(text)
-    return found
+                texts.append(text)
+    return texts
 
 
 def ours(text: str) -> dict[str, str | None]:
@@ -90,8 +90,8 @@ def ours_in_english(text: str) -> dict[str, str | None]:
 
 
 def _reasons(signals: dict[str, float]) -> dict[str, str | None]:
-    found = {name: broken(rules, signals) for name, rules in RULES.items()}
-    return {name: result and result.reason for name, result in found.items()}
+    results = {name: broken(rules, signals) for name, rules in RULES.items()}
+    return {name: result and result.reason for name, result in results.items()}
 
 
 class Datatrove:
@@ -113,8 +113,8 @@ class Datatrove:
                 return
 
     def decisions(self, text: str) -> dict[str, str | None]:
-        found = {name: each.filter(self._document(text=text, id="-")) for name, each in self.filters.items()}
-        return {name: None if result is True else str(result[1]) for name, result in found.items()}
+        results = {name: each.filter(self._document(text=text, id="-")) for name, each in self.filters.items()}
+        return {name: None if result is True else str(result[1]) for name, result in results.items()}
 
 
 @contextmanager
@@ -128,7 +128,7 @@ def our_words() -> Iterator[None]:
 
 def decisions(decide: Callable[[str], dict[str, str | None]], work: list[str]) -> Decisions:
     each = [decide(text) for text in work]
-    return {name: [found[name] for found in each] for name in RULES}
+    return {name: [decision[name] for decision in each] for name in RULES}
 
 
 def agreement(first: Decisions, second: Decisions) -> dict[str, float]:

@@ -1,11 +1,11 @@
-"""Fetched bytes to stored bytes at 256 pixels: ours, img2dataset's resizer, and the ways in between that were weighed.
+"""Resizing of fetched images to 256 pixels: ours, img2dataset's resizer, and the alternatives that were considered.
 
     python -m benchmarks.images [--rounds N] [--data ../shared]
 
-On the JPEG, PNG and GIF files of the shared web and photographs, without those that EXIF turns (img2dataset leaves
-them lying). Each round times every way on every file, one after the other, so that a busy machine slows all of them;
-the figure of a file is its fastest round. Likeness is that of the resized pixels, before they are encoded, to means
-over areas of the picture decoded at full size, which is what img2dataset does, over the JPEGs that are larger.
+On the JPEG, PNG and GIF files of the shared web pages and photographs, except those that EXIF rotates (img2dataset does
+not rotate them). Each round times every method on every file, one after the other, so that a busy machine slows all of
+them; the figure of a file is its fastest round. Similarity compares the resized pixels, before they are encoded, with
+area means of the image decoded at full size, which is what img2dataset computes, over the JPEGs that are larger.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def ways() -> dict[str, Way]:
 
 def files(shared: Path) -> dict[str, list[bytes]]:
     """By kind; without what does not decode and what EXIF turns."""
-    found: dict[str, list[bytes]] = {"JPEG over 256": [], "JPEG, smaller": [], "PNG and GIF": []}
+    by_kind: dict[str, list[bytes]] = {"JPEG over 256": [], "JPEG, smaller": [], "PNG and GIF": []}
     for folder in ("data/web", "data/images/scikit-image"):
         for path in sorted((shared / folder).rglob("*")):
             content = path.read_bytes() if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".gif") else b""
@@ -111,8 +111,8 @@ def files(shared: Path) -> dict[str, list[bytes]]:
             with Image.open(io.BytesIO(content)) as image:
                 if pixels.orientation_of(image) == 1:
                     large = "JPEG over 256" if min(image.size) > SIDE else "JPEG, smaller"
-                    found[large if image.format == "JPEG" else "PNG and GIF"].append(content)
-    return found
+                    by_kind[large if image.format == "JPEG" else "PNG and GIF"].append(content)
+    return by_kind
 
 
 def milliseconds(contents: list[bytes], ways: dict[str, Way], rounds: int) -> dict[str, float]:
@@ -141,11 +141,11 @@ def likeness(contents: list[bytes]) -> dict[str, tuple[float, float]]:
         "Pillow draft, two steps": by_two_steps,
     }
     exact = [by_area(content, times=0) for content in contents]
-    found = {}
+    similarity = {}
     for name, make in candidates.items():
         values = [decibels(make(content), expected) for content, expected in zip(contents, exact, strict=True)]
-        found[name] = (float(np.mean(values)), float(np.percentile(values, 5)))
-    return found
+        similarity[name] = (float(np.mean(values)), float(np.percentile(values, 5)))
+    return similarity
 
 
 def main() -> None:
@@ -161,9 +161,9 @@ def main() -> None:
     print("milliseconds a file" + "".join(f" | {kind} ({len(contents)})" for kind, contents in kinds.items()), end="")
     print(f" | all ({total}) | decibels, worst twentieth")
     for name in overall:
-        said = " | ".join(f"{times[kind][name]:.2f}" for kind in kinds)
+        cells = " | ".join(f"{times[kind][name]:.2f}" for kind in kinds)
         like = f"{alike[name][0]:.1f}, {alike[name][1]:.1f}" if name in alike else ""
-        print(f"{name} | {said} | {overall[name]:.2f} | {like}")
+        print(f"{name} | {cells} | {overall[name]:.2f} | {like}")
     theirs = overall["img2dataset's resizer"]
     figures = {
         "ratio_to_img2dataset_resizer": theirs / overall["ours at 256, with signals and hashes"],

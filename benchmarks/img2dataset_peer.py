@@ -1,4 +1,4 @@
-"""img2dataset, as benchmarks and tests compare with it: its command, and its resizer alone."""
+"""img2dataset as a peer in benchmarks and tests: its `download`, and its resizer alone."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def resizer() -> ModuleType:
     """Its module alone: the package imports torch."""
     package = importlib.util.find_spec("img2dataset")
     assert package is not None and package.submodule_search_locations
-    place = Path(package.submodule_search_locations[0]) / "resizer.py"
-    spec = importlib.util.spec_from_file_location("img2dataset_resizer", place)
+    path = Path(package.submodule_search_locations[0]) / "resizer.py"
+    spec = importlib.util.spec_from_file_location("img2dataset_resizer", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

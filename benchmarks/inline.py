@@ -1,4 +1,4 @@
-"""Stages in this process, one part after the other, without Ray: what tests and benchmarks of single stages need."""
+"""Runs stages in this process, part by part, without Ray, for tests and benchmarks of single stages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from m3w.pipeline.recipe import Recipe, parse_recipe
 
 
 class InlineExecutor(Executor):
-    """Attempts, in place of Ray's tasks, are calls. What an attempt raises is raised."""
+    """Runs attempts as function calls instead of Ray tasks. Raises what an attempt raises."""
 
     isolation = Isolation.NONE
 
@@ -51,12 +51,12 @@ class InlineExecutor(Executor):
 
 
 class InlineRun:
-    """A run in `folder/run` whose stages are run one by one, in any order; tables can be put in place by hand."""
+    """A run in `folder/run` whose stages run one by one, in any order; tests can write tables themselves."""
 
     def __init__(self, folder: Path):
         self.folder, self.run, self.inputs = folder, Run.create(str(folder / "run")), Inputs()
         self.now: datetime | None = None
-        """What the stages take for the time; None: the clock's."""
+        """The current time for the stages; None: that of the clock."""
 
     def recipe(self, **sections: Any) -> Recipe:
         return parse_recipe({"crawl": {"paths": ["-"]}, **sections}, "-")
@@ -66,7 +66,7 @@ class InlineRun:
         return InlineExecutor(self.run, Execution(), Progress(), drops=recipe.drops, now=lambda: now)
 
     def stage(self, stage: Stage, recipe: Recipe | None = None, parts: list[Part] | None = None) -> Entries:
-        """Run the stage over `parts`, or over those that follow from the tables that are there; its entries by part."""
+        """Run the stage over `parts`, or over those that follow from the existing tables; its entries by part."""
         recipe = recipe or self.recipe()
         planned, executor = PlannedStage(stage, settings_of(stage.settings, recipe)), self.executor(recipe)
         if isinstance(stage, GroupStage):
@@ -82,11 +82,11 @@ class InlineRun:
         return entries
 
     def parts(self, stage: Stage, recipe: Recipe | None = None) -> list[Part]:
-        """The parts of a stage that follow from the tables that are there. Raises what the stage's plan raises."""
+        """The parts of a stage that follow from the existing tables. Raises what the stage's plan raises."""
         return PlannedStage(stage, settings_of(stage.settings, recipe or self.recipe())).parts(self.inputs)
 
     def part(self, stage: PartStage, name: str, recipe: Recipe | None = None, **params: Any) -> LedgerEntry:
-        """Run one part of a stage, also where the ledger has it.
+        """Run one part of a stage, even if the ledger has it.
 
         With `params` it is a part that reads no table, such as a file of the crawl.
         """
@@ -96,7 +96,7 @@ class InlineRun:
         return self.stage(stage, recipe, [part])[name]
 
     def put(self, table: Table, rows: list[dict[str, Any]], part: str = "p") -> None:
-        """The part's file of a table, as the stage that writes the table would have left it."""
+        """Write a part's file of a table, as the stage that writes the table would."""
         path = self.folder / "run" / table.path(part)
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)

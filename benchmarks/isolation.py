@@ -1,9 +1,9 @@
-"""What it costs that a page may kill its parser: the stage `extract` with pages unwatched, watched, and read apart.
+"""The cost of isolating the parser: the stage `extract` without isolation, under limits, and in a separate process.
 
     python -m benchmarks.isolation [--rounds N] [--pages N]
 
-On the demo crawl, in one process, each round all three one after the other, so that a busy machine slows all of them.
-A ratio is to unwatched, the median over rounds; `watched` is what every first attempt does.
+On the demo crawl, in one process; each round runs all three one after the other, so that a busy machine slows all of
+them. A ratio compares with no isolation and is the median over rounds; every first attempt runs `watched`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from m3w.pipeline.recipe import Recipe, parse_recipe
 
 
 def seconds(isolation: Isolation, paths: list[Path], recipe: Recipe, run: Run) -> float:
-    """Of processor time for watched and unwatched pages; by the clock, since other processes work, for pages apart."""
+    """Processor time of this process; for pages in a separate process, wall-clock time."""
     clock = time.perf_counter if isolation is Isolation.APART else time.process_time
     settings = settings_of(ExtractSettings, recipe)
     started = clock()
@@ -57,7 +57,7 @@ def main() -> None:
     for isolation in Isolation:
         ratio = statistics.median(taken[Isolation.NONE] / taken[isolation] for taken in rounds)
         best = min(taken[isolation] for taken in rounds)
-        print(f"{isolation.value:<8} {best:6.2f} s at best, {ratio:.3f} of the speed of unwatched pages")
+        print(f"{isolation.value:<8} {best:6.2f} s at best, {ratio:.3f} of the speed without isolation")
         figures[f"ratio_{isolation.value}"] = round(ratio, 3)
     machine = f"{platform.machine()}, Python {platform.python_version()}, one process"
     print(

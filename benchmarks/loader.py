@@ -1,14 +1,14 @@
-"""Samples of a dataset to the tensors of a training step on one core: ours, plain webdataset, MosaicML Streaming.
+"""Loading of samples into the tensors of a training step on one core: ours, webdataset, MosaicML Streaming.
 
     python -m benchmarks.loader [--rounds N] [--data ../shared]
 
-The same sequences (text and JPEG pictures of the shared web pages) lie in one tar, which ours and webdataset read, and
-in Streaming's own shards. All three end with the same tensors, 320 x 320 pixels normalised and padded, and that is
-checked pixel by pixel: token ids are equal; so is every pixel of the two peers, which decode whole pictures and reduce
-them by Pillow's bicubic filter; ours, from the JPEG's next smaller scale by means over areas, may differ by MEAN of 255
-on average and by MOST on average over one picture, or there are no figures. The peers do what their users do:
-`decode("pil")` or Pillow, then `FlamingoProcessor`; the text is tokenised by one function for all. One process, seconds
-of its own CPU time: a core's.
+The same sequences (text and JPEG images of the shared web pages) are in one tar, which ours and webdataset read, and in
+Streaming's own shards. All three produce the same tensors, 320 x 320 pixels, normalised and padded, which the benchmark
+checks: token ids must be equal, and so must every pixel of the two peers, which decode images at full size and resize
+them with Pillow's bicubic filter. Ours decodes the JPEG at its next smaller scale and averages areas, so its pixels may
+differ by MEAN of 255 on average and by MOST on average over one image; otherwise there are no figures. The peers do
+what their users do: `decode("pil")` or Pillow, then `FlamingoProcessor`; all use the same tokenizer. Figures are
+seconds of CPU time of one process, that is, of one core.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 def sequences(shared: Path, images: int = IMAGES) -> list[Sequence]:
     """Pages of so many JPEGs each, of 320 pixels or more, with a text before and behind each."""
-    found = []
+    pictures = []
     for path in sorted((shared / "data/web").rglob("*.jpg")):
         content = path.read_bytes()
         if content[:3] == b"\xff\xd8\xff" and max(Image.open(io.BytesIO(content)).size) >= SIDE:
-            found.append(content)
+            pictures.append(content)
     image = ImageReference(url="https://example.org/i", mime="image/jpeg", status="ok")
-    pages = [found[i : i + images] for i in range(0, len(found) - images + 1, images)]
+    pages = [pictures[i : i + images] for i in range(0, len(pictures) - images + 1, images)]
     return [
         Sequence(
             document_id=f"{number:032x}",
@@ -185,8 +185,8 @@ def by_streaming(folder: Path) -> Iterator[tuple[list[str | None], list[Image.Im
 def seconds(batches: Callable[[], Iterator[Batch]]) -> tuple[float, list[Batch]]:
     """CPU time of this process."""
     begin = time.process_time()
-    found = list(batches())
-    return time.process_time() - begin, found
+    read = list(batches())
+    return time.process_time() - begin, read
 
 
 def check_equal(ours: list[Batch], peers: list[list[Batch]], std: torch.Tensor) -> tuple[float, float]:
@@ -195,9 +195,9 @@ def check_equal(ours: list[Batch], peers: list[list[Batch]], std: torch.Tensor) 
     Exits where texts differ, where two peers differ at all, or where ours differ by more than two filters do.
     """
     own, (first, *others) = _by_text(ours), map(_by_text, peers)
-    if any(own.keys() != found.keys() for found in (first, *others)):
+    if any(own.keys() != peer.keys() for peer in (first, *others)):
         sys.exit("the loaders gave different texts, so their speeds cannot be compared")
-    if any(not torch.equal(first[key], found[key]) for found in others for key in first):
+    if any(not torch.equal(first[key], peer[key]) for peer in others for key in first):
         sys.exit("the peers gave different pixels, so their speeds cannot be compared")
     pictures = torch.cat([((own[key] - first[key]).abs() * std * 255).mean((1, 2, 3)) for key in own])
     mean, most = float(pictures.mean()), float(pictures.max())
@@ -208,13 +208,13 @@ def check_equal(ours: list[Batch], peers: list[list[Batch]], std: torch.Tensor) 
 
 def _by_text(batches: list[Batch]) -> dict[tuple[int, ...], torch.Tensor]:
     """Pixels [N, 3, S, S] of each row, in order, by its token ids."""
-    found = {}
+    by_ids = {}
     for ids, pixels in batches:
         assert ids.shape == (BATCH, TOKENS) and pixels.shape == (BATCH * IMAGES, 3, SIDE, SIDE)
         for row, pictures in zip(ids.tolist(), pixels.unflatten(0, (BATCH, IMAGES)), strict=True):
-            found[tuple(row)] = pictures
-    assert len(found) == len(batches) * BATCH, "two rows of one text"
-    return found
+            by_ids[tuple(row)] = pictures
+    assert len(by_ids) == len(batches) * BATCH, "two rows of one text"
+    return by_ids
 
 
 def main() -> None:
@@ -236,7 +236,7 @@ def main() -> None:
             ways["streaming"] = lambda: in_batches(by_streaming(folder / "mds"), form, processor)
         times, first = _measured(ways, words.rounds)
     std = torch.tensor(form.pixels.std).view(1, 3, 1, 1)
-    differences = check_equal(first["ours"], [found for name, found in first.items() if name != "ours"], std)
+    differences = check_equal(first["ours"], [rows for name, rows in first.items() if name != "ours"], std)
     _report(times, differences, len(samples))
 
 
@@ -256,13 +256,13 @@ def _report(times: dict[str, list[float]], differences: tuple[float, float], sam
     figures: dict[str, float] = {}
     print(f"{samples} samples of {IMAGES} JPEGs, to {SIDE} px and {TOKENS} tokens; CPU seconds of one process\n")
     print(f"{'':12}{'samples/s':>12}{'images/s':>12}")
-    for name, found in times.items():
-        rate = samples / statistics.median(found)
+    for name, durations in times.items():
+        rate = samples / statistics.median(durations)
         print(f"{name:12}{rate:12.1f}{rate * IMAGES:12.1f}")
         figures[f"{name}_samples_per_core_second"] = round(rate, 1)
         figures[f"{name}_images_per_core_second"] = round(rate * IMAGES, 1)
         if name != "ours":
-            ratios = [theirs / ours for theirs, ours in zip(found, times["ours"], strict=True)]
+            ratios = [theirs / ours for theirs, ours in zip(durations, times["ours"], strict=True)]
             figures[f"ratio_to_{name}"] = round(statistics.median(ratios), 2)
     mean, most = differences
     print(f"our pixels differ from the peers' by {mean:.2f} of 255 on average, over one picture by {most:.2f} at most")

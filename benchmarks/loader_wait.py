@@ -1,11 +1,11 @@
-"""The share of its steps that a rank waits for data, where a step takes as long as a GPU takes for it.
+"""The share of its time that a rank waits for data, if a step takes as long as on a GPU.
 
     python -m benchmarks.loader_wait [--recipe RECIPE] [--gpu NAME] [--mfu SHARE] [--workers N] [--steps N]
 
-The loader is the training's own, with its worker processes, on this machine's cores, and reads sequences of five JPEGs
-of the shared web pages at the recipe's image size. In place of the update the process sleeps as long as one GPU would
-take for the FLOPs of such a micro-batch of the recipe's model, counted as `m3w train --dry-run` counts them. Not in it:
-what a GPU's driver takes of a core, and copies to the GPU.
+The loader is the trainer's own, with its worker processes on this machine's cores, and reads sequences of five JPEGs of
+the shared web pages at the recipe's image size. Instead of an update the process sleeps as long as one GPU would need
+for the FLOPs of such a micro-batch of the recipe's model, counted as in `m3w train --dry-run`. Not included are the CPU
+time of a GPU's driver and copies to the GPU.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ def waiting_share(steps: Iterator[list[Batch]], step_s: float) -> float:
         time.sleep(step_s)
     waited, began = 0.0, time.perf_counter()
     while True:
-        asked = time.perf_counter()
+        requested_at = time.perf_counter()
         step = next(steps, None)
         if step is None:
-            return waited / (asked - began)
-        waited += time.perf_counter() - asked
+            return waited / (requested_at - began)
+        waited += time.perf_counter() - requested_at
         time.sleep(step_s)
         del step
 

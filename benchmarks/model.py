@@ -1,4 +1,4 @@
-"""Forward and backward of `Flamingo` against transformers' Idefics, the closest living relative, at equal shapes.
+"""Forward and backward of `Flamingo` against transformers' Idefics, the most similar maintained model, at equal shapes.
 
 Both have the same llama, the same ViT (frozen, as the language model is), a resampler of the same layers, heads and
 latents, and cross-attention before the same blocks with as many parameters (Idefics' feed-forward is gated: three
@@ -71,14 +71,14 @@ def _finish() -> None:
 
 
 def compare(
-    case: Case, sizes: Sizes, models: tuple[nn.Module, nn.Module], rounds: int, place: tuple[str, torch.dtype]
+    case: Case, sizes: Sizes, models: tuple[nn.Module, nn.Module], rounds: int, device_and_type: tuple[str, torch.dtype]
 ) -> dict[str, float]:
     """Medians over `rounds`: tokens a second of both, and how many times as fast ours is."""
-    given = batch(case.counts, case.tokens, sizes, *place)
+    inputs = batch(case.counts, case.tokens, sizes, *device_and_type)
     flamingo, peer = models
     times = []
     for _ in range(rounds + 1):  # the first warms up
-        times.append((seconds(flamingo, given.ours), seconds(peer, given.idefics)))
+        times.append((seconds(flamingo, inputs.ours), seconds(peer, inputs.idefics)))
     mine, theirs = zip(*times[1:], strict=True)
     return {
         "tokens_per_second": case.all_tokens / statistics.median(mine),
@@ -90,9 +90,9 @@ def compare(
 def matrix_product_share(case: Case, sizes: Sizes, flamingo: nn.Module) -> float:
     """The part of our time on a CPU that matrix products take. Rows that are full leave both models the same ones,
     so the ratio divided by this is what it would be if everything else were free."""
-    given = batch(case.counts, case.tokens, sizes, "cpu", torch.float32)
+    inputs = batch(case.counts, case.tokens, sizes, "cpu", torch.float32)
     with profile(activities=[ProfilerActivity.CPU]) as timed:
-        given.ours(flamingo).backward()
+        inputs.ours(flamingo).backward()
     times = {event.key: event.self_cpu_time_total for event in timed.key_averages()}
     return (times["aten::mm"] + times["aten::addmm"]) / sum(times.values())
 
@@ -111,14 +111,14 @@ def main() -> None:
     print(f"{'forward + backward':38} {'Flamingo tok/s':>15} {'Idefics tok/s':>15} {'ratio':>7}")
     results = {}
     for case in CASES:
-        results[case.name] = found = compare(case, sizes, (models[0], models[1]), arguments.rounds, (device, dtype))
-        speeds = f"{found['tokens_per_second']:15,.0f} {found['idefics_tokens_per_second']:15,.0f}"
-        print(f"{case.name:38} {speeds} {found['ratio_to_idefics']:7.2f}", flush=True)
+        results[case.name] = result = compare(case, sizes, (models[0], models[1]), arguments.rounds, (device, dtype))
+        speeds = f"{result['tokens_per_second']:15,.0f} {result['idefics_tokens_per_second']:15,.0f}"
+        print(f"{case.name:38} {speeds} {result['ratio_to_idefics']:7.2f}", flush=True)
     print(f"\n{'cross-attention alone':38} {'tiles ms':>10} {'dense ms':>10} {'gather ms':>10}")
     ways = {}
     for name, counts, tokens in (("256x5", (5, 5, 5, 5), 256), ("2048x33", (33,), 2048)):
-        ways[name] = found = compare_ways(counts, tokens, arguments.rounds, _backward_seconds, (device, dtype))
-        shown = " ".join(f"{found.get(way, math.nan):10.1f}" for way in ("tiles", "dense", "gather"))
+        ways[name] = result = compare_ways(counts, tokens, arguments.rounds, _backward_seconds, (device, dtype))
+        shown = " ".join(f"{result.get(way, math.nan):10.1f}" for way in ("tiles", "dense", "gather"))
         print(f"{name:38} {shown}", flush=True)
     figures = _figures(results, ways)
     if not gpu:
@@ -146,8 +146,8 @@ def _figures(results: dict[str, dict[str, float]], ways: dict[str, dict[str, flo
     figures = {"ratio_to_idefics": round(first["ratio_to_idefics"], 3)}
     for case, name in zip(CASES[1:], ("full_rows", "long"), strict=True):
         figures[f"ratio_to_idefics_{name}"] = round(results[case.name]["ratio_to_idefics"], 3)
-    for name, found in ways.items():
-        figures[f"tiles_to_dense_{name}"] = round(found["dense"] / found["tiles"], 3)
+    for name, result in ways.items():
+        figures[f"tiles_to_dense_{name}"] = round(result["dense"] / result["tiles"], 3)
     figures["tokens_per_second"] = round(first["tokens_per_second"], 1)
     return figures
 

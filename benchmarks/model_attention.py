@@ -1,4 +1,4 @@
-"""Cross-attention to one image a token, three ways: what `model/phi.py` does and what it was chosen over.
+"""Cross-attention to one image per token, three ways: the one in `model/phi.py`, and its alternatives.
 
 tiles: tokens sorted by image, each tile against its image's visual tokens, no mask. dense: every token against every
 visual token of its row, under a mask. gather: each token against a copy of its image's keys and values.
@@ -23,11 +23,11 @@ Timer = Callable[[Callable[[], Tensor]], float]
 
 
 def compare_ways(
-    counts: tuple[int, ...], tokens: int, rounds: int, seconds: Timer, place: tuple[str, torch.dtype]
+    counts: tuple[int, ...], tokens: int, rounds: int, seconds: Timer, device_and_type: tuple[str, torch.dtype]
 ) -> dict[str, float]:
     """Milliseconds of forward and backward by way, medians of `rounds`, after checking that they agree."""
     torch.manual_seed(0)
-    device, dtype = place
+    device, dtype = device_and_type
     q = torch.randn(len(counts), tokens, HEADS, HEAD_DIM, device=device, dtype=dtype, requires_grad=True)
     images = torch.randn(2, sum(counts), LATENTS, HEADS, HEAD_DIM, device=device, dtype=dtype)
     key, value = (x.clone().requires_grad_() for x in images.unbind())
@@ -48,7 +48,7 @@ def compare_ways(
     for _ in range(rounds + 1):
         for name, way in ways.items():
             times[name].append(seconds(way) * 1e3)
-    return {name: statistics.median(found[1:]) for name, found in times.items()}
+    return {name: statistics.median(durations[1:]) for name, durations in times.items()}
 
 
 def _layout(counts: tuple[int, ...], tokens: int, device: str) -> tuple[Tensor, Tensor]:

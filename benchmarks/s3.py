@@ -1,10 +1,10 @@
-"""A whole small build with its crawl and its run on an S3 store that refuses and breaks requests.
+"""A small build with its crawl and its run on an S3 store that refuses and truncates requests.
 
     python -m benchmarks.s3 [--refuse-every K] [--break-every K] [--files N]
 
 The demo crawl is built three times from an S3 server on this machine (moto): to a local folder, to the server, and to
 the server while it answers every K-th request with 503 SlowDown and ends every K-th large answer after a third of its
-bytes. The datasets must be equal, byte for byte; the seconds say what the trouble costs.
+bytes. The datasets must be equal, byte for byte; the seconds show what the failures cost.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An S3 server on this machine, and before it one that answers 503 SlowDown to some of the requests.
+"""An S3 server on this machine, behind a proxy that answers some requests with 503 SlowDown.
 
 moto's server holds the objects; it speaks S3's protocol, not its speed.
 """

@@ -2,9 +2,9 @@
 
     python -m benchmarks.stats [--documents N] [--folder FOLDER]
 
-The dataset (`benchmarks.synthetic_dataset`) is written first and kept for the next time. `seconds` is from the start
-of the command to its end on at most two cores, `cpu_seconds` what it used of them (on a machine with other work
-the two are far apart), `peak_mib` its peak resident set.
+The dataset (`benchmarks.synthetic_dataset`) is written first and kept for later runs. `seconds` is the wall-clock time
+of the command on at most two cores, `cpu_seconds` its CPU time (the two differ on a busy machine), `peak_mib` its peak
+resident set.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ def main() -> None:
     if not (dataset / "dataset.json").exists():
         write_dataset(dataset, options.documents)
     figures, output = measure(dataset)
-    found = json.loads(output)
-    split = found["splits"]["train"]
+    statistics = json.loads(output)
+    split = statistics["splits"]["train"]
     shown = {
         "documents": split["documents"],
         "images": split["images"],
-        "text_nodes": found["distributions"]["text_nodes_per_document"]["mean"],
-        "hosts": found["frequencies"]["hosts"]["distinct"],
+        "text_nodes": statistics["distributions"]["text_nodes_per_document"]["mean"],
+        "hosts": statistics["frequencies"]["hosts"]["distinct"],
         "size_mib": round(split["document_bytes"] / 2**20),
     }
     print(f"{shown['documents']:,} documents ({shown['size_mib']:,} MiB), {shown['images']:,} images")

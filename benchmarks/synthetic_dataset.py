@@ -1,7 +1,7 @@
-"""A finished dataset by the million documents, made quickly and always the same: numpy draws columns, not rows.
+"""A synthetic dataset of millions of documents, fast and reproducible: numpy generates columns, not rows.
 
-It has the layout that `assemble` gives: Parquet shards with row groups of 1,000 documents, an index beside each tar,
-the manifest. The tars are not there, and an image's bytes are 32 random ones: what is measured must read neither.
+It has the layout of `assemble`: Parquet shards with row groups of 1,000 documents, an index for each tar, the manifest.
+The tars do not exist, and an image has 32 random bytes, since the benchmark must read neither.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Documents by the thousand, made quickly and always the same, with planted copies of every kind.
+"""Synthetic documents, fast and reproducible, with planted copies of every kind.
 
-Of 100 documents 80 are new; 6 are an earlier one with two words changed, 4 have its text, 4 its page at a later crawl,
-3 its images, 3 are its record. Each of 500 sites puts one and the same menu into a fifth of its documents, and a tenth
-of the documents show one of 20 buttons.
+Of 100 documents, 80 are new; 6 are an earlier one with two words changed, 4 have its text, 4 its page at a later crawl,
+3 its images, 3 are its record. Each of 500 sites has the same menu in a fifth of its documents, and a tenth of the
+documents show one of 20 buttons.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ def document(number: int) -> InterleavedDocument:
 
 def kind_of(number: int) -> str | None:
     """What the document is a copy by; None for a new one."""
-    place = number % 100 - 80
-    if number < 100 or place < 0:
+    kind_number = number % 100 - 80
+    if number < 100 or kind_number < 0:
         return None
     for kind, share in _OF_100.items():
-        if place < share:
+        if kind_number < share:
             return kind
-        place -= share
+        kind_number -= share
     return None
 
 
@@ -82,10 +82,10 @@ def original_of(number: int) -> int:
 
 def _new(number: int) -> InterleavedDocument:
     rng = np.random.default_rng(number)
-    places = (_VOCABULARY * rng.random(int(rng.integers(80, 320))) ** 3).astype(int)
+    word_ids = (_VOCABULARY * rng.random(int(rng.integers(80, 320))) ** 3).astype(int)
     host = f"site-{number % 500}.example"
-    half = len(places) // 2
-    texts: list[str | None] = [" ".join(WORDS[places[:half]]), None, " ".join(WORDS[places[half:]]), None]
+    half = len(word_ids) // 2
+    texts: list[str | None] = [" ".join(WORDS[word_ids[:half]]), None, " ".join(WORDS[word_ids[half:]]), None]
     images = [None, ImageReference(url=f"http://{host}/{number}.jpg"), None, _last_image(number, host)]
     if number % 5 == 0:
         texts.append(f"home news contact about us on {host}")

@@ -1,4 +1,4 @@
-"""Updates of the trainer: samples a second, and on a GPU the share of what it can do (MFU), with each option.
+"""Speed of the trainer's updates with each option: samples per second, and on a GPU the FLOPs utilisation (MFU).
 
 On a GPU: the 3B preset's shapes (a ViT-L/14 for its NFNet, which would need timm), random weights, bf16. On a CPU: tiny
 shapes, in one process and two over gloo. `plain loop` is the same model trained by four lines of PyTorch: forward,
@@ -112,11 +112,11 @@ def plain_step(shapes: Shapes, device: torch.device) -> Callable[[], object]:
     """What a loop without a trainer does."""
     model = flamingo(shapes, device)
     optimizer = adamw(model)
-    given = batch(model, shapes, 0, shapes.rows).to(device)
+    inputs = batch(model, shapes, 0, shapes.rows).to(device)
 
     def step() -> None:
         with autocast(device, "bf16" if shapes.bf16 else "fp32"):
-            loss = model(**given.inputs(), labels=given.labels).loss
+            loss = model(**inputs.inputs(), labels=inputs.labels).loss
         loss.backward()
         nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], CLIP)
         optimizer.step()
@@ -204,8 +204,8 @@ def two_processes(shapes: Shapes, recipe: ParallelRecipe, rounds: int) -> list[f
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
-        given = (port, folder, shapes, recipe, rounds)
-        processes.start_processes(_rank, given, nprocs=2, start_method="fork")
+        arguments = (port, folder, shapes, recipe, rounds)
+        processes.start_processes(_rank, arguments, nprocs=2, start_method="fork")
         times: list[float] = torch.load(Path(folder) / "times.pt")
         return times
 
@@ -243,8 +243,8 @@ def report(times: dict[str, list[float]], shapes: Shapes, device: torch.device) 
     peak = device_peak(device)
     print(f"\n{'':36} {'samples/s':>10} {'TFLOP/s':>9} {'MFU':>7}")
     figures: dict[str, float] = {}
-    for name, found in times.items():
-        middle = statistics.median(found)
+    for name, durations in times.items():
+        middle = statistics.median(durations)
         mfu = f"{flops / middle / peak:7.1%}" if peak else f"{'-':>7}"
         print(f"{name:36} {shapes.rows / middle:10.2f} {flops / middle / 1e12:9.4f} {mfu}")
         key = (
@@ -253,7 +253,7 @@ def report(times: dict[str, list[float]], shapes: Shapes, device: torch.device) 
         figures[f"samples_per_second_{key}"] = round(shapes.rows / middle, 3)
         if peak:
             figures[f"mfu_{key}"] = round(flops / middle / peak, 4)
-    ours = [found for name, found in times.items() if name.startswith("update") and "processes" not in name]
+    ours = [durations for name, durations in times.items() if name.startswith("update") and "processes" not in name]
     best = min(ours, key=statistics.median)
     for peer in ("plain loop", "OpenFlamingo"):
         if peer in times:

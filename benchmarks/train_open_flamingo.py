@@ -1,9 +1,10 @@
-"""One update of OpenFlamingo's own code at the shapes of ours: its loop, its padding of images, its AdamW.
+"""One update of OpenFlamingo's own code at our shapes: its loop, its padding of images, its AdamW.
 
-The checkout is the reader's (github.com/mlfoundations/open_flamingo); nothing of it is here. It needs `einops` and
-`einops_exts`. Its package imports open_clip for weights that random ones do not need, so its modules are loaded
-without it. Its resampler and its cross-attention have heads of fixed size (8 x 64), so that tiny shapes are not equal
-ones: the row is for a GPU. The vision encoder and the language model are ours, as their factory would hand them over.
+The user provides the checkout (github.com/mlfoundations/open_flamingo); none of it is included here. It needs `einops`
+and `einops_exts`. Its package imports open_clip for pretrained weights, which random weights do not need, so its
+modules are loaded without the package. Its resampler and its cross-attention have heads of a fixed size (8 x 64), so
+tiny shapes would not be equal: this row is only for GPUs. The vision encoder and the language model are ours, passed in
+as its factory would.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""A small Flamingo trained for real, from CIFAR-10's pictures alone: crawl, build, training, and what it came to.
+"""A complete training of a small Flamingo from CIFAR-10's images: crawl, build, training, evaluation.
 
     python -m benchmarks.training [--folder runs/cifar] [--data ../shared] [--curves docs/images/cifar.png]
 
-Follows recipes/train-cifar.yaml: the encoder learns to name pictures, the language model the pages' language; both are
-frozen, and the parts between are trained. What is there already is not made again. Then pictures that were held out are
-named by ranking the ten classes' sentences by their likelihood, with the right picture and with that of another sample.
+Follows recipes/train-cifar.yaml: the encoder learns to classify images, the language model the language of the pages;
+both are then frozen, and the layers between them are trained. Run it again to resume. Finally held-out images are
+classified by ranking the ten classes' sentences by likelihood, with the right image and with that of another sample.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ def accuracies(model_folder: Path, shared: Path) -> tuple[float, float]:
     with zipfile.ZipFile(shared / ARCHIVE) as file:
         names = sorted(name for name in file.namelist() if name.startswith("test/") and name.endswith(".jpg"))
         drawn = Random(0).sample(names, PICTURES)
-        said = [_best(log_likelihoods(loaded, file.read(name), sentences)) for name in drawn]
+        named = [_best(log_likelihoods(loaded, file.read(name), sentences)) for name in drawn]
     shown = [classes.index(name.split("/")[1]) for name in drawn]
-    right = sum(a == b for a, b in zip(said, shown, strict=True))
-    wrong = sum(a == b for a, b in zip(said[1:] + said[:1], shown, strict=True))
+    right = sum(a == b for a, b in zip(named, shown, strict=True))
+    wrong = sum(a == b for a, b in zip(named[1:] + named[:1], shown, strict=True))
     return right / PICTURES, wrong / PICTURES
 
 

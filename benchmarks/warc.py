@@ -1,12 +1,11 @@
-"""Our reader of WARC files beside warcio and FastWARC: records a second, share of `extract`, odd files.
+"""Our WARC reader against warcio and FastWARC: records per second, share of `extract`, odd files.
 
     python -m benchmarks.warc [--rounds N] [--data ../shared]
 
-Speed: the real Common Crawl and wget files of the shared folder, one behind the other many times over, so as a crawl's
-file is: a gzip member for each record. Each round times every reader on it, one process: WARC and HTTP headers parsed,
-the body read. `extract` is the whole stage on the same file, without images fetched. Odd files: every file of the
-shared folder, with what each reader gives before it ends or raises, against what our reader gives; a record counts by
-kind and URL.
+Speed: the real Common Crawl and wget files of the shared folder, concatenated many times, with a gzip member for each
+record as in a real crawl. Each round times every reader in one process, which parses the WARC and HTTP headers and
+reads the body. `extract` is the whole stage on the same file, without fetching images. Odd files: for every file of the
+shared folder, the records that each reader returns before it ends or raises, compared with ours by kind and URL.
 """
 
 from __future__ import annotations
@@ -82,13 +81,13 @@ def extract_seconds(path: Path, folder: Path) -> float:
     return time.perf_counter() - started
 
 
-def given(reader: Reader, path: Path) -> Counter[tuple[str, str]]:
+def records_of(reader: Reader, path: Path) -> Counter[tuple[str, str]]:
     """The records that the reader gives before it ends or raises, by kind and URL."""
-    found: Counter[tuple[str, str]] = Counter()
+    records: Counter[tuple[str, str]] = Counter()
     with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
         for kind, url, _ in reader(path):
-            found[kind.strip().lower(), url.strip("<>")] += 1
-    return found
+            records[kind.strip().lower(), url.strip("<>")] += 1
+    return records
 
 
 def odd_files(folder: Path) -> dict[str, tuple[int, int, int]]:
@@ -97,10 +96,10 @@ def odd_files(folder: Path) -> dict[str, tuple[int, int, int]]:
     for path in sorted(path for path in folder.rglob("*") if ".warc" in path.name or ".arc" in path.suffixes):
         if path.name.endswith((".paths.gz", ".lz4")):
             continue
-        expected = given(ours, path)
+        expected = records_of(ours, path)
         for name, reader in READERS.items():
-            found = given(reader, path)
-            lacks, more = (expected - found).total(), (found - expected).total()
+            records = records_of(reader, path)
+            lacks, more = (expected - records).total(), (records - expected).total()
             whole, lost, extra = table[name]
             table[name] = (whole + (lacks == 0), lost + lacks, extra + more)
     return table

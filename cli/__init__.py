@@ -1,1 +1,1 @@
-"""The command `m3w`: parses words, calls the rest, prints."""
+"""The command `m3w`: parses arguments, calls the other packages, prints."""

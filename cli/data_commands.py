@@ -22,9 +22,11 @@ def build(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the recipe.")
     ] = None,
-    address: Annotated[str | None, typer.Option(help="A Ray cluster's address; without it Ray starts here.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster; without it Ray starts on this machine.")
+    ] = None,
 ) -> None:
-    """Turn a crawl into a dataset, and write a report on it. Called again it goes on where it stopped.
+    """Build a dataset from a crawl and write a report. Run it again to resume.
 
     Example: m3w build recipes/m3w.yaml --run runs/first --set 'crawl.paths=["crawl/*.warc.gz"]'
     """
@@ -35,7 +37,7 @@ def build(
 
 
 def report_built(run: str, manifest: Manifest) -> None:
-    """What is left to do when a run has its dataset: the report, and a line that says what it holds."""
+    """Write the report of a finished run, and print a line with its counts."""
     from m3w.pipeline.inspect import statistics, write_report
 
     write_report(statistics(run), f"{run.rstrip('/')}/report.html")
@@ -48,9 +50,9 @@ def report_built(run: str, manifest: Manifest) -> None:
 
 def status(
     run: Annotated[str, typer.Argument(help="The folder of an m3w build.")],
-    follow: Annotated[bool, typer.Option("--watch", help="Show the build at work until it ends.")] = False,
+    follow: Annotated[bool, typer.Option("--watch", help="Follow the running build until it ends.")] = False,
 ) -> None:
-    """Say what of a run is done, what failed and why, and what is left; from any machine that sees its folder.
+    """Show what is done in a run, what failed and why, and what is left. Works on any machine that can read its folder.
 
     Example: m3w status runs/first --watch
     """
@@ -69,7 +71,7 @@ def extract(
     file: Annotated[str, typer.Argument(help="An HTML, WARC or WACZ file.")],
     url: Annotated[str, typer.Option(help="The page's URL, for an HTML file.")] = "http://localhost/",
 ) -> None:
-    """Extract documents from one HTML, WARC or WACZ file, as JSON lines.
+    """Extract documents from an HTML, WARC or WACZ file and print them as JSON lines.
 
     Example: m3w extract page.html --url https://example.com/page.html
     """
@@ -81,15 +83,15 @@ def extract(
 
 def stats(
     dataset: Annotated[str, typer.Argument(help="The folder of a dataset or of a run.")],
-    other: Annotated[str | None, typer.Argument(help="A second one, to lay beside the first.")] = None,
+    other: Annotated[str | None, typer.Argument(help="A second one, to compare with the first.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
-    html: Annotated[Path | None, typer.Option(help="Write a report to this file.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write an HTML report to this file.")] = None,
     tokenizer: Annotated[
-        str | None, typer.Option(help="Count tokens, too: a tokenizer.json, or a folder with one.")
+        str | None, typer.Option(help="Also count tokens: a tokenizer.json, or a folder with one.")
     ] = None,
     tokenized: Annotated[int, typer.Option(help="Documents whose tokens are counted; 0: all.", min=0)] = 20_000,
 ) -> None:
-    """Show a dataset's funnel and distributions, or those of two side by side.
+    """Show the funnel and distributions of a dataset, or of two side by side.
 
     Example: m3w stats runs/first --html report.html
     """
@@ -105,7 +107,7 @@ def stats(
     )
 
     first, *others = (
-        statistics(each, tokenizer=tokenizer, tokenized=tokenized) for each in (dataset, other) if each is not None
+        statistics(path, tokenizer=tokenizer, tokenized=tokenized) for path in (dataset, other) if path is not None
     )
     if html is not None:
         write_report(first, html, sections=[comparison_section(first, second) for second in others])
@@ -119,22 +121,26 @@ def stats(
 
 def view(
     dataset: Annotated[str, typer.Argument(help="The folder of a dataset or of a run, on any fsspec path.")],
-    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8008,
-    host: Annotated[str, typer.Option(help="Where to listen; beyond this machine a token is asked for.")] = "127.0.0.1",
-    token: Annotated[str | None, typer.Option(help="What the address must hold; made up where it is needed.")] = None,
+    port: Annotated[int, typer.Option(help="The port; 0 picks a free one.", min=0, max=65535)] = 8008,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; a token is required unless it is a loopback address.")
+    ] = "127.0.0.1",
+    token: Annotated[
+        str | None, typer.Option(help="The token that URLs must contain; generated if it is needed.")
+    ] = None,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="A further host name under which it may be asked for.")
+        list[str] | None, typer.Option(help="Another host name that requests may use; repeat for several.")
     ] = None,
     tokenizer: Annotated[
-        str | None, typer.Option(help="For training windows: a tokenizer.json, or a folder with one.")
+        str | None, typer.Option(help="Tokenizer for training windows: a tokenizer.json, or a folder with one.")
     ] = None,
-    marks: Annotated[Path, typer.Option(help="The file that marks of documents are kept in.")] = Path("marks.jsonl"),
+    marks: Annotated[Path, typer.Option(help="The file for your marks on documents.")] = Path("marks.jsonl"),
 ) -> None:
-    """Browse documents, sequences, windows and drops in a browser, and try thresholds.
+    """Browse documents, sequences, training windows and drops in a web browser, and try thresholds.
 
     Example: m3w view runs/first
     """
-    from m3w.cli.viewing import window_cutter
+    from m3w.cli.windows import window_cutter
     from m3w.pipeline.inspect.viewer import Viewer, serve
 
     viewer = Viewer(dataset, marks, window_cutter(tokenizer))

@@ -1,6 +1,6 @@
-"""`m3w demo`: the bundled demo crawl to a dataset, a report, and a tiny Flamingo trained on it, offline.
+"""`m3w demo`: from the bundled demo crawl to a dataset, a report and a tiny trained Flamingo, offline.
 
-Everything lies in one folder afterwards, with the recipes that made it, so that each step can be run again by hand.
+Everything is written to one folder, with the recipes that were used, so that each step can be repeated by hand.
 """
 
 from __future__ import annotations
@@ -9,17 +9,38 @@ import os
 import time
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from m3w.cli.demo_results import Results
 
 TRAINING_RECIPE = "train-demo.yaml"
 PAGES = 800
-"""Of the demo crawl. From a third of them the tiny model learns the captions by heart before it learns to look."""
+"""Pages of the demo crawl. On a third of them the tiny model memorises the captions and ignores the images."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(demo)
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="The folder to write; created if it does not exist.")] = Path("demo"),
+) -> None:
+    """Run all steps on the bundled demo crawl, offline: build a dataset, write a report, train a tiny Flamingo.
+
+    Example: m3w demo
+    """
+    raise typer.Exit(run_demo(folder))
 
 
 def run_demo(folder: Path) -> int:
-    """All of it, in `folder`; the exit status. Called again, what is done is passed over."""
+    """Run the demo in `folder`; the exit status. Run it again to resume."""
+    from rich.console import Console
+
     console = Console(soft_wrap=True, highlight=False)
     started = time.monotonic()
     recipe = _write_crawl(folder, console)
@@ -29,7 +50,8 @@ def run_demo(folder: Path) -> int:
         return status
     passed = _show(folder, console)
     console.print(
-        f"\nAll of it took {time.monotonic() - started:.0f} s. It lies in {folder}; the report is {folder}/report.html."
+        f"\nThe demo took {time.monotonic() - started:.0f} s. Its files are in {folder}; the report is "
+        f"{folder}/report.html."
     )
     return 0 if passed else 1
 
@@ -43,7 +65,7 @@ def _write_crawl(folder: Path, console: Console) -> Path:
     paths = sorted(crawl.glob("*.warc.gz")) or write_demo_crawl(crawl, pages=PAGES)
     size = sum(path.stat().st_size for path in paths)
     console.print(
-        f"{len(paths)} WARC files of {size / 2**20:.1f} MiB in {crawl}: 24 small sites, written and drawn for this."
+        f"{len(paths)} WARC files of {size / 2**20:.1f} MiB in {crawl}: 24 small sites, written and drawn for the demo."
     )
     recipe = folder / "build.yaml"
     recipe.write_text(f'crawl:\n  paths: ["{crawl}/*.warc.gz"]\n', encoding="utf-8")
@@ -63,8 +85,8 @@ def _build(folder: Path, recipe: Path, console: Console) -> None:
 
 
 def _train(folder: Path, console: Console) -> int:
-    # So small a model gains little from a second thread, and two that wait for each other lose ninefold as soon as
-    # anything else runs. Read by torch when it is imported.
+    # A model this small gains little from a second thread, and two threads that wait for each other are nine times
+    # slower as soon as anything else runs. torch reads the variable when it is imported.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from m3w.trainer.launch import train
 
@@ -79,52 +101,53 @@ def _train(folder: Path, console: Console) -> int:
 
 
 def _show(folder: Path, console: Console) -> bool:
-    """Say what was learnt, and write the report; whether the loss fell and the model looks."""
-    from m3w.cli.demo_results import CHOICES, SHOWN, results
+    """Print what the model learned and write the report; whether the loss fell and the model uses the images."""
+    from m3w.cli.demo_results import CHOICES, SHOWN, training_results
 
-    console.rule("4  What it learnt")
-    found = results(folder / "training", f"{folder}/run/dataset")
-    (first_step, first), (last_step, last) = found.losses[0], found.losses[-1]
-    right, shuffled = found.held_out[-1][1], found.shuffled[-1][1]
-    verdict = "It looks at the pictures." if found.looks else "It does not look at the pictures."
+    console.rule("4  What it learned")
+    results = training_results(folder / "training", f"{folder}/run/dataset")
+    (first_step, first), (last_step, last) = results.losses[0], results.losses[-1]
+    own, shuffled = results.held_out[-1][1], results.shuffled[-1][1]
+    verdict = "The model uses the images." if results.uses_images else "The model does not use the images."
     console.print(
-        f"Training loss: {first:.3f} nats a token at step {first_step:.0f}, {last:.3f} at step {last_step:.0f}."
+        f"Training loss: {first:.3f} nats per token at step {first_step:.0f}, {last:.3f} at step {last_step:.0f}."
     )
     console.print(
-        f"Loss on held-out pages: {right:.3f}; with images shuffled between documents: {shuffled:.3f}. {verdict}"
+        f"Loss on held-out pages: {own:.3f}; with images shuffled between documents: {shuffled:.3f}. {verdict}"
     )
-    captions = len(found.captions)
+    captions = len(results.captions)
     for name, choices in CHOICES.items():
-        named = sum(caption.right()[name] for caption in found.captions)
+        named = sum(caption.matches()[name] for caption in results.captions)
         console.print(
-            f"Held-out pictures whose {name} it names: {named} of {captions} (guessing: {captions / choices:.0f})."
+            f"Held-out images whose {name} the model names: {named} of {captions} (guessing: {captions / choices:.0f})."
         )
-    for caption in found.captions[:SHOWN]:
+    for caption in results.captions[:SHOWN]:
         console.print(f"  page:  {caption.page}\n  model: {caption.model}")
-    _write_report(folder, found)
-    return last < first and found.looks
+    _write_report(folder, results)
+    return last < first and results.uses_images
 
 
-def _write_report(folder: Path, found: Any) -> None:
+def _write_report(folder: Path, results: Results) -> None:
     from m3w.pipeline.inspect import Curve, Paragraph, Pictures, Section, statistics, write_report
 
-    losses = {"training": found.losses, "held out": found.held_out, "held out, images shuffled": found.shuffled}
-    shown = [(c.picture, f"Page: {c.page}. Model: {c.model}.") for c in found.captions[:12]]
+    losses = {"training": results.losses, "held out": results.held_out, "held out, images shuffled": results.shuffled}
+    pictures = [(c.picture, f"Page: {c.page}. Model: {c.model}.") for c in results.captions[:12]]
     section = Section(
         title="A Flamingo trained on it",
         items=[
             Paragraph(
-                text="Trained from scratch by m3w demo on the train split; the validation split's hosts were held out."
+                text="Trained from scratch by m3w demo on the train split; the hosts of the validation split were held "
+                "out."
             ),
-            Curve(title="Loss", x_label="step", y_label="nats a token", lines=losses),
-            Pictures(pictures=shown),
+            Curve(title="Loss", x_label="step", y_label="nats per token", lines=losses),
+            Pictures(pictures=pictures),
         ],
     )
     write_report(statistics(f"{folder}/run"), folder / "report.html", title="m3w demo", sections=[section])
 
 
 def _quiet_transformers() -> None:
-    """No bars for files that are read in a moment."""
+    """Hide the progress bars of files that load in a moment."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()

@@ -1,37 +1,39 @@
-"""What the demo's Flamingo learnt: its losses, the look test, and captions of pictures it was not trained on."""
+"""What the demo's Flamingo learned: its losses, with its own and with other images, and captions of held-out images."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from m3w.pipeline.demo_crawl.scenes import COLOURS, GROUNDS, SHAPES
 
 PROMPT = "The picture shows"
 CAPTIONS = 48
-"""Held-out pictures that are captioned, drawn with a fixed seed."""
+"""Held-out images that are captioned, drawn with a fixed seed."""
 SHOWN = 6
+"""Captions that are printed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Caption:
-    """A held-out picture, what its page says of it, and what the model says."""
+    """A held-out image with its caption on the page and the model's caption."""
 
     picture: bytes
     page: str
     model: str
 
-    def right(self) -> dict[str, bool]:
-        """Of the thing that the page names first: whether the model names its ground, colour and shape."""
+    def matches(self) -> dict[str, bool]:
+        """Whether the model names the ground, colour and shape of the object that the page names first."""
         page, model = naming(self.page), naming(self.model)
         return {name: word is not None and word == model[name] for name, word in page.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
+    """The curves of a training, and captions by its model."""
+
     losses: list[tuple[float, float]]
     """Step and training loss, nats per token."""
     held_out: list[tuple[float, float]]
@@ -40,32 +42,32 @@ class Results:
     captions: list[Caption]
 
     @property
-    def looks(self) -> bool:
-        """Other documents' images make the held-out loss worse."""
+    def uses_images(self) -> bool:
+        """Whether the held-out loss is worse with the images of other documents."""
         return bool(self.held_out) and self.shuffled[-1][1] > self.held_out[-1][1]
 
 
 def naming(sentence: str) -> dict[str, str | None]:
-    """Ground, colour and shape that a caption names first; None for what it does not name."""
-    things, _, ground = sentence.partition(" on a ")
+    """The ground, colour and shape that a caption names first; None for each that it does not name."""
+    objects, _, ground = sentence.partition(" on a ")
     return {
         "ground": next((word for word in GROUNDS if ground.startswith(word)), None),
-        "colour": _first(things, COLOURS),
-        "shape": _first(things, SHAPES),
+        "colour": _first(objects, COLOURS),
+        "shape": _first(objects, SHAPES),
     }
 
 
 CHOICES = {"ground": len(GROUNDS), "colour": len(COLOURS), "shape": len(SHAPES)}
-"""A guess is right once in so many."""
+"""Number of possible answers: one guess in that many is right."""
 
 
 def _first(sentence: str, words: Iterable[str]) -> str | None:
-    found = [(sentence.find(word), word) for word in words if word in sentence]
-    return min(found)[1] if found else None
+    named = [word for word in words if word in sentence]
+    return min(named, key=sentence.find, default=None)
 
 
-def results(training: Path, dataset: str) -> Results:
-    """What the training in the folder `training` came to."""
+def training_results(training: Path, dataset: str) -> Results:
+    """The results of the training in the folder `training`."""
     from m3w.trainer.metrics.journal import read_metrics
 
     lines = read_metrics(training)
@@ -82,7 +84,7 @@ def results(training: Path, dataset: str) -> Results:
 
 
 def held_out_captions(model_folder: Path, dataset: str) -> list[Caption]:
-    """Captions of `CAPTIONS` pictures of the validation split, whose page names what they show right behind them."""
+    """Captions of `CAPTIONS` images of the validation split, each followed on its page by a text that describes it."""
     from m3w.trainer.evaluate.loaded_model import load_model
     from m3w.trainer.generate import caption_image
 
@@ -90,12 +92,13 @@ def held_out_captions(model_folder: Path, dataset: str) -> list[Caption]:
     loaded = load_model(model_folder)
     captions = []
     for picture, page in random.Random(0).sample(pictures, min(CAPTIONS, len(pictures))):
-        said = caption_image(loaded, picture, PROMPT)
-        captions.append(Caption(picture=picture, page=page, model=f"{PROMPT} {said}".partition(".")[0]))
+        continuation = caption_image(loaded, picture, PROMPT)
+        captions.append(Caption(picture=picture, page=page, model=f"{PROMPT} {continuation}".partition(".")[0]))
     return captions
 
 
-def _pictures(dataset: str) -> Any:
+def _pictures(dataset: str) -> Iterator[tuple[bytes, str]]:
+    """The validation split's images, each with the first sentence of the text that describes it."""
     from m3w.trainer.data.order import SampleAddress
     from m3w.trainer.data.sequences import SequenceReader
 

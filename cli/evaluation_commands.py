@@ -36,19 +36,19 @@ def evaluate(
 
 def generate(
     checkpoint: Annotated[Path, typer.Argument(help="An exported model: the `model` folder of a training or import.")],
-    image: Annotated[list[Path] | None, typer.Option(help="A picture or video; repeat for several.")] = None,
+    image: Annotated[list[Path] | None, typer.Option(help="An image or video; repeat for several.")] = None,
     text: Annotated[str, typer.Option(help="The text that the model continues.")] = "",
     shot: Annotated[
         list[str] | None,
-        typer.Option(metavar="IMAGE=TEXT", help="A picture and its text, as an example; repeat for several."),
+        typer.Option(metavar="IMAGE=TEXT", help="An example: an image and its text; repeat for several."),
     ] = None,
-    beams: Annotated[int, typer.Option(help="Beams of the search; 1 is greedy decoding.", min=1)] = 1,
-    tokens: Annotated[int, typer.Option(help="Maximum tokens of an answer.", min=1)] = 32,
+    beams: Annotated[int, typer.Option(help="Beams of the beam search; 1: greedy decoding.", min=1)] = 1,
+    tokens: Annotated[int, typer.Option(help="Maximum number of tokens in an answer.", min=1)] = 32,
     interactive: Annotated[
-        bool, typer.Option("--interactive", help="Read more pictures and texts from the terminal.")
+        bool, typer.Option("--interactive", help="Read further images and texts from the terminal.")
     ] = False,
 ) -> None:
-    """Generate text about pictures with a Flamingo, after examples if there are some.
+    """Generate text about images with a Flamingo, optionally after examples (few-shot).
 
     Example: m3w generate demo/training/model --shot cat.png="A cat." --image star.png --text "The picture shows"
     """
@@ -61,7 +61,7 @@ def generate(
 
 
 def _print_results(output: Path) -> None:
-    """Print `output`/results.json: scores by number of shots, scores by group, then what could not be read."""
+    """Print `output`/results.json: scores by number of shots, scores by group, unreadable queries and media."""
     from rich.console import Console
     from rich.table import Table
 
@@ -69,7 +69,7 @@ def _print_results(output: Path) -> None:
     results = json.loads((output / "results.json").read_text(encoding="utf-8"))
     protocol = f"{results['queries']} queries, supports {results['choose']}"
     if results["query_image"] != "own":
-        protocol += ", each with another query's picture"
+        protocol += ", each with another query's image"
     table = Table(title=f"{results['task']}: {protocol}", title_justify="left")
     _fill(table, results["summary"], ("shots",))
     console.print(table)
@@ -81,9 +81,9 @@ def _print_results(output: Path) -> None:
         console.print(f"{name} is left out: {reason}")
     for what in ("unreadable_queries", "unreadable_media"):
         if results[what]:
-            first = next(iter(results[what].items()))
-            console.print(f"{what.replace('_', ' ')}: {len(results[what])}, the first {first[0]}: {first[1]}")
-    console.print(f"{output}/results.json; every prediction with its prompt: {output}/predictions")
+            name, reason = next(iter(results[what].items()))
+            console.print(f"{what.replace('_', ' ')}: {len(results[what])}, the first is {name}: {reason}")
+    console.print(f"{output}/results.json; all predictions with their prompts: {output}/predictions")
 
 
 def _fill(table: Any, rows: list[dict[str, Any]], keys: tuple[str, ...]) -> None:

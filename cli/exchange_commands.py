@@ -1,4 +1,4 @@
-"""Commands to and from the forms of other projects: import, export."""
+"""Commands for the formats of other projects: import, export."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ def import_(
     sources: Annotated[
         list[str], typer.Argument(metavar="SOURCE...", help="Files, globs or folders; any fsspec path.")
     ],
-    out: Annotated[str, typer.Option(help="The run's folder; the dataset lies in it.")],
-    recipe: Annotated[str | None, typer.Option(help="In place of recipes/import.yaml, which keeps everything.")] = None,
+    out: Annotated[str, typer.Option(help="The run's folder, which will contain the dataset.")],
+    recipe: Annotated[
+        str | None, typer.Option(help="A recipe to use instead of recipes/import.yaml, which keeps everything.")
+    ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the recipe.")
     ] = None,
-    address: Annotated[str | None, typer.Option(help="A Ray cluster's address; without it Ray starts here.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster; without it Ray starts on this machine.")
+    ] = None,
 ) -> None:
-    """Turn documents in the form of another project into a dataset. Called again it goes on where it stopped.
+    """Build a dataset from documents in the format of another project. Run it again to resume.
 
     Example: m3w import pairs 'laion/*.tar' --out runs/laion
     """
@@ -40,9 +44,11 @@ def export(
     form: Annotated[str, typer.Argument(metavar="FORMAT", help="obelics, mmc4, nemo or hf.")],
     dataset: Annotated[str, typer.Argument(help="The folder of a dataset or of a run.")],
     out: Annotated[str, typer.Option(help="An empty or new folder: a path, s3://, gs://, ...")],
-    address: Annotated[str | None, typer.Option(help="A Ray cluster's address; without it Ray starts here.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster; without it Ray starts on this machine.")
+    ] = None,
 ) -> None:
-    """Write a dataset in the form of another project. Called again it goes on where it stopped.
+    """Export a dataset to the format of another project. Run it again to resume.
 
     Example: m3w export mmc4 runs/first --out exported
     """

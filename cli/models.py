@@ -1,4 +1,4 @@
-"""What the commands `generate`, `import-checkpoint` and `train --dry-run` call."""
+"""The functions behind `m3w generate`, `m3w import-checkpoint` and `m3w train --dry-run`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import typer
 
 from m3w.recipes.errors import InputError
 
-HELP = "/image PATH adds a picture, /again starts over, /quit ends; the model answers any other line."
+HELP = "/image PATH adds an image, /again starts over, /quit ends; the model answers any other line."
 
 
 def describe(
     checkpoint: Path, images: list[Path], text: str, shots: list[str], *, beams: int = 1, tokens: int = 32
 ) -> str:
-    """The exported model's continuation of `text` on the pictures, after the `shots` ("IMAGE=TEXT" each)."""
+    """`text` and the exported model's continuation, given the images and the `shots` ("IMAGE=TEXT" each)."""
     if not images:
-        raise InputError("there is no picture to speak of; give --image FILE, or --interactive")
+        raise InputError("no image is given, so the model has nothing to describe; use --image FILE, or --interactive")
     conversation = _begin(checkpoint, shots, images, beams=beams, tokens=tokens)
     return f"{text} {conversation.ask(text)}".strip()
 
@@ -40,15 +40,15 @@ def converse(checkpoint: Path, images: list[Path], shots: list[str], *, beams: i
             try:
                 conversation.show(rest.strip())
             except UnreadableMediaError as error:
-                typer.echo(f"{error}; give another picture")
+                typer.echo(f"{error}; give another image")
         elif command.startswith("/"):
-            typer.echo(f"{command} is not known here. {HELP}")
+            typer.echo(f"{command} is not a command. {HELP}")
         else:
             typer.echo(conversation.ask(line))
 
 
 def _lines() -> Iterator[str]:
-    """The lines of the input that are not empty."""
+    """The lines of standard input that are not empty."""
     while True:
         if sys.stdin.isatty():
             typer.echo("> ", nl=False)
@@ -60,7 +60,7 @@ def _lines() -> Iterator[str]:
 
 
 def _begin(checkpoint: Path, shots: list[str], images: list[Path], *, beams: int, tokens: int) -> Any:
-    """A conversation that starts with the shots and pictures."""
+    """A conversation that starts with the shots and images."""
     from m3w.trainer.evaluate.loaded_model import check_model_folder
     from m3w.trainer.evaluate.media import UnreadableMediaError
     from m3w.trainer.generate import Conversation
@@ -69,7 +69,7 @@ def _begin(checkpoint: Path, shots: list[str], images: list[Path], *, beams: int
     pairs = [_shot(shot) for shot in shots] + [(str(image), "") for image in images]
     for path, _ in pairs:
         if "://" not in path and not Path(path).is_file():
-            raise InputError(f"{path} is not there, so the model has nothing to look at; give a picture or video")
+            raise InputError(f"{path} does not exist, so the model cannot see it; give the path of an image or video")
     conversation = Conversation.with_checkpoint(checkpoint, beams=beams, tokens=tokens)
     for path, text in pairs:
         try:
@@ -82,7 +82,7 @@ def _begin(checkpoint: Path, shots: list[str], images: list[Path], *, beams: int
 def _shot(option: str) -> tuple[str, str]:
     image, equals, text = option.partition("=")
     if not equals or not image or not text:
-        raise InputError(f"--shot {option!r} is no picture with its text; write IMAGE=TEXT")
+        raise InputError(f"--shot {option!r} is not an image with its text; write IMAGE=TEXT")
     return image, text
 
 
@@ -90,10 +90,10 @@ def import_from(kind: str, checkpoint: Path, out: Path, **arguments: Any) -> Non
     """Import a checkpoint of another project; see `m3w.model.openflamingo.import_openflamingo`."""
     if kind != "openflamingo":
         raise InputError(
-            f"checkpoints of {kind} cannot be imported; give openflamingo, the one format that is supported"
+            f"checkpoints of {kind} cannot be imported; give openflamingo, the only format that is supported"
         )
     if not checkpoint.is_file():
-        raise InputError(f"{checkpoint} is not there; give OpenFlamingo's checkpoint.pt")
+        raise InputError(f"{checkpoint} does not exist; give the path of OpenFlamingo's checkpoint.pt")
     from m3w.model.openflamingo import import_openflamingo
 
     try:
@@ -103,7 +103,7 @@ def import_from(kind: str, checkpoint: Path, out: Path, **arguments: Any) -> Non
 
 
 def describe_training(recipe: str, overrides: Sequence[str], *, gpus: int, gpu: str, mfu: float) -> str:
-    """What a training would need and cost, in words."""
+    """What a training needs and costs, as text."""
     from m3w.trainer.cost.dry_run import describe as in_words
     from m3w.trainer.cost.dry_run import dry_run
     from m3w.trainer.recipe import load_recipe

@@ -1,6 +1,6 @@
-"""`m3w build`: a recipe to a dataset, stage by stage. Run it again to resume: what the ledger holds is not done again.
+"""`m3w build`: builds a recipe's dataset, stage by stage. Run it again to resume: parts in the ledger are skipped.
 
-`STAGES` is the order of a run. What a stage reads, writes and depends on is said where it is declared.
+`STAGES` is the order of a run. What a stage reads, writes and depends on is in its declaration.
 """
 
 from __future__ import annotations
@@ -65,15 +65,15 @@ def build(
     progress: Progress | None = None,
     stages: Sequence[Stage] = (),
 ) -> Manifest:
-    """Bring the run in the folder `path` to a finished dataset.
+    """Build the dataset of `recipe` in the run at `path`, or resume the build.
 
-    `stages` takes the place of `STAGES`, for a build with stages of its own (docs/extending.md).
+    `stages` replaces `STAGES`, for a build with stages of its own (docs/extending.md).
 
-    Raises `InputError` before anything is written, also where another build is at work on the run (`RunInUse`),
-    `StageFailed` where a stage ends with too many failed parts, `LockLost` where another build took the run over,
-    `StoreFailed` where the run's folder cannot be written.
+    Raises `InputError` before anything is written, also if another build is running on the run (`RunInUse`);
+    `StageFailed` if a stage has too many failed parts; `LockLost` if another build took over the run; `StoreFailed` if
+    the run's folder cannot be written.
     """
-    from m3w.pipeline.engine.executor import Executor  # loads Ray, which who only asks for STAGES does without
+    from m3w.pipeline.engine.executor import Executor  # imports Ray, which is not needed for STAGES alone
 
     stages = stages or STAGES
     check_stage_names(recipe.execution.stages, stages, "execution.stages")
@@ -99,5 +99,5 @@ def build(
 
 
 def dataset_digest(recipe: Recipe) -> str:
-    """SHA-256 (hex) of all in the recipe that can change a dataset; it stands in `dataset.json`."""
+    """SHA-256 (hex) of everything in the recipe that can change a dataset; it is in `dataset.json`."""
     return recipe_digest(recipe, [*(stage.settings for stage in STAGES), CardSettings])

@@ -1,4 +1,4 @@
-"""`m3w extract`: the documents of an HTML, WARC or WACZ file as JSON lines, without a run, rules or fetched images."""
+"""`m3w extract`: the documents of one HTML, WARC or WACZ file as JSON lines, without a run, rules or fetched images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from m3w.schemas.document import InterleavedDocument
 
 
 def document_lines(path: str, url: str) -> Iterator[str]:
-    """One JSON object per page: the document's row, or `url` and `dropped` with the reason why it has none.
+    """One JSON object per page: the document's row, or `url` and `dropped` with the reason why it has no document.
 
     Raises `InputError` for a file that cannot be read.
     """
@@ -45,7 +45,7 @@ def document_lines(path: str, url: str) -> Iterator[str]:
 
 
 def _archives(path: str, start: bytes) -> list[str]:
-    """The archives in a file that begins with `start`: itself, the WARC files of a WACZ file, or none."""
+    """The archives in a file that begins with `start`: the file itself, the WARC files in a WACZ file, or none."""
     if start.startswith(ZIP_MAGIC):
         with open_file(path, Storage()) as file:
             return sorted(warc_members(file, path))
@@ -60,7 +60,7 @@ def _document(html: bytes, url: str) -> InterleavedDocument | str:
 
 
 def _archive_documents(path: str) -> Iterator[tuple[str, InterleavedDocument | str]]:
-    """The URL and the document of each page. Documents without an image are kept: this shows the extraction alone."""
+    """The URL and the document of each page. Documents without an image are kept, to show the extraction alone."""
     settings = Extract()
     for item in read_archive(path, max_block_bytes=settings.max_page_mib * MIB):
         if isinstance(item, WarcRecord) and item.kind == "response" and not_a_page(item) is None:

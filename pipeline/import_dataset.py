@@ -1,4 +1,4 @@
-"""`m3w import`: a dataset of documents in the format of another project. It is a build that reads no pages."""
+"""`m3w import`: a dataset from documents in the format of another project, built like any other after extraction."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def import_dataset(
     address: str | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
-    """Build a dataset in the run `out` from the files, globs or folders `sources`, which are in `format`.
+    """Build a dataset in the run `out` from `sources`: files, globs or folders in the format `format`.
 
-    `format` is a name that ships or the dotted path of a `m3w.pipeline.exchange.Reader`. Raises `InputError` before
+    `format` is a built-in name or the dotted path of a `m3w.pipeline.exchange.Reader`. Raises `InputError` before
     anything is written, and what `m3w.pipeline.build.build` raises.
     """
     check_input_format(format)
     with as_file(files("m3w.recipes").joinpath(RECIPE)) as shipped:
-        own = [f"crawl.format={format}", f"crawl.paths={json.dumps(list(sources))}"]
-        loaded = load_recipe(recipe or str(shipped), [*own, *overrides])
+        crawl = [f"crawl.format={format}", f"crawl.paths={json.dumps(list(sources))}"]
+        loaded = load_recipe(recipe or str(shipped), [*crawl, *overrides])
     _check_images_are_available(loaded)
     return build(loaded, out, address=address, progress=progress)
 

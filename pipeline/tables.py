@@ -1,5 +1,4 @@
-"""The tables of a run, in the order in which its stages write them. Nothing outside a run reads them, but the last
-three."""
+"""The tables of a run, in the order in which its stages write them. Only the last three are read outside a run."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from m3w.schemas.document import FETCHED_FIELDS, IMAGE_TYPE, TIME
 from m3w.schemas.sequence import INDEX_SCHEMA, INDEX_SUFFIX
 
 KEY_BYTES = 16
-"""Of the hashes that pages, texts and paragraphs are compared by."""
+"""Bytes of the hashes by which pages, texts and paragraphs are compared."""
 SPLITS = ("train", "validation")
 
 EXTRACTED = Table("documents/extracted", DOCUMENT_SCHEMA)
@@ -27,9 +26,9 @@ ARCHIVED_IMAGES = Table(
         ]
     ),
 )
-"""Image responses in the crawl's own files, and URLs that answered with another status."""
+"""Image responses in the crawl's own files, and image URLs that answered with an error status."""
 CARRIED_IMAGES = Table("images/carried", suffix=".warc")
-"""Images that came with documents of another project, as WARC records that `ARCHIVED_IMAGES` points to."""
+"""Images of imported documents, as WARC records that `ARCHIVED_IMAGES` points to."""
 
 KEPT = Table("documents/kept", DOCUMENT_SCHEMA)
 EVALUATION_IMAGES = Table("evaluation/images", pa.schema([pa.field("hash", pa.uint64())]))
@@ -51,11 +50,11 @@ DOCUMENT_HASHES = Table(
         ]
     ),
 )
-"""What tells copies: a row for each row of `documents/kept`, in its order."""
+"""Hashes by which copies are detected: a row for each row of `documents/kept`, in the same order."""
 COPIES = Table("duplicates/copies", pa.schema([pa.field("row", pa.int64()), pa.field("reason", pa.string())]))
-"""The rows of `documents/kept` that are copies, and of what kind."""
+"""The numbers of the rows of `documents/kept` that are copies, and the kind of copy."""
 REPEATED = Table("duplicates/repeated", pa.schema([pa.field("key", pa.binary(KEY_BYTES))]))
-"""Keys of the paragraphs and image URLs that too many documents have."""
+"""Keys of the paragraphs and image URLs that too many documents contain."""
 UNIQUE = Table("documents/unique", DOCUMENT_SCHEMA)
 
 REQUEST_SCHEMA = pa.schema(
@@ -72,11 +71,11 @@ REQUEST_SCHEMA = pa.schema(
     ]
 )
 REQUESTS = Table("images/requests", REQUEST_SCHEMA)
-"""Each image URL of the run once, by host, and the parts whose documents show it. `location` is what is asked for: the
-URL or, after `hops` redirects, where another host sent us. `refused` is the status of a URL that is not to be asked
-for. The rest says where the archive has it."""
+"""Each image URL of the run once, by host, with the parts whose documents show it. `location` is the URL to request:
+the same or, after `hops` redirects, the target on another host. `refused` is the status of a URL that must not be
+requested. The other columns are its position in the archive."""
 REDIRECTS = Table("images/redirects", REQUEST_SCHEMA)
-"""URLs that led to another host, by that host; a folder for each round of the fetch."""
+"""URLs that redirected to another host, by that host; a folder for each round of the fetch."""
 
 STORE_LOCATION = pa.struct(
     [
@@ -85,7 +84,7 @@ STORE_LOCATION = pa.struct(
         pa.field("size", pa.int64(), nullable=False),
     ]
 )
-"""Where an image's bytes lie in the store: a tar of the run, and the offset and number of bytes in it."""
+"""The position of an image's bytes in the store: a tar of the run, and offset and number of bytes in it."""
 _RESULT_FIELDS = [
     pa.field("url", pa.string(), nullable=False),
     *(IMAGE_TYPE.field(name).with_nullable(name != "status") for name in FETCHED_FIELDS),
@@ -103,16 +102,16 @@ _RESULT_FIELDS = [
     pa.field("location", STORE_LOCATION),
 ]
 INDEX = Table("images/index", pa.schema([*_RESULT_FIELDS, pa.field("parts", pa.list_(pa.string()), nullable=False)]))
-"""What became of each requested URL. From `http_status` to `consent`: of URLs that were asked for, see
-`m3w.pipeline.fetch.host.Outcome`; `attempts` is 0 where the archive had the image or nothing was to be asked."""
+"""The result of each requested URL. `http_status` to `consent` are of URLs that were requested from the web, see
+`m3w.pipeline.fetch.host.Outcome`; `attempts` is 0 if the archive had the image or no request was made."""
 EARLIER_RESULTS = Table("images/earlier", INDEX.schema)
-"""What earlier builds of the run had asked for, by host: a new part takes over from it."""
+"""Results of earlier builds of the run, by host, which new parts reuse."""
 STORE = Table("images/store", suffix=".tar")
 """The bytes of images, as members of tars named by their SHA-256."""
 IMAGE_RESULTS = Table("images/results", pa.schema(_RESULT_FIELDS))
 """The index's rows for the image URLs of one part's documents."""
 FREQUENT_IMAGES = Table("images/frequent", pa.schema([pa.field("key", pa.binary()), pa.field("last", pa.binary())]))
-"""Keys of the images that too many documents show; `last` is the rank of the last document that keeps one."""
+"""Keys of the images that too many documents show; `last` is the rank of the last document that keeps its image."""
 SCORES = Table(
     "images/scores",
     pa.schema(
@@ -124,7 +123,7 @@ SCORES = Table(
         ]
     ),
 )
-"""What the recipe's scorers say of the image at a position of a document; null for no number."""
+"""The scores of the image at a position of a document, from the recipe's scorers; null if a scorer returned none."""
 
 JOINED = {
     split: Table(
@@ -134,7 +133,7 @@ JOINED = {
     )
     for split in SPLITS
 }
-"""Finished documents of each split, but for their images' bytes; `locations` is as long as `images`."""
+"""Finished documents of each split, without their images' bytes; `locations` is as long as `images`."""
 DOCUMENT_SHARDS = Table("dataset/documents", DATASET_SCHEMA)
 SEQUENCE_SHARDS = Table("dataset/sequences", suffix=".tar")
 SEQUENCE_INDEXES = Table("dataset/sequences", INDEX_SCHEMA, suffix=INDEX_SUFFIX)

@@ -1,4 +1,4 @@
-"""A document to sequences: contiguous runs of its nodes with at most N images."""
+"""Cuts a document into sequences: contiguous runs of its nodes with at most N images."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ def sequences_of(
 ) -> Iterator[Sequence]:
     """The document's sequences, numbered from 0.
 
-    Images without bytes are left out. Before the image that would be one too many the texts since the last image are
-    dealt to both sides, the first half (rounded up) to the sequence that ends, since a text may name the picture before
-    it or the one after it. A sequence without a text or without an image trains nothing and is not given.
+    Images without bytes are left out. Before the image that would be one too many, the texts since the last image are
+    split: the first half (rounded up) goes to the sequence that ends, the rest to the next one, since a text may
+    describe the image before or after it. A sequence without a text or without an image is useless for training and is
+    left out.
     """
     nodes = [
         node

@@ -1,6 +1,6 @@
-"""The reader of a dataset's folder, on any fsspec path: manifest, splits, columns, Parquet files, shards.
+"""Reads a dataset's folder on any fsspec path: manifest, splits, columns, Parquet files, shards.
 
-Opening reads `dataset.json` alone. Whoever reads documents or sequences, the pipeline as the trainer, starts here.
+Opening reads only `dataset.json`. Both the pipeline and the trainer open datasets here.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ _HASH_BLOCK = 2**22
 
 @dataclass(frozen=True, slots=True)
 class ShardFile:
-    """One file of a dataset, and what it must be."""
+    """One file of a dataset, with its expected size and hash."""
 
     path: str
     """An fsspec path."""
     bytes: int
     sha256: str | None = None
-    """None: unknown, so that only the length is checked."""
+    """None: unknown, so only the size is checked."""
 
     @property
     def name(self) -> str:
-        """A file name of the path and the content: a shard that was rewritten has another one."""
+        """A file name that depends on path and content: a shard that was rewritten has another one."""
         digest = hashlib.sha256(f"{self.path} {self.bytes} {self.sha256}".encode()).hexdigest()[:16]
         return f"{digest}-{PurePosixPath(self.path).name}"
 
 
 class Dataset:
-    """A dataset and its manifest; opened by `open_dataset`."""
+    """A dataset and its manifest; opened with `open_dataset`."""
 
     def __init__(self, path: str, fs: AbstractFileSystem, root: str, manifest: Manifest):
         self.path, self.manifest = path, manifest
@@ -63,7 +63,7 @@ class Dataset:
         return sum(shard.documents for shard in self.document_shards)
 
     def split(self, name: str) -> Split:
-        """The split `name`; raises `DatasetError` if it has no sequences."""
+        """The split `name`. Raises `DatasetError` if it has no sequences."""
         splits = self.manifest.splits
         split = splits.get(name, Split())
         if not sum(shard.samples for shard in split.sequences):
@@ -81,7 +81,7 @@ class Dataset:
         return ShardFile(self.url(shard.path), shard.bytes, shard.sha256)
 
     def columns(self, name: str, columns: Sequence[str], *, rows: int = 8192) -> Iterator[pa.RecordBatch]:
-        """Only these columns of one of the Parquet files, at most `rows` rows at a time.
+        """Batches of only these columns of one Parquet file, at most `rows` rows at a time.
 
         Raises `DatasetError` for a file that is missing or cannot be read.
         """
@@ -92,9 +92,9 @@ class Dataset:
                 raise self._damaged(name, error) from error
 
     def open_parquet(self, name: str) -> pq.ParquetFile:
-        """Raises `DatasetError` as `columns` does."""
+        """Open a Parquet file of the dataset. Raises `DatasetError` like `columns`."""
         try:
-            # No read-ahead: it would fetch the image bytes that lie between the columns; pyarrow asks for whole chunks.
+            # No read-ahead: it would fetch the image bytes between the columns; pyarrow requests whole column chunks.
             source = self.fs.open(posixpath.join(self.root, name), "rb", cache_type="none")
             return pq.ParquetFile(source, pre_buffer=True)
         except FileNotFoundError as error:
@@ -110,7 +110,7 @@ class Dataset:
 
 
 def open_dataset(path: str) -> Dataset:
-    """The dataset at `path`, or the one in the run at `path`. Raises `DatasetError` if there is neither."""
+    """The dataset at `path`, or the one in the run at `path`. Raises `DatasetError` if `path` is neither."""
     path = path.rstrip("/") or path
     try:
         fs, root = url_to_fs(path)
@@ -125,16 +125,16 @@ def open_dataset(path: str) -> Dataset:
             raise DatasetError(f"{folder}/{MANIFEST} cannot be read ({error}); correct that and try again") from error
         return Dataset(folder, fs, inside, Manifest.from_json(content, path=f"{folder}/{MANIFEST}"))
     if fs.exists(posixpath.join(root, "run.json")):
-        raise DatasetError(f"{path} is a run that is not finished: it has no {MANIFEST}; see m3w status {path}")
+        raise DatasetError(f"{path} is an unfinished run without a {MANIFEST}; see m3w status {path}, then resume it")
     if not fs.exists(root):
-        raise DatasetError(f"{path} is not there; give the folder of a dataset or of a run")
-    raise DatasetError(f"{path} holds no {MANIFEST}, so it is not a dataset; give the folder of a dataset or of a run")
+        raise DatasetError(f"{path} does not exist; give the folder of a dataset or of a run")
+    raise DatasetError(f"{path} has no {MANIFEST}, so it is not a dataset; give the folder of a dataset or of a run")
 
 
 def check_shards(files: Iterable[ShardFile], *, contents: bool = False) -> None:
     """Raises `DatasetError` for the first shard that is missing, truncated or, with `contents`, altered.
 
-    Lengths cost one request per shard; contents cost reading all of them.
+    Sizes cost one request per shard; contents cost reading all shards.
     """
     for file in files:
         fs, path = url_to_fs(file.path)
@@ -143,11 +143,14 @@ def check_shards(files: Iterable[ShardFile], *, contents: bool = False) -> None:
         size = fs.size(path)
         if size != file.bytes:
             raise DatasetError(
-                f"{file.path} has {size} bytes, {MANIFEST} says {file.bytes}: "
-                "it was cut short or changed; copy the shard again"
+                f"{file.path} has {size} bytes, but {MANIFEST} says {file.bytes}, so it was truncated or changed; "
+                "copy the shard again"
             )
         if contents and _sha256(file.path) != file.sha256:
-            raise DatasetError(f"{file.path} does not have the SHA-256 {file.sha256} of {MANIFEST}; copy it again")
+            raise DatasetError(
+                f"{file.path} does not have the SHA-256 {file.sha256} from {MANIFEST}, so its content was changed; "
+                "copy the shard again"
+            )
 
 
 def _sha256(path: str) -> str:

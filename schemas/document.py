@@ -16,35 +16,35 @@ from typing import Any
 import pyarrow as pa
 
 OK = "ok"
-"""`ImageReference.status` of an image whose bytes are in the dataset; any other value is the reason why not."""
+"""`ImageReference.status` of an image whose bytes are in the dataset; any other value says why they are not."""
 
 VIDEO = "video"
-"""`ImageReference.status` of a video on the page: a node of its own kind, which is not fetched."""
+"""`ImageReference.status` of a video on the page, which is a node but is not fetched."""
 
 
 FETCHED = {"fetched": True}
-"""Marks the fields of an image that the fetch fills in."""
+"""Metadata of the fields of an image that are set by the fetch."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ImageReference:
-    """What a page says of one image and, once it was fetched, what the image turned out to be."""
+    """An image as its page describes it and, once fetched, the properties of the image itself."""
 
     url: str
-    """Absolute; or `data:` with the bytes in it, if the page carries the picture itself."""
+    """Absolute; or a `data:` URL with the bytes, if the image is embedded in the page."""
     alt: str | None = None
     caption: str | None = None
     declared_width: int | None = None
     """CSS pixels, from the page."""
     declared_height: int | None = None
     sha256: str | None = field(default=None, metadata=FETCHED)
-    """64 hex digits, of the bytes as stored; None (as all below) if the image was not fetched."""
+    """64 hex digits, of the bytes as stored; like all fields below, None if the image was not fetched."""
     mime: str | None = field(default=None, metadata=FETCHED)
     width: int | None = field(default=None, metadata=FETCHED)
-    """Pixels of the stored image, as a viewer would show it."""
+    """Pixels of the stored image, after rotation as an image viewer would show it."""
     height: int | None = field(default=None, metadata=FETCHED)
     phash: str | None = field(default=None, metadata=FETCHED)
-    """16 hex digits of the perceptual hash."""
+    """The perceptual hash, 16 hex digits."""
     status: str | None = field(default=None, metadata=FETCHED)
     """`ok`, or why the image is not in the dataset: `not_in_archive`, `too_small`, ..."""
     fetched_at: datetime | None = field(default=None, metadata=FETCHED)
@@ -52,7 +52,7 @@ class ImageReference:
 
 @dataclass(slots=True, kw_only=True)
 class InterleavedDocument:
-    """The main content of one page, with where it came from and what was measured on it."""
+    """The main content of one page, with its origin and its signals."""
 
     url: str
     title: str | None = None
@@ -66,19 +66,19 @@ class InterleavedDocument:
     warc_length: int | None = None
     """Bytes of the (compressed) WARC record, from `warc_offset`."""
     language: str | None = None
-    """ISO 639-1 (639-3 where there is none), as identified from the text."""
+    """ISO 639-1 (or 639-3 for a language without a code there), as identified from the text."""
     language_score: float | None = None
     declared_language: str | None = None
-    """As the page says, lower case: `en`, `pt-br`."""
+    """As declared by the page, lower case: `en`, `pt-br`."""
     canonical_url: str | None = None
     published_at: str | None = None
-    """ISO 8601, as the page says."""
+    """ISO 8601, as declared by the page."""
     license: str | None = None
     """URL or name from `rel=license`."""
     opt_out: list[str] = field(default_factory=list)
     """Opt-out marks in the page itself, sorted: `noai`, `noimageai`, `noindex`, `noimageindex`, `tdm-reservation`."""
     signals: dict[str, float] = field(default_factory=dict)
-    """By name, once measured."""
+    """Values by name, once measured."""
 
     def __post_init__(self) -> None:
         if not self.document_id:
@@ -90,14 +90,14 @@ class InterleavedDocument:
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> InterleavedDocument:
-        """The document of a row of `document_schema`; a column of image bytes is ignored."""
+        """The document in a row of `document_schema`; a column of image bytes is ignored."""
         values = {name: value for name, value in row.items() if name != "image_bytes"}
         values["images"] = [None if image is None else ImageReference(**image) for image in row["images"]]
         return cls(**values)
 
 
 def document_id(url: str, crawled_at: datetime | None) -> str:
-    """32 hex digits that name the page at `url` as crawled at `crawled_at`, the same anywhere."""
+    """32 hex digits that identify the page at `url` as crawled at `crawled_at`, the same on every machine."""
     moment = crawled_at.astimezone(UTC).isoformat(timespec="microseconds") if crawled_at else ""
     return hashlib.sha256(f"{url}\n{moment}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
@@ -108,7 +108,7 @@ _ARROW = {"str": pa.string(), "int": pa.int32(), "datetime": TIME}
 
 
 def _arrow_field(field: Field[Any]) -> pa.Field:
-    """The column of a field of `ImageReference`, whose annotation is such as `str` or `int | None`."""
+    """The column for a field of `ImageReference`, whose annotation is for example `str` or `int | None`."""
     kind, _, nullable = str(field.type).partition(" | ")
     return pa.field(field.name, _ARROW[kind], nullable=bool(nullable))
 
@@ -117,11 +117,11 @@ IMAGE_TYPE = pa.struct(map(_arrow_field, fields(ImageReference)))
 """An `ImageReference` as a row."""
 
 FETCHED_FIELDS = tuple(field.name for field in fields(ImageReference) if field.metadata.get("fetched"))
-"""Of an image: what the fetch finds out; the others are what the page says."""
+"""The fields of an image that are set by the fetch; the others come from the page."""
 
 
 def document_schema(signals: Sequence[str]) -> pa.Schema:
-    """The schema of a document between stages: no image bytes. `signals`: names of its numbers, in order."""
+    """The schema of a document between stages, without image bytes. `signals`: their names, in order."""
     return pa.schema(
         [
             pa.field("document_id", pa.string(), nullable=False),
@@ -148,10 +148,10 @@ def document_schema(signals: Sequence[str]) -> pa.Schema:
 def dataset_schema(signals: Sequence[str]) -> pa.Schema:
     """The schema of a document of the finished dataset: `document_schema` and `image_bytes`.
 
-    `image_bytes` is as long as `images`; null where no `ok` image stands.
+    `image_bytes` is as long as `images`, with null at each position without an `ok` image.
     """
     return document_schema(signals).append(pa.field("image_bytes", pa.list_(pa.binary()), nullable=False))
 
 
 ROW_GROUP_BYTES = 128 * 2**20
-"""Largest row group of the finished dataset, so that no nested column chunk comes near the 2 GB that breaks readers."""
+"""Largest row group of the finished dataset, so that nested column chunks stay far below 2 GB, where readers fail."""

@@ -1,6 +1,6 @@
-"""`dataset.json`: what a dataset holds, shard by shard, so that any reader can check what it reads.
+"""`dataset.json`: the contents of a dataset, shard by shard, so that readers can check what they read.
 
-The manifest has no clock and no machine in it: the same crawl and recipe give the same bytes.
+The manifest has neither times nor machines in it: the same crawl and recipe give the same bytes.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 
 FORMAT_VERSION = 1
-"""Raised when a reader of the old layout could misread the new one."""
+"""Increased when a reader of the old layout could misread the new one."""
 
 
 class DatasetError(ValueError):
-    """A dataset that cannot be read, or is not what its `dataset.json` says."""
+    """A dataset that cannot be read or does not match its `dataset.json`."""
 
 
 class ManifestError(DatasetError):
@@ -30,16 +30,16 @@ class DocumentShard(_Entry):
     """One Parquet file of documents with their images' bytes."""
 
     path: str
-    """Relative to the dataset's folder, as all paths here."""
+    """Relative to the dataset's folder, like all paths here."""
     sha256: str
     bytes: int
     documents: int
     images: int
-    """With bytes: of status `ok`."""
+    """Images with bytes, that is, with status `ok`."""
 
 
 class SequenceShard(_Entry):
-    """One tar of sequences and the index beside it."""
+    """One tar of sequences and its index."""
 
     path: str
     sha256: str
@@ -56,12 +56,12 @@ class Split(_Entry):
 
 
 class Manifest(_Entry):
-    """The whole of `dataset.json`."""
+    """The contents of `dataset.json`."""
 
     format_version: int = FORMAT_VERSION
     m3w_version: str
     recipe_sha256: str
-    """Of the run's frozen `recipe.yaml`, without what cannot change the result (workers, paths of the run)."""
+    """Hash of the frozen `recipe.yaml`, without keys that cannot change the result (workers, paths of the run)."""
     splits: dict[str, Split]
     """`train` and `validation`; a split without documents is not listed."""
     counts: dict[str, dict[str, int]]
@@ -72,7 +72,7 @@ class Manifest(_Entry):
 
     @classmethod
     def from_json(cls, text: str | bytes, *, path: str = "dataset.json") -> Self:
-        """The manifest in `text`; raises `ManifestError` that names `path` and what is wrong."""
+        """The manifest in `text`. Raises `ManifestError`, which names `path` and the problem."""
         try:
             fields = json.loads(text)
         except ValueError as error:
@@ -80,10 +80,10 @@ class Manifest(_Entry):
         version = fields.get("format_version") if isinstance(fields, dict) else None
         if version != FORMAT_VERSION:
             raise ManifestError(
-                f"{path} has format version {version}, this m3w reads {FORMAT_VERSION}; "
+                f"{path} has format version {version}, but this m3w reads {FORMAT_VERSION}; "
                 "read it with the m3w that wrote it, or build it again"
             )
         try:
             return cls.model_validate(fields)
         except ValueError as error:
-            raise ManifestError(f"{path} does not fit its contract: {error}") from error
+            raise ManifestError(f"{path} does not match its schema: {error}; build the dataset again") from error

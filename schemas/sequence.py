@@ -1,9 +1,8 @@
 """A sequence: a contiguous run of a document's nodes with at most five images; one WebDataset sample.
 
-`KEY.json` holds the texts and images as parallel lists; `KEY.0.jpg`, `KEY.1.png`, ... hold the bytes
-of the images in the order of `image_positions`. `webdataset.WebDataset(url).decode("pil")` reads it
-with nothing of ours. Beside each tar lies an index of where every member's bytes start, so that a
-reader can take sample i without reading the i - 1 before it.
+`KEY.json` holds the texts and images as parallel lists; `KEY.0.jpg`, `KEY.1.png`, ... hold the bytes of the images in
+the order of `image_positions`. `webdataset.WebDataset(url).decode("pil")` reads it without our code. Each tar has an
+index file with the offset of every member, so that a reader can read sample i without those before it.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ import pyarrow as pa
 from m3w.schemas.document import ImageReference
 
 IMAGES_PER_SEQUENCE = 5
-"""The most images that one sequence holds: N of the Flamingo paper (arXiv 2204.14198, appendix A.3.1)."""
+"""The most images in a sequence: N in the Flamingo paper (arXiv 2204.14198, appendix A.3.1)."""
 
 SUFFIX_OF_MIME = {"image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/webp": "webp"}
-"""The file suffix in a sample by the stored image's type."""
+"""The suffix of an image's member in a sample, by the image's MIME type."""
 
 INDEX_SUFFIX = ".index.parquet"
-"""`train-00000-of-00042.tar` is indexed by `train-00000-of-00042.index.parquet`."""
+"""The index of `train-00000-of-00042.tar` is `train-00000-of-00042.index.parquet`."""
 
 INDEX_SCHEMA = pa.schema(
     [
@@ -47,8 +46,8 @@ INDEX_SCHEMA = pa.schema(
         ),
     ]
 )
-"""One row a sample, in the tar's order. `offset` and `size` in bytes: of the sample with its tar headers
-and, in `members`, of each file's content alone."""
+"""One row per sample, in the tar's order. `offset` and `size`, in bytes, are those of the sample with its tar headers
+and, in `members`, those of each file's content."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,9 +61,9 @@ class Sequence:
     texts: list[str | None]
     images: list[ImageReference | None]
     image_bytes: list[bytes]
-    """One for each image, in the order of `image_positions`."""
+    """One item per image, in the order of `image_positions`."""
     last: bool = True
-    """Whether the document ends with it. A sample that does not say so ends its document."""
+    """Whether it is the document's last sequence; True for a sample without this field."""
 
     @property
     def key(self) -> str:
@@ -76,7 +75,7 @@ class Sequence:
 
 
 def encode_sample(sequence: Sequence) -> dict[str, bytes]:
-    """The sample's members by suffix: `json`, `0.jpg`, `1.png`, ...; each lies in the tar as `KEY.SUFFIX`."""
+    """The sample's members by suffix: `json`, `0.jpg`, `1.png`, ...; the name of each in the tar is `KEY.SUFFIX`."""
     positions = sequence.image_positions
     assert len(positions) == len(sequence.image_bytes) <= IMAGES_PER_SEQUENCE
     fields = {
@@ -97,7 +96,7 @@ def encode_sample(sequence: Sequence) -> dict[str, bytes]:
 
 
 def decode_sample(sample: dict[str, bytes]) -> Sequence:
-    """The sequence of a sample's members by suffix; raises ValueError that says what is missing or wrong."""
+    """The sequence in a sample's members, given by suffix. Raises ValueError, which names what is missing or wrong."""
     if "json" not in sample:
         raise ValueError(f"a sample with the members {sorted(sample)} has no json, so its text is unknown")
     fields = json.loads(sample["json"])

@@ -1,4 +1,4 @@
-"""Rows to Arrow tables under a contract; an error shows the row and the contract."""
+"""Converts rows to Arrow tables and checks them against the schema; errors show the row and the schema."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class SchemaError(ValueError):
 def to_table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     """`rows` as a table of exactly `schema`.
 
-    pyarrow alone drops unknown keys, fills missing ones with null, lets nulls into fields that forbid them and cuts
-    1.5 to 1; here each of these, and any value of a wrong type, raises `SchemaError`.
+    pyarrow by itself drops unknown keys, fills missing ones with null, allows nulls in fields that forbid them and
+    truncates 1.5 to 1. Here each of these, and any value of a wrong type, raises `SchemaError`.
     """
     contract = _structure(pa.struct(list(schema)))
     for number, row in enumerate(rows):
@@ -34,7 +34,7 @@ def to_table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
 
 
 def _check_parallel(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> None:
-    """`texts`, `images` and `image_bytes` are as long as each other, with one node at each index."""
+    """Check that `texts`, `images` and `image_bytes` have the same length, with one node at each index."""
     if not {"texts", "images"} <= set(schema.names):
         return
     for number, row in enumerate(rows):
@@ -51,13 +51,13 @@ def _check_parallel(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> None:
 
 @dataclass(frozen=True)
 class _Structure:
-    """What pyarrow does not hold a struct's values to."""
+    """The constraints of a struct that pyarrow does not check."""
 
     names: frozenset[str]
     required: tuple[str, ...]
     """Fields that forbid null."""
     strict: tuple[tuple[str, tuple[type, ...]], ...]
-    """Fields, and the types whose values pyarrow would turn into the field's own without a word."""
+    """Fields, and the types whose values pyarrow would silently convert to the field's own."""
     inner: tuple[tuple[str, bool, _Structure], ...]
     """Fields that are structs, or lists of structs (True)."""
 
@@ -91,9 +91,9 @@ def _silently_turned(kind: pa.DataType) -> tuple[type, ...]:
 
 
 def _misfit(value: Any, structure: _Structure) -> str | None:
-    """What keys, nulls or types of `value` break the contract, in structs within it too; None if none do."""
+    """Which keys, nulls or types of `value`, or of structs within it, break the schema; None if none do."""
     if not isinstance(value, dict):
-        return None  # pyarrow says what it is
+        return None  # pyarrow reports it
     if value.keys() != structure.names:
         return _difference(set(value), structure.names)
     for name in structure.required:
@@ -118,16 +118,16 @@ def _fits(row: dict[str, Any], schema: pa.Schema) -> bool:
     return True
 
 
-def _difference(given: set[str], wanted: frozenset[str]) -> str:
-    missing, unknown = sorted(wanted - given), sorted(given - wanted)
+def _difference(keys: set[str], wanted: frozenset[str]) -> str:
+    missing, unknown = sorted(wanted - keys), sorted(keys - wanted)
     parts = [f"lacks {', '.join(missing)}"] if missing else []
     return " and ".join(parts + ([f"has the unknown {', '.join(unknown)}"] if unknown else []))
 
 
 def _mismatch(problem: str, row: dict[str, Any], schema: pa.Schema) -> SchemaError:
-    given = "\n".join(f"  {name}: {_describe(value)}" for name, value in row.items())
+    values = "\n".join(f"  {name}: {_describe(value)}" for name, value in row.items())
     contract = "\n".join(f"  {field}" for field in schema)
-    return SchemaError(f"{problem}\nthe row:\n{given}\nthe contract:\n{contract}")
+    return SchemaError(f"{problem}\nthe row:\n{values}\nthe contract:\n{contract}")
 
 
 def _describe(value: Any) -> str:

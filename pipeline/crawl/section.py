@@ -21,7 +21,7 @@ def _without_credentials(url: str) -> str:
 
 
 def _moment(value: object) -> object:
-    """A date or time from YAML or text, as ISO 8601; without a time zone it is UTC."""
+    """A date or time from YAML or text, as ISO 8601; UTC if it has no time zone."""
     if isinstance(value, (str, date)):
         moment = datetime.fromisoformat(str(value))
         value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
@@ -41,7 +41,7 @@ class Storage(Section):
     """Access to remote stores. Credentials come from the environment, never from a recipe."""
 
     endpoint: Annotated[str, Field(pattern="^https?://[^/]"), AfterValidator(_without_credentials)] | None = None
-    """Endpoint for `s3://` paths other than AWS: `http://minio.example:9000`."""
+    """Endpoint for `s3://` paths that are not on AWS, for example `http://minio.example:9000`."""
     anonymous: bool = False
     """Access `s3://` without credentials."""
     attempts: int = Field(8, ge=1)
@@ -49,16 +49,16 @@ class Storage(Section):
     pause_s: float = Field(0.5, gt=0)
     """Seconds before the second request, doubled before each further one, at most 60."""
     timeout_s: float = Field(60, gt=0)
-    """Seconds without a byte."""
+    """Seconds without a byte after which a request has failed."""
     gap_kib: int = Field(128, ge=0)
     """Selected pages of a WARC file with a smaller gap between them are read by one request."""
 
 
 class Where(Section):
-    """Conditions on rows of an index; all of them must hold. An empty list is no condition."""
+    """Conditions on the rows of an index; all must hold. An empty list is no condition."""
 
     domains: list[Name] = []
-    """`example.org` is that host and all its subdomains."""
+    """`example.org` matches this host and all its subdomains."""
     hosts: list[Name] = []
     tlds: list[Name] = []
     languages: list[Language] = []
@@ -66,10 +66,10 @@ class Where(Section):
     mimes: list[str] = ["text/html", "application/xhtml+xml"]
     statuses: list[int] = [200]
     after: Moment | None = None
-    """Crawled at that time or later."""
+    """Pages crawled at this time or later."""
     before: Moment | None = None
     sample: float = Field(1.0, gt=0, le=1)
-    """Share of the URLs, by a hash of the URL, so that every crawl gives the same ones."""
+    """Share of the URLs to select, by a hash of the URL, so that the same URLs are selected from every crawl."""
 
     @model_validator(mode="after")
     def _some_time(self) -> Self:
@@ -85,7 +85,8 @@ class Index(Section):
     """Pages selected from an index, each read from its position in a WARC file."""
 
     paths: list[Address] = []
-    """Parquet with the columns of Common Crawl's table, or CDXJ files (`.cdxj`, `.cdx`, `.cdx.gz`); globs, folders."""
+    """Parquet files with the columns of Common Crawl's index table, or CDXJ files (`.cdxj`, `.cdx`, `.cdx.gz`); also
+    globs and folders."""
     where: Where = Where()
     pages_per_part: int = Field(10_000, ge=1)
 
@@ -96,14 +97,14 @@ class Crawl(Section):
     paths: list[Address] = []
     """WARC and WACZ files, globs, folders, `*.paths.gz` listings."""
     format: Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")] = "warc"
-    """`warc`: archives of pages. Any other: documents in the format of another project (docs/exchange.md), a name
-    that ships or the dotted path of a `m3w.pipeline.exchange.Reader`."""
+    """`warc`: archives of pages. Otherwise documents in the format of another project (docs/exchange.md): a built-in
+    name or the dotted path of a `m3w.pipeline.exchange.Reader`."""
     prefix: Address | None = None
-    """Put before each line of a listing and each WARC path of an index: `s3://commoncrawl/`."""
+    """Prepended to each line of a listing and to each WARC path in an index, for example `s3://commoncrawl/`."""
     index: Index = Index()
-    """Instead of `paths`."""
+    """Used instead of `paths`."""
     part_mib: int | None = Field(None, ge=1)
-    """A WARC file with a gzip member for each record is read in parts of about this size; None: one part per file."""
+    """Size of the parts in which a WARC file with one gzip member per record is read; null: one part per file."""
     storage: Storage = Storage()
 
     @model_validator(mode="after")
@@ -112,10 +113,10 @@ class Crawl(Section):
             raise ValueError(
                 "crawl names "
                 + ("both paths and index.paths" if self.paths else "neither paths nor index.paths")
-                + ", so it is not clear what to read; give crawl.paths (WARC files) or crawl.index.paths"
+                + ", so it is not clear what to read; set either crawl.paths (WARC files) or crawl.index.paths"
             )
         if self.format != "warc" and (self.index.paths or self.part_mib):
             raise ValueError(
-                f"crawl.format is {self.format}, so neither crawl.index nor crawl.part_mib has a meaning; drop them"
+                f"crawl.format is {self.format}, so crawl.index and crawl.part_mib have no meaning; remove them"
             )
         return self

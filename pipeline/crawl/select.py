@@ -1,8 +1,7 @@
-"""Stages `select` and `selected`: an index of a crawl to the pages that the recipe wants, grouped into parts.
+"""Stages `select` and `selected`: from the index of a crawl, the pages that the recipe selects, grouped into parts.
 
-`select` filters each index file by `crawl.index.where`; `selected` brings the pages of a WARC file together, in the
-order in which they lie, and cuts them into parts of at most `crawl.index.pages_per_part`. Off where `crawl.paths` is
-given.
+`select` filters each index file by `crawl.index.where`. `selected` groups the pages by WARC file, in the order of their
+offsets, and cuts them into parts of at most `crawl.index.pages_per_part`. Neither runs if `crawl.paths` is set.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from m3w.pipeline.engine.table import Table
 from m3w.recipes.errors import InputError
 
 SELECTED_PAGES = Table("selection/pages", LOCATION_SCHEMA)
-"""Where the pages that the recipe's index selects lie in WARC files; a file for each file of the index."""
+"""Positions in WARC files of the pages that the recipe selects; one file per file of the index."""
 SELECTED_PARTS = Table("selection/parts", LOCATION_SCHEMA)
 """The same pages, grouped by WARC file into the parts of `extract`."""
 
@@ -39,7 +38,7 @@ class SelectSettings:
 
 
 def plan(select: SelectSettings, inputs: Inputs) -> list[Part]:
-    """A part for each index file, of which the first is looked into. Raises `InputError`."""
+    """A part for each index file; the first file is checked. Raises `InputError`."""
     files = index_files(select.paths, select.storage)
     for file in files[:1]:
         check_index(file.path, select.where, select.storage)
@@ -62,7 +61,7 @@ def select(io: StageIO, select: SelectSettings) -> None:
 
 
 def _with_paths(rows: pa.Table, index: str, prefix: str | None) -> pa.Table:
-    """The names of WARC files as paths; an index names a file many times."""
+    """Replace the names of WARC files by paths; each name is resolved once, since an index repeats it."""
     names = rows["warc_filename"].combine_chunks().dictionary_encode()
     paths = pa.array([resolved_path(name, index, prefix) for name in names.dictionary.to_pylist()], pa.string())
     return rows.set_column(0, LOCATION_SCHEMA.field(0), paths.take(names.indices))
@@ -81,12 +80,12 @@ class SelectedSettings:
     enabled=lambda selected: bool(selected.paths),
 )
 def selected(inputs: Inputs, selected: SelectedSettings) -> Shuffle:
-    """Group the selected pages into parts. Raises `InputError` if there are none."""
+    """Group the selected pages into parts. Raises `InputError` if no page is selected."""
     pages, pages_per_part = inputs.rows(SELECTED_PAGES), selected.pages_per_part
     if not pages:
         raise InputError(
             f"crawl.index.where selects none of the {inputs.counters(SELECTED_PAGES)['index_rows']} rows of "
-            "crawl.index.paths, so there is nothing to read; ask for less (mimes and statuses are conditions, too)"
+            "crawl.index.paths, so there is nothing to read; relax the conditions (mimes and statuses count, too)"
         )
     buckets = -(-pages // pages_per_part)
 
@@ -98,13 +97,13 @@ def selected(inputs: Inputs, selected: SelectedSettings) -> Shuffle:
 
     def split(table: pa.Table) -> Sequence[tuple[str, pa.Table]]:
         starts = range(0, table.num_rows, pages_per_part)
-        return [(f"-{number:04d}", table.slice(at, pages_per_part)) for number, at in enumerate(starts)]
+        return [(f"-{number:04d}", table.slice(start, pages_per_part)) for number, start in enumerate(starts)]
 
     return Shuffle(map=rows, reduce=_in_order, split=split)
 
 
 def _in_order(group: pa.Table) -> tuple[pa.Table, dict[str, int]]:
-    """The pages of a group of WARC files as they lie, each once, though two index files may name it."""
+    """The pages of a group of WARC files by file and offset, each once, even if two index files name it."""
     names = LOCATION_SCHEMA.names
     ordered = group.select(names).sort_by([(name, "ascending") for name in names]).combine_chunks()
     same = pc.and_(

@@ -1,1 +1,1 @@
-"""Documents and images to a dataset: the split, Parquet documents, WebDataset sequences, the manifest, the card."""
+"""Writes the dataset: the split, Parquet documents, WebDataset sequences, the manifest, the card."""

@@ -1,7 +1,7 @@
-"""Stage `assemble`: joined documents and the image store to the dataset's shards, one part a shard.
+"""Stage `assemble`: writes the dataset's shards from joined documents and the image store, one part per shard.
 
-The plan puts the chunks of all parts one behind another, by part name and row, and closes a shard where it would pass
-`dataset.shard_mib`; so the shards are a function of the data alone. Each image's bytes move once, here.
+The plan concatenates the chunks of all parts, by part name and row, and begins a new shard where one would exceed
+`dataset.shard_mib`; so the shards depend only on the data. Each image's bytes are copied only once, here.
 `images` = `sequence_images` + `sequence_images_dropped.REASON`.
 """
 
@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from m3w.pipeline.dataset.sequence_shard import SequenceShardWriter
 from m3w.pipeline.engine.drops import DROPS, image_drop
 from m3w.pipeline.engine.inputs import Inputs
+from m3w.pipeline.engine.output_files import OutputFile, TarWriter
 from m3w.pipeline.engine.settings import key, settings
 from m3w.pipeline.engine.stage import Flow, Part, per_part
 from m3w.pipeline.engine.stage_io import StageIO
@@ -24,9 +25,11 @@ from m3w.pipeline.images.store import StoreReader
 from m3w.pipeline.tables import DOCUMENT_SHARDS, JOINED, SEQUENCE_INDEXES, SEQUENCE_SHARDS, SPLITS, STORE
 from m3w.schemas.cutting import sequences_of
 from m3w.schemas.document import OK, ROW_GROUP_BYTES, ImageReference, InterleavedDocument
+from m3w.schemas.sequence import INDEX_SCHEMA, Sequence, encode_sample
+from m3w.schemas.table import to_table
 
 NO_TEXT_BESIDE = "no_text_beside"
-"""Of an image in a run of nodes without a text, which trains nothing."""
+"""Reason of an image in a run of nodes without a text, which is useless for training."""
 
 
 @settings
@@ -84,7 +87,7 @@ def _grouped(inputs: Inputs, split: str, max_bytes: int) -> list[list[dict[str, 
     causes={NO_TEXT_BESIDE: "left_over"},
 )
 def assemble(io: StageIO, assemble: AssembleSettings) -> None:
-    """Write one shard: its documents, its sequences, and the index of these."""
+    """Write one shard: its documents, its sequences and their index."""
     joined = JOINED[io.params["split"]]
     with (
         io.write(DOCUMENT_SHARDS, like=joined, max_bytes=ROW_GROUP_BYTES) as documents,
@@ -104,14 +107,14 @@ def assemble(io: StageIO, assemble: AssembleSettings) -> None:
                 io.counters["sequences"] += 1
                 written += filter(None, sequence.images)
             io.counters["sequence_images"] += len(written)
-            for image in _left(document, written):
+            for image in _not_written(document, written):
                 io.drop("sequence_images", image_drop(row, asdict(image), NO_TEXT_BESIDE))
     with io.write(SEQUENCE_INDEXES) as writer:
         writer.write_columns(tar.index())
 
 
-def _left(document: InterleavedDocument, written: list[ImageReference]) -> list[ImageReference]:
-    """The images of the document that stand in none of its sequences."""
+def _not_written(document: InterleavedDocument, written: list[ImageReference]) -> list[ImageReference]:
+    """The images of the document that are in none of its sequences."""
     kept = set(map(id, written))
     return [image for image in document.images if image and image.status == OK and id(image) not in kept]
 
@@ -124,3 +127,25 @@ def _rows(io: StageIO) -> Iterator[dict[str, Any]]:
             batches = pq.ParquetFile(file).iter_batches(batch_size=200)
             rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
             yield from itertools.islice(rows, chunk["first"], chunk["first"] + chunk["rows"])
+
+
+class SequenceShardWriter(TarWriter):
+    """Writes sequences to a tar as webdataset reads it, and records the offsets of their members for the index."""
+
+    def __init__(self, file: OutputFile):
+        super().__init__(file)
+        self._file = file
+        self._rows: list[dict[str, Any]] = []
+
+    def write(self, sequence: Sequence) -> None:
+        start = self.end
+        members = [
+            {"suffix": suffix, "offset": self.add(f"{sequence.key}.{suffix}", content), "size": len(content)}
+            for suffix, content in sorted(encode_sample(sequence).items())
+        ]
+        row = {"key": sequence.key, "document_id": sequence.document_id, "offset": start, "size": self.end - start}
+        self._rows.append({**row, "members": members})
+        self._file.rows += 1
+
+    def index(self) -> pa.Table:
+        return to_table(self._rows, INDEX_SCHEMA)

@@ -62,7 +62,7 @@ class CardSettings:
 
 
 def dataset_card(manifest: Manifest, card: CardSettings, stages: Iterable[Stage]) -> str:
-    """Markdown; a function of the manifest, the recipe and the stages' declarations alone."""
+    """The card in Markdown; it depends only on the manifest, the recipe and the stages' declarations."""
     split = next(iter(manifest.splits), "train")
     loading = LOADING.substitute(split=split)
     parts = [_front_matter(manifest, card), _body(manifest, card), loading, _rules(card)]
@@ -118,7 +118,7 @@ def _rules(card: CardSettings) -> str:
 
 
 def _rights(manifest: Manifest, card: CardSettings, stages: Iterable[Stage]) -> str:
-    """Whose the contents are, and what was left out because somebody refused."""
+    """Who owns the contents, and what was left out because an owner refused."""
     refuse = ", ".join(f"`{mark}`" for mark in card.refuse) or "none"
     lines = [
         "## Rights and consent",

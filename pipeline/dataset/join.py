@@ -1,11 +1,10 @@
-"""Stage `join`: documents with what became of their images; the image rules; the split.
+"""Stage `join`: adds the results of their images to documents, applies the image rules, and splits the documents.
 
 `documents` of `unique` = `documents` + `documents_dropped.REASON`. An image that breaks a rule of `rules.image` keeps
-its position in the document under the rule's name as its status, and a copy under its reason (see
-`m3w.pipeline.dedup.image_copies`); neither has bytes in the dataset. A document without an `ok` image is dropped.
-Writes
-the documents of each split to a table of its own and, as metadata of the ledger entry, the runs of rows ("chunks") of
-at most a shard's size that `assemble` puts together.
+its position in the document, with the rule's name as its status; so does a copy, with its reason (see
+`m3w.pipeline.dedup.image_copies`). Neither has bytes in the dataset. A document without an `ok` image is dropped. The
+documents of each split are written to a separate table. The metadata of the ledger entry lists the runs of rows
+("chunks") of at most a shard's size that `assemble` combines.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ import math
 from contextlib import ExitStack
 from typing import Any
 
-from m3w.pipeline.crawl.urls import without_fragment
-from m3w.pipeline.dataset.split import split_of
+from m3w.pipeline.crawl.urls import host_of, stable_number, without_fragment
 from m3w.pipeline.dedup.evaluation import EvaluationImages
 from m3w.pipeline.dedup.image_copies import FREQUENT_IMAGE, IN_EVALUATION_SET, ImageCopies, ImageCopySettings
 from m3w.pipeline.dedup.repetition import REPEATED_IN_DOCUMENT
@@ -104,7 +102,7 @@ def join(io: StageIO, join: JoinSettings) -> None:
     with ExitStack() as files:
         writers = {split: files.enter_context(io.write(JOINED[split], like=UNIQUE)) for split in SPLITS}
         for row in io.rows(UNIQUE):
-            locations = [results.fill(image, row["document_id"], at) for at, image in enumerate(row["images"])]
+            locations = [results.fill(image, row["document_id"], i) for i, image in enumerate(row["images"])]
             copies.mark(row, locations)
             _count_images(io, row)
             if not any(locations):
@@ -118,6 +116,14 @@ def join(io: StageIO, join: JoinSettings) -> None:
     io.metadata["chunks"] = {split: chunks[split].closed() for split in SPLITS}
 
 
+def split_of(url: str, validation_fraction: float) -> str:
+    """`validation` for the share `validation_fraction` of all hosts, chosen by a hash of the host's name, else `train`.
+
+    So no site is in both.
+    """
+    return "validation" if stable_number(host_of(url)) / 2**32 < validation_fraction else "train"
+
+
 def _evaluation_images(io: StageIO, join: JoinSettings) -> EvaluationImages | None:
     if join.evaluation_images is None:
         return None
@@ -125,7 +131,7 @@ def _evaluation_images(io: StageIO, join: JoinSettings) -> EvaluationImages | No
 
 
 def _count_images(io: StageIO, row: dict[str, Any]) -> None:
-    """Count them; those that will not be in the dataset are dropped."""
+    """Count the images of a document; drop those that will not be in the dataset."""
     for image in filter(None, row["images"]):
         status = image["status"]
         if status in COUNTERS:
@@ -135,7 +141,7 @@ def _count_images(io: StageIO, row: dict[str, Any]) -> None:
 
 
 class Chunks:
-    """Cuts a stream of documents where a chunk would pass `max_bytes`; a larger document is a chunk of its own."""
+    """Cuts a stream of documents into chunks of at most `max_bytes`; a larger document is a chunk of its own."""
 
     def __init__(self, max_bytes: int):
         self._max_bytes = max_bytes
@@ -155,7 +161,7 @@ class Chunks:
 
 
 class _Results:
-    """What became of the part's image URLs."""
+    """The results of the part's image URLs."""
 
     def __init__(self, io: StageIO, join: JoinSettings):
         self._rules, self._formats = join.rules, join.formats
@@ -171,7 +177,7 @@ class _Results:
         return [row["phash"] for row in self._by_url.values() if row["phash"] is not None]
 
     def fill(self, image: dict[str, Any] | None, document_id: str, position: int) -> dict[str, Any] | None:
-        """Write what is known of the image into it; its location in the store if it is to be in the dataset."""
+        """Set the image's fetched fields; returns its location in the store, or None if it is not in the dataset."""
         if image is None or image["status"] is not None:  # a video, or left out before the fetch
             return None
         result = self._by_url[without_fragment(image["url"])]
@@ -183,7 +189,7 @@ class _Results:
         return location
 
     def _reason(self, result: dict[str, Any], scores: dict[str, float]) -> str | None:
-        """Why an image that was fetched is not in the dataset; a list may have grown since it was."""
+        """The reason why a fetched image is not in the dataset; a list may have grown since the fetch."""
         if result["final_url"] is not None and self._opt_out.covers(result["final_url"]):
             return OPTED_OUT
         if self._formats and result["fetched_mime"].removeprefix("image/") not in self._formats:

@@ -1,4 +1,4 @@
-"""The last step of a run: `dataset.json` and the dataset card, which make the shards a dataset."""
+"""The last step of a run: writes `dataset.json` and the dataset card, which turn the shards into a dataset."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ def publish(
     card: CardSettings,
     stages: Sequence[Stage],
 ) -> Manifest:
-    """Write the manifest of `shards` and the card; `counts` are the counters by stage, added up over parts."""
+    """Write the manifest of `shards` and the card; `counts` are the counters by stage, summed over parts."""
     manifest = Manifest(
         m3w_version=version("m3w"),
         recipe_sha256=recipe_sha256,
         splits={split: _split(entries) for split in SPLITS if (entries := _of_split(shards, split))},
         counts=counts,
     )
-    _remove_strangers(run, shards)
+    _remove_unlisted(run, shards)
     run.write_if_changed(f"{FOLDER}dataset.json", manifest.to_json())
     run.write_if_changed(f"{FOLDER}README.md", dataset_card(manifest, card, stages))
     return manifest
 
 
-def _remove_strangers(run: Run, shards: Entries) -> None:
-    """Remove shards of which no ledger entry knows: readers find shards by a glob, not by the manifest.
+def _remove_unlisted(run: Run, shards: Entries) -> None:
+    """Remove shards that are in no ledger entry, because some readers find shards by a glob, not by the manifest.
 
-    An attempt that was killed between its outputs and its ledger entry leaves some, under names that a changed recipe
-    does not write again.
+    An attempt that was killed between its outputs and its ledger entry leaves such files, under names that a changed
+    recipe does not overwrite.
     """
-    known = {output.path for entry in shards.values() for output in entry.outputs}
+    listed = {output.path for entry in shards.values() for output in entry.outputs}
     for table in (DOCUMENT_SHARDS, SEQUENCE_SHARDS):
         for name in run.names(table.folder):
-            if name not in known:
+            if name not in listed:
                 run.remove(name)
 
 

@@ -1,9 +1,9 @@
-"""Stage `deduplicate`: the documents to drop as copies, by part: their row in `documents/kept`, and the reason.
+"""Stage `deduplicate`: finds the documents to drop as copies: for each part their rows in `documents/kept`, and why.
 
-Kind after kind, each a shuffle and each only if the recipe asks for it: `same_crawl_of_page` (always: two archive files
-that hold one record would give two samples of one key), `same_page`, `same_text`, `same_images`, and last
-`near_duplicate`, whose rounds are those of `m3w.pipeline.dedup.components`. Which copy stays:
-`m3w.pipeline.dedup.keys`; the newest page and image set, the richest text.
+The kinds of copies are detected one after the other, each by a shuffle and only if the recipe enables it:
+`same_crawl_of_page` (always: two archive files with the same record would give two sequences with the same key),
+`same_page`, `same_text`, `same_images`, and last `near_duplicate`, in the rounds of `m3w.pipeline.dedup.components`. Of
+copies the newest page, the newest set of images and the richest text are kept; see `m3w.pipeline.dedup.keys`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RICHEST = slice(0, RICHEST_BYTES)
 
 @grouped(reads=[DOCUMENT_HASHES], writes=COPIES, settings=CopySettings, version=2, cause="duplicate")
 def deduplicate(inputs: Inputs, copies: CopySettings) -> Shuffle:
-    """Group the documents' hashes, kind by kind."""
+    """Find copies among the documents, kind by kind."""
     parts, documents = sorted(inputs.entries(DOCUMENT_HASHES)), inputs.rows(DOCUMENT_HASHES)
     numbers = {name: number for number, name in enumerate(parts)}
     kinds = _kinds(copies)
@@ -49,7 +49,7 @@ def deduplicate(inputs: Inputs, copies: CopySettings) -> Shuffle:
 
 
 def _kinds(copies: CopySettings) -> list[tuple[str, slice, str]]:
-    """Column, rank and reason of each exact kind, in order."""
+    """Column, rank and reason of each kind of exact copies, in order."""
     kinds = [("crawl", NEWEST, "same_crawl_of_page")]
     if copies.same_page:
         kinds.append(("page", NEWEST, "same_page"))

@@ -1,7 +1,7 @@
-"""Stage `document_hashes`: what tells whether a document is a copy, in a row of some 100 bytes for each kept document.
+"""Stage `document_hashes`: the hashes by which copies are detected, a row of some 100 bytes per kept document.
 
-Only what the recipe's switches ask for is worked out. A document that shares a long n-gram with an evaluation text is
-marked here, so that it is out before copies are looked for and no other document goes for its sake.
+Only the hashes that the recipe needs are computed. A document that shares a long n-gram with an evaluation text is
+marked here, so that it is excluded before copies are detected and no other document is dropped as its copy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from m3w.schemas.document import VIDEO
 
 @settings
 class CopySettings:
-    """Which kinds of copies are looked for."""
+    """Which kinds of copies are detected."""
 
     same_page: bool = key("duplicates.same_page")
     same_text: bool = key("duplicates.same_text")

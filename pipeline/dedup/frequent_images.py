@@ -1,7 +1,7 @@
-"""Stage `frequent_images`: keys of the fetched images that too many documents show, by part.
+"""Stage `frequent_images`: finds the fetched images that too many documents show; their keys, by part.
 
-Off where the recipe has no `duplicates.image_documents`. Shuffles: three for equal bytes or hashes (by image, again to
-decide, by part), five for near ones.
+The stage runs if the recipe sets `duplicates.image_documents`. It needs three shuffles for equal bytes or hashes (by
+image, again to decide, by part) and five for similar hashes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class FrequentImageSettings:
     enabled=lambda images: images.most is not None,
 )
 def frequent_images(inputs: Inputs, images: FrequentImageSettings) -> Shuffle:
-    """Group the images that documents show by what they are."""
+    """Group the images of documents by their bytes or perceptual hashes."""
     most, distance, references = images.most, images.distance, inputs.rows(IMAGE_RESULTS)
     assert most is not None
     groups = groups_for(references)

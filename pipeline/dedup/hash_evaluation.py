@@ -1,7 +1,7 @@
-"""Stage `evaluation`: the user's evaluation sets as hashes; one part, whose inputs are the files by content.
+"""Stage `evaluation`: hashes the user's evaluation sets. It has one part, whose inputs are the files by content.
 
 `evaluation_images` = `evaluation_images_hashed` + `evaluation_images_unreadable`; `evaluation_texts` counts texts,
-`evaluation_texts_too_short` those of fewer words than the n-gram has, which nothing can be recognised by.
+`evaluation_texts_too_short` those with fewer words than an n-gram, which cannot be detected in documents.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TEXTS_AT_ONCE = 1000
 
 @settings
 class EvaluationSettings:
-    """Has the fields of the recipe's section `duplicates.evaluation` that say what the sets are."""
+    """The keys of the recipe's section `duplicates.evaluation` that name the sets, and how images are stored."""
 
     images: str | None = key("duplicates.evaluation.images")
     image_column: str = key("duplicates.evaluation.image_column")
@@ -42,7 +42,7 @@ class EvaluationSettings:
 
 
 def plan(sets: EvaluationSettings, inputs: Inputs) -> list[Part]:
-    """One part that reads all files. Raises `InputError` for a set that is not there or holds nothing."""
+    """One part that reads all files. Raises `InputError` for a set that does not exist or is empty."""
     return [Part(name=ALL, inputs=evaluation_inputs(sets))]
 
 
@@ -54,7 +54,7 @@ def plan(sets: EvaluationSettings, inputs: Inputs) -> list[Part]:
     one_part=True,
 )
 def evaluation(io: StageIO, sets: EvaluationSettings) -> None:
-    """Hash the evaluation sets. Raises `InputError` for a set in which nothing can be recognised: all would pass."""
+    """Hash the evaluation sets. Raises `InputError` for a set that would match nothing."""
     if sets.images is not None:
         _write(io, EVALUATION_IMAGES, _image_hashes(io, sets))
     if sets.texts is not None:
@@ -74,8 +74,8 @@ def _image_hashes(io: StageIO, sets: EvaluationSettings) -> list[U64]:
         hashes.append(np.array([int(stored.phash, 16)], np.uint64))
     if not hashes:
         raise InputError(
-            f"duplicates.evaluation.images = {sets.images} holds no image that can be read, so nothing would be found "
-            "in it; mend it, or give null"
+            f"duplicates.evaluation.images = {sets.images} has no image that can be read, so no copy of it would be "
+            "detected; correct the set, or set the key to null"
         )
     return hashes
 
@@ -89,10 +89,10 @@ def _text_hashes(io: StageIO, sets: EvaluationSettings) -> list[U64]:
             hashes.append(_ngrams(io, batch, sets.ngram))
             batch = []
     hashes.append(_ngrams(io, batch, sets.ngram))
-    if not any(len(some) for some in hashes):
+    if not any(len(batch_hashes) for batch_hashes in hashes):
         raise InputError(
-            f"duplicates.evaluation.texts = {sets.texts} holds no text of {sets.ngram} words, so nothing would be "
-            "found in it; lower duplicates.evaluation.ngram, or give null"
+            f"duplicates.evaluation.texts = {sets.texts} has no text of {sets.ngram} words, so no copy of it would be "
+            "detected; lower duplicates.evaluation.ngram, or set the key to null"
         )
     return hashes
 

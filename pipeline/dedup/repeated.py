@@ -1,7 +1,7 @@
-"""Stage `repeated`: keys of the paragraphs and image URLs that too many documents have, by part.
+"""Stage `repeated`: finds the paragraphs and image URLs that too many documents contain; their keys, by part.
 
-Counted over the documents that `deduplicate` leaves: a page that was crawled twenty times makes nothing frequent. Off
-where the recipe asks for neither. Two shuffles: by key, then by part.
+Only documents that `deduplicate` keeps are counted: a page that was crawled twenty times makes nothing frequent. The
+stage runs if the recipe limits either. Two shuffles: by key, then by part.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from m3w.pipeline.engine.stage_io import PartFiles
 from m3w.pipeline.tables import COPIES, KEPT, REPEATED
 
 KEYS_A_DOCUMENT = 20
-"""About how many paragraphs and image URLs a document has."""
+"""Approximate number of paragraphs and image URLs in a document."""
 COLUMNS = ["url", "texts", "images"]
 
 
@@ -30,7 +30,7 @@ COLUMNS = ["url", "texts", "images"]
     enabled=lambda repetitions: repetitions.finds_repetitions,
 )
 def repeated(inputs: Inputs, repetitions: RepetitionSettings) -> Shuffle:
-    """Count the paragraphs and image URLs of the documents that are no copies."""
+    """Count the paragraphs and image URLs of the documents that are not copies."""
     groups = groups_for(inputs.rows(KEPT) * KEYS_A_DOCUMENT)
 
     def rows(part: PartFiles) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Section `duplicates` of a recipe. A switch that is off costs nothing; docs/duplicates.md says what each costs."""
+"""The recipe's section `duplicates`. A disabled option costs nothing; docs/duplicates.md has the cost of each."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ class MinHash(Section):
     """Locality-sensitive hashing of texts; the defaults are FineWeb's (arXiv 2406.17557, section 3.4)."""
 
     ngram: int = Field(5, ge=1, le=64)
-    """Words."""
+    """Words per n-gram."""
     bands: int = Field(14, ge=1, le=256)
     rows: int = Field(8, ge=1, le=64)
     """Two texts of similarity s count as near-duplicates with probability 1 - (1 - s^rows)^bands."""
 
 
 class Evaluation(Section):
-    """Data that models are evaluated on, and that a training set must therefore not contain."""
+    """Data on which models are evaluated, and which a training set must therefore not contain."""
 
     images: str | None = None
     """A folder of images, or Parquet files with a column of images; any fsspec path."""
     image_column: str = "image"
     image_distance: int = Field(5, ge=0, le=16)
-    """Bits of 64 in which the perceptual hash of an image may differ from that of an evaluation image."""
+    """An image is dropped if its perceptual hash differs from an evaluation image's in at most this many of 64 bits."""
     texts: str | None = None
     """A folder or a file: `.txt` (one text per file), `.jsonl` or `.parquet`."""
     text_column: str = "text"
@@ -49,14 +49,16 @@ class Duplicates(Section):
     image_url_documents: int | None = Field(None, ge=1)
     """An image URL in more than this many documents is not fetched."""
     image_documents: int | None = Field(None, ge=1)
-    """An image that more than this many documents show is dropped from all, or kept in the first of them."""
+    """An image in more than this many documents is too frequent; see `image_excess`."""
     image_excess: Literal["drop", "keep_first"] = "drop"
+    """`drop`: remove a too frequent image from all documents. `keep_first`: keep it in the newest
+    `image_documents`."""
     image_distance: int | None = Field(None, ge=0, le=16)
-    """Bits in which two perceptual hashes of one image may differ, for `image_documents`; null: equal bytes."""
+    """For `image_documents`, the bits in which the perceptual hashes of equal images may differ; null: equal bytes."""
     repeated_images: bool = False
-    """If a document shows an image several times, keep the first."""
+    """If a document shows an image several times, keep only the first."""
     repeated_distance: int | None = Field(None, ge=0, le=16)
-    """As `image_distance`, within a document."""
+    """Like `image_distance`, within a document."""
     evaluation: Evaluation = Evaluation()
 
     @model_validator(mode="after")
@@ -64,7 +66,7 @@ class Duplicates(Section):
         if self.image_distance is not None and self.image_documents is None:
             raise ValueError(
                 f"duplicates.image_distance = {self.image_distance} has no effect without duplicates.image_documents; "
-                "say from how many documents on an image is too frequent"
+                "set it to the number of documents above which an image is too frequent"
             )
         if self.repeated_distance is not None and not self.repeated_images:
             raise ValueError(
@@ -75,5 +77,5 @@ class Duplicates(Section):
 
     @property
     def finds_repetitions(self) -> bool:
-        """Whether paragraphs or image URLs are counted over the run."""
+        """Whether paragraphs or image URLs are counted over the whole run."""
         return self.paragraph_documents is not None or self.image_url_documents is not None

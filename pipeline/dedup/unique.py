@@ -1,10 +1,10 @@
-"""Stage `unique`: kept documents without copies, and without what is repeated in the ones that stay.
+"""Stage `unique`: removes copies, and the repetitions in the documents that remain.
 
-What stands here goes on to the image fetch, so nothing is fetched for what is left out. `documents` of `filter` =
-`documents` + `documents_dropped.REASON`; of the text nodes of documents that are no copies `text_nodes` stay and
-`text_nodes_dropped.repeated_on_site` go. A document that loses text is measured again; one that loses all is
-`only_repeated_text`. An image that is not to be fetched keeps its position, with the reason as its status:
-`frequent_url` or `repeated_in_document`.
+The image fetch reads the result, so nothing is fetched for what is removed here. `documents` of `filter` = `documents`
++ `documents_dropped.REASON`; of the text nodes of documents that are not copies, `text_nodes` are kept and
+`text_nodes_dropped.repeated_on_site` are removed. A document that loses text is measured again; one that loses all of
+it is dropped as `only_repeated_text`. An image that must not be fetched keeps its position, with the reason as its
+status: `frequent_url` or `repeated_in_document`.
 """
 
 from __future__ import annotations
@@ -61,8 +61,7 @@ class UniqueSettings(RepetitionSettings):
     cause="duplicate",
 )
 def unique(io: StageIO, repetitions: UniqueSettings) -> None:
-    """Leave copies and repetitions out of the part. Copies have no examples here: `duplicates/copies` names them
-    all."""
+    """Remove copies and repetitions from the part. Copies get no examples, since `duplicates/copies` lists them all."""
     if repetitions.finds_repetitions or repetitions.repeated_images:
         _change(io, repetitions)
     else:
@@ -70,7 +69,7 @@ def unique(io: StageIO, repetitions: UniqueSettings) -> None:
 
 
 def _copy(io: StageIO) -> None:
-    """Leave out what `deduplicate` drops and touch nothing else: no document becomes Python objects."""
+    """Remove copies and nothing else, on columns, without a Python object per document."""
     copies = reasons_by_row(io)
     start = 0
     with io.write(UNIQUE, like=KEPT) as documents:
@@ -92,7 +91,7 @@ def _count(io: StageIO, reason: str | None) -> None:
 
 
 def _change(io: StageIO, repetitions: UniqueSettings) -> None:
-    """Leave out, too, what is repeated in the documents that stay."""
+    """Remove copies, and repetitions from the other documents."""
     repeated, signals = {row["key"] for row in io.rows(REPEATED)}, load_signals(repetitions.signals)
     with io.write(UNIQUE, like=KEPT) as documents:
         for row, reason in documents_and_reasons(io):
@@ -109,18 +108,18 @@ def _change(io: StageIO, repetitions: UniqueSettings) -> None:
 def _without_paragraphs(
     row: dict[str, Any], repeated: set[bytes], signals: dict[str, CustomSignal], io: StageIO
 ) -> dict[str, Any] | None:
-    """The document without the text nodes that its site repeats; None if no text is left of some."""
+    """The document without the text nodes that its site repeats; None if all of its text is removed."""
     keys = paragraph_keys(row)
-    gone = [key is not None and key in repeated for key in keys]
+    removed = [key is not None and key in repeated for key in keys]
     nodes = sum(text is not None for text in row["texts"])
-    io.counters["text_nodes"] += nodes - sum(gone)
-    if not any(gone):
+    io.counters["text_nodes"] += nodes - sum(removed)
+    if not any(removed):
         return row
     document = InterleavedDocument.from_row(row)
-    for text in itertools.compress(document.texts, gone):
+    for text in itertools.compress(document.texts, removed):
         io.drop("text_nodes", drop_of(TEXT, REPEATED_ON_SITE, document, text, None))
     for name in ("texts", "images"):
-        row[name] = [node for node, is_gone in zip(row[name], gone, strict=True) if not is_gone]
+        row[name] = [node for node, is_removed in zip(row[name], removed, strict=True) if not is_removed]
     if not any(row["texts"]):
         io.example(drop_of("document", ONLY_REPEATED_TEXT, document, document_text(document), None))
         return None
@@ -130,7 +129,7 @@ def _without_paragraphs(
 
 
 def _mark_images(row: dict[str, Any], repetitions: UniqueSettings, repeated: set[bytes]) -> None:
-    """Set the status of images that are not to be fetched."""
+    """Set the status of images that must not be fetched."""
     seen: set[bytes] = set()
     for image, url_key in zip(row["images"], url_keys(row), strict=True):
         if url_key is None:

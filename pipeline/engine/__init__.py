@@ -1,1 +1,1 @@
-"""The engine of a run: stages and their parts on Ray, the run's folder, its ledger, what is written to it."""
+"""The engine of a run: the declarations of stages, their parts on Ray, the run's folder and its ledger."""

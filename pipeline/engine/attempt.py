@@ -1,4 +1,4 @@
-"""One attempt at one part: what it writes and counts, and the one step that commits it."""
+"""One attempt at one part: its outputs and counters, and the single step that commits them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from m3w.pipeline.engine.run import Run
 
 
 class Isolation(StrEnum):
-    """How a stage handles input that may end the process that reads it; see `m3w.pipeline.extract.parser_sandbox`."""
+    """How a stage reads input that may crash its process; see `m3w.pipeline.extract.parser_sandbox`."""
 
     NONE = "none"
     WATCHED = "watched"
-    """In this process, which a limit on time ends, and which can tell a lack of memory."""
+    """In this process, under a time limit that ends it; a lack of memory raises MemoryError."""
     APART = "apart"
-    """In a process of its own, since an earlier attempt's process was ended."""
+    """In a separate process, because the process of an earlier attempt died."""
 
 
 class Attempt:
-    """Outputs are written under the run's `tmp/`; nobody sees them before `commit`."""
+    """Writes its outputs under the run's `tmp/`; no reader sees them before `commit`."""
 
     def __init__(self, run: Run, stage: str, part: str, number: int = 1):
         self.run, self.stage, self.part, self.number = run, stage, part, number
@@ -39,7 +39,7 @@ class Attempt:
 
     @contextmanager
     def create(self, name: str) -> Iterator[OutputFile]:
-        """A new output of the part, to be written and then published as `name` by `commit`; set its `rows`."""
+        """A new output file of the part, which `commit` publishes as `name`; the caller sets its `rows`."""
         temporary = f"{self._folder}/{self._created}"
         self._created += 1
         self.run.fs.makedirs(self.run.full(self._folder), exist_ok=True)
@@ -59,11 +59,11 @@ class Attempt:
         return self._published
 
     def add_published(self, output: Output) -> None:
-        """An output that others of the part published."""
+        """Add an output that another process of the part has published."""
         self._published.append(output)
 
     def commit(self, fingerprint: str, inputs: list[str], seconds: float) -> LedgerEntry:
-        """Publish the outputs, then the ledger entry that makes them count.
+        """Publish the outputs, then the ledger entry that makes them valid.
 
         Raises `m3w.pipeline.engine.run.LockLost`, and publishes nothing, if another driver has taken the run over.
         """
@@ -85,5 +85,5 @@ class Attempt:
         return entry
 
     def discard(self) -> None:
-        """Remove what was written and not published."""
+        """Remove the outputs that are not published."""
         self.run.remove(self._folder)

@@ -1,7 +1,7 @@
-"""The progress of a build: what its driver counts as parts are committed, and how it is shown.
+"""The progress of a build: counted by its driver as parts are committed, and shown on the terminal.
 
-The driver shows it on its own terminal and writes it, with every heartbeat, into its claim on the run
-(`m3w.pipeline.engine.run_lock`), so that `m3w status` can show it from the run's folder alone, on any machine.
+With every heartbeat the driver also writes it to its entry in the run's lock (`m3w.pipeline.engine.run_lock`), so that
+`m3w status` can show it on any machine, from the run's folder alone.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ from m3w.pipeline.engine.ledger import FailedPart, LedgerEntry
 
 SECONDS_BETWEEN_LINES = 10.0
 LONGEST_AT_WORK = 3
-"""Parts named as the ones that have been at work longest."""
+"""Number of running parts that are named, those that have run longest."""
 
 
 class PartAtWork(BaseModel):
+    """A running part."""
+
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     name: str
     seconds: float
-    """Since it was handed to Ray, so with what it waited for a machine."""
+    """Since it was submitted to Ray; includes the time that it waited for a machine."""
 
 
 class StageProgress(BaseModel):
-    """One stage of a build. Rates are of this build, over all of its workers."""
+    """One stage of a build. Rates are those of this build, over all of its workers."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -40,16 +42,16 @@ class StageProgress(BaseModel):
     """Counters whose rate is shown."""
     total: int
     done_before: int
-    """Parts that an earlier build had committed."""
+    """Parts that an earlier build committed."""
     done: int = 0
     """Parts that this build committed."""
     failed: int = 0
     tried_again: int = 0
-    """Attempts that failed, or died, and were followed by another."""
+    """Attempts that failed or died and were retried."""
     seconds: float = 0.0
-    """Since this build began the stage, until now or its end."""
+    """From when this build began the stage until now, or until the stage ended."""
     counters: dict[str, int] = Field(default_factory=dict)
-    """Of the parts that this build committed."""
+    """Counters of the parts that this build committed."""
     bytes_written: int = 0
     at_work: int = 0
     longest: list[PartAtWork] = Field(default_factory=list)
@@ -60,13 +62,13 @@ class StageProgress(BaseModel):
 
     @property
     def seconds_left(self) -> float | None:
-        """If parts go on ending as they did in this build; None before the first one has."""
+        """Estimated from the parts that have ended in this build; None before the first one has."""
         ended = self.done + self.failed
         return self.seconds * self.left / ended if ended else None
 
     @property
     def rates(self) -> list[str]:
-        """Such as `1,204 pages/s`."""
+        """For example `1,204 pages/s`."""
         if not self.done or not self.seconds:
             return []
         counts = {unit: self.counters[unit] for unit in self.units if self.counters.get(unit)}
@@ -77,7 +79,7 @@ class StageProgress(BaseModel):
 
     @property
     def counts(self) -> list[str]:
-        """Such as `412 of 900 parts`, `3 failed`, `about 14 min left`."""
+        """For example `412 of 900 parts`, `3 failed`, `about 14 min left`."""
         ended = self.done_before + self.done
         texts = [f"{ended:,} of {self.total:,} part{'s' if self.total != 1 else ''}"]
         if self.failed:
@@ -90,7 +92,7 @@ class StageProgress(BaseModel):
 
 
 class BuildProgress(BaseModel):
-    """The stages that a build has come to, the last of them at work."""
+    """The stages that a build has begun; the last one is running."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -98,7 +100,7 @@ class BuildProgress(BaseModel):
 
 
 class StageClock:
-    """Counts one stage as its parts end."""
+    """Counts the parts of one stage as they end, and measures its time."""
 
     def __init__(self, stage: str, units: tuple[str, ...], total: int, done_before: int):
         self.stage, self._units, self._total, self._done_before = stage, units, total, done_before
@@ -136,7 +138,7 @@ class StageClock:
 
 
 class Progress:
-    """Shows the progress on standard error: a bar on a terminal, plain lines elsewhere."""
+    """Shows the progress on standard error: a progress bar on a terminal, plain lines elsewhere."""
 
     def __init__(self, console: Console | None = None):
         self._console = console or Console(stderr=True)
@@ -151,7 +153,7 @@ class Progress:
         )
         self._task: TaskID | None = None
         self._stages: list[StageClock] = []
-        self._said = 0.0
+        self._last_line = 0.0
 
     def begin(self, stage: str, *, total: int, done: int, units: tuple[str, ...] = ()) -> None:
         self._stages.append(StageClock(stage, units, total, done))
@@ -159,14 +161,14 @@ class Progress:
         self._task = self._bars.add_task(stage, total=total, completed=done, counts="")
         parts = f"{total} part{'s' if total != 1 else ''}"
         self._say(f"{stage}: {done} of {parts} are done already" if done else f"{stage}: {parts}")
-        self._said = time.monotonic()
+        self._last_line = time.monotonic()
 
     def at_work(self, parts: list[str]) -> None:
-        """The parts that Ray has now."""
+        """Note the parts that are submitted to Ray now."""
         self._stages[-1].at_work(parts)
 
     def tried_again(self, part: str, cause: BaseException) -> None:
-        """An attempt at the part ended by `cause`, and another follows."""
+        """Note that an attempt at the part failed with `cause` and is retried."""
         self._stages[-1].tried_again += 1
 
     def advance(self, result: LedgerEntry | FailedPart) -> None:
@@ -180,9 +182,9 @@ class Progress:
             stage.bytes_written += sum(output.bytes for output in result.outputs)
         if self._task is not None:
             self._bars.update(self._task, advance=1, counts=" · ".join(self._texts()[1:]))
-        if time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
+        if time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
             self._say(f"{stage.stage}: {', '.join(self._texts())}")
-            self._said = time.monotonic()
+            self._last_line = time.monotonic()
 
     def end(self, stage: str) -> None:
         self._stages[-1].end()
@@ -190,7 +192,7 @@ class Progress:
         self._say(f"{stage}: done, {', '.join(self._texts())}")
 
     def state(self) -> dict[str, Any]:
-        """A `BuildProgress` for the driver's claim; called by another thread."""
+        """A `BuildProgress` for the driver's entry in the lock; called by another thread."""
         return BuildProgress(stages=[clock.progress() for clock in list(self._stages)]).model_dump()
 
     def note(self, text: str) -> None:
@@ -207,7 +209,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Such as `40 s`, `14 min`, `2 h 05 min`, `3 d 4 h`."""
+    """For example `40 s`, `14 min`, `2 h 05 min`, `3 d 4 h`."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -218,7 +220,7 @@ def duration(seconds: float) -> str:
 
 
 def _bytes(count: float) -> str:
-    """Such as `12.3 MB`, by powers of 1000."""
+    """For example `12.3 MB`, by powers of 1000."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{_figures(count)} {unit}"
@@ -231,5 +233,5 @@ def _figures(value: float) -> str:
 
 
 def _words(counter: str) -> str:
-    """A counter's name as people read it: `image URLs`."""
+    """A counter's name in words: `image URLs`."""
     return counter.replace("_", " ").replace("url", "URL")

@@ -1,6 +1,6 @@
-"""A sample of what a part drops, by reason, for people to look at: `RUN/drops/STAGE/PART.parquet`.
+"""Examples of what a part drops, by reason, for people to inspect: `RUN/drops/STAGE/PART.parquet`.
 
-Chosen by a hash of the dropped thing, not by the order of arrival, so the same part gives the same sample.
+They are chosen by a hash of the dropped item, not by the order of arrival, so the same part gives the same examples.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from m3w.pipeline.engine.table import Table
 from m3w.recipes.section import Section
 
 MOST_CHARACTERS = 20_000
-"""Of a dropped text that are shown."""
+"""Characters that are kept of a dropped text."""
 
 
 class Drops(Section):
-    """Samples for people to look at; nothing reads them again."""
+    """Examples of what is dropped, for people to inspect; no stage reads them."""
 
     keep_per_reason: int = Field(3, ge=0, le=10_000)
-    """Of each reason and part, chosen by a hash of what is dropped; 0 keeps none."""
+    """Examples per reason and part, chosen by a hash of what is dropped; 0 keeps none."""
 
 
 DROPS = Table(
@@ -46,13 +46,13 @@ DROPS = Table(
     ),
     by_stage=True,
 )
-"""`kind`: response, page, document, text, image_reference or image; `url`: the page's; `text`: page's, document's or
-node's, cut; of an image what is known and said of it."""
+"""`kind`: response, page, document, text, image_reference or image; `url`: of the page; `text`: of the page, document
+or node, cut; for an image its size, caption and alternative text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drop:
-    """One thing that was dropped, and the threshold that took it where it was a rule."""
+    """One dropped item; if a rule dropped it, with the signal's value and the rule's range."""
 
     kind: str
     reason: str
@@ -70,14 +70,14 @@ class Drop:
         return {**asdict(self), "text": None if self.text is None else self.text[:MOST_CHARACTERS]}
 
     def number(self) -> int:
-        """What the choice of examples is ordered by."""
+        """A hash of the item; the lowest numbers are kept as examples."""
         name = "\n".join((self.document_id, self.kind, self.reason, self.image_url or "", self.text or ""))
         return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:8], "big")
 
 
 def image_drop(row: dict[str, Any], image: dict[str, Any], reason: str) -> Drop:
-    """An image of the document `row` that is not in the dataset, with what is known and said of it."""
-    said = "; ".join(f"{name}: {image[name]}" for name in ("caption", "alt") if image[name])
+    """An image of the document `row` that is not in the dataset, with its size, caption and alternative text."""
+    description = "; ".join(f"{name}: {image[name]}" for name in ("caption", "alt") if image[name])
     sides = f"{image['width']} x {image['height']} px" if image["width"] else ""
     return Drop(
         kind="image",
@@ -85,24 +85,24 @@ def image_drop(row: dict[str, Any], image: dict[str, Any], reason: str) -> Drop:
         document_id=row["document_id"],
         url=row["url"],
         language=row["language"],
-        text="; ".join(filter(None, (sides, said))) or None,
+        text="; ".join(filter(None, (sides, description))) or None,
         image_url=image["url"],
     )
 
 
 class DropExamples:
-    """The drops of one part with the lowest numbers, as many of each kind and reason as the recipe says."""
+    """The drops of one part with the lowest numbers, `keep_per_reason` of each kind and reason."""
 
     def __init__(self, keep_per_reason: int):
         self._keep = keep_per_reason
-        self._found: dict[tuple[str, str], list[tuple[int, int, Drop]]] = {}
+        self._heaps: dict[tuple[str, str], list[tuple[int, int, Drop]]] = {}
         self._arrivals = 0
 
     def add(self, drop: Drop) -> None:
         if not self._keep:
             return
         self._arrivals += 1  # only so that two drops are never compared
-        heap = self._found.setdefault((drop.kind, drop.reason), [])
+        heap = self._heaps.setdefault((drop.kind, drop.reason), [])
         entry = (-drop.number(), -self._arrivals, drop)
         if len(heap) < self._keep:
             heapq.heappush(heap, entry)
@@ -111,4 +111,4 @@ class DropExamples:
 
     def rows(self) -> list[dict[str, Any]]:
         """By kind and reason, then by number."""
-        return [drop.row() for key in sorted(self._found) for _, _, drop in sorted(self._found[key], reverse=True)]
+        return [drop.row() for key in sorted(self._heaps) for _, _, drop in sorted(self._heaps[key], reverse=True)]

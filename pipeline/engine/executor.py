@@ -1,17 +1,13 @@
-"""Parts on Ray: all tasks are submitted here.
+"""Runs the stages of a run on Ray, against its ledger.
 
-Committed parts are passed over, the rest are submitted a bounded number at a time; a part that fails is tried again
-and, after its last attempt, set aside with its traceback while the others go on. An attempt that raised and one whose
-process
-or machine died are counted apart: the second may be no fault of the part, so it has more tries, and is isolated from
-then on (`Isolation.APART`).
+Parts that are committed are skipped. The rest are submitted a bounded number at a time; a part that fails is retried
+(`m3w.pipeline.engine.attempts`) and, after its last attempt, set aside with its traceback while the others continue.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -19,27 +15,23 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, UserCodeException
 
-from m3w.pipeline.engine.attempt import Attempt, Isolation
+from m3w.pipeline.engine.attempt import Attempt
+from m3w.pipeline.engine.attempts import Attempts
 from m3w.pipeline.engine.build_progress import Progress
 from m3w.pipeline.engine.drops import DROPS, Drops
 from m3w.pipeline.engine.execution import Execution
 from m3w.pipeline.engine.group_by import Grouping
 from m3w.pipeline.engine.inputs import Entries, Inputs, inputs_digest
 from m3w.pipeline.engine.ledger import FailedPart, LedgerEntry, Output
-from m3w.pipeline.engine.part_queue import PartQueue
 from m3w.pipeline.engine.ray_start import start_ray
-from m3w.pipeline.engine.retrying import may_pass
-from m3w.pipeline.engine.run import LockLost, Run
+from m3w.pipeline.engine.run import Run
 from m3w.pipeline.engine.stage import ALL, GroupStage, Part, PartStage, Stage, StageFailed
-from m3w.pipeline.engine.workers import Actors, Job, Tasks, Workers, cause_of, failed_part, is_death
+from m3w.pipeline.engine.workers import Actors, Job, Tasks, Workers, failed_part
 from m3w.recipes.errors import InputError
-
-SECONDS_BETWEEN_LOOKS = 5.0
-"""At whether the run is still this driver's, and at what waits for its next attempt."""
 
 
 class Executor:
-    """Runs the stages of one run. Ray is started, or connected to, by the first part that needs it."""
+    """Runs the stages of one run. The first part that has to run starts Ray, or connects to it."""
 
     def __init__(
         self,
@@ -58,42 +50,42 @@ class Executor:
         self._address, self._check, self.now = address, check, now
 
     def start_ray(self) -> None:
-        """Connect to the cluster at the address (or in RAY_ADDRESS), or start Ray on this machine. Twice is once.
+        """Connect to the cluster at the address (or in RAY_ADDRESS), or start Ray on this machine, unless it runs.
 
         Raises `m3w.pipeline.engine.ray_start.RayFailed`.
         """
         if not ray.is_initialized():
-            # without an address Ray would join whatever cluster was last started on this machine, and end with it
+            # without an address Ray would join the cluster last started on this machine, and end with it
             start_ray(self._address or os.environ.get("RAY_ADDRESS") or "local")
 
     def check_gpus(self, gpus: float, key: str) -> None:
-        """Raises `InputError` if no machine has so many GPUs for one actor, since Ray would wait for one for ever."""
+        """Raises `InputError` if no machine has this many GPUs for one actor: Ray would wait for one forever."""
         if not gpus:
             return
         self.start_ray()
         most = max(node["Resources"].get("GPU", 0) for node in ray.nodes() if node["Alive"])
         if gpus > most:
             raise InputError(
-                f"{key} = {gpus:g}, but the machine with the most GPUs has {most:g}, so no process could start; give "
-                "fewer, or a cluster that has them (--address)"
+                f"{key} = {gpus:g}, but the machine with the most GPUs has {most:g}, so no process could start; set "
+                "it lower, or use a cluster that has them (--address)"
             )
 
     def fingerprint(self, stage: Stage, settings: Any) -> str:
-        """The stage's fingerprint; it holds how many examples of drops are kept, where the stage keeps some."""
+        """The stage's fingerprint; for a stage that samples its drops it includes `drops.keep_per_reason`."""
         extra = f" drops {self.drops.keep_per_reason}" if DROPS in stage.writes else ""
         return stage.fingerprint(settings, extra)
 
     def run_parts(
-        self, stage: PartStage, settings: Any, parts: Iterable[Part], known: dict[str, LedgerEntry] | None = None
-    ) -> dict[str, LedgerEntry]:
-        """The ledger entries of all `parts` that are committed in the end, in the order of `parts`.
+        self, stage: PartStage, settings: Any, parts: Iterable[Part], committed: Entries | None = None
+    ) -> Entries:
+        """Run the `parts` that are not committed yet; the entries of all that are in the end, in the order of `parts`.
 
-        `known` are the stage's entries where the caller has read them already. Raises `StageFailed` if more than
+        `committed` are the stage's entries, where the caller has read them already. Raises `StageFailed` if more than
         `execution.max_failed_parts` were set aside.
         """
         by_name = {part.name: part for part in parts}
         fingerprint = self.fingerprint(stage, settings)
-        committed = self.run.entries(stage.name) if known is None else known
+        committed = self.run.entries(stage.name) if committed is None else committed
         entries = self._still_valid(stage, fingerprint, by_name, committed)
         missing = [part for name, part in by_name.items() if name not in entries]
         self.progress.begin(stage.name, total=len(by_name), done=len(entries), units=stage.units)
@@ -109,7 +101,7 @@ class Executor:
         if failed > self.execution.max_failed_parts:
             raise StageFailed(
                 f"{failed} of {len(by_name)} parts of {stage.name} failed {self.execution.attempts} times each "
-                f"and were set aside; see m3w status {self.run.path}, mend the cause and build again, or raise "
+                f"and were set aside; see m3w status {self.run.path}, fix the cause and run the build again, or raise "
                 "execution.max_failed_parts"
             )
         return {name: entries[name] for name in by_name if name in entries}
@@ -117,20 +109,20 @@ class Executor:
     def run_grouping(
         self, stage: GroupStage, settings: Any, inputs: Inputs, *, part: str = ALL, folder: str | None = None
     ) -> Entries:
-        """The ledger entry of a grouping over what `inputs` holds; taken from the ledger, or made.
+        """Run a grouping over `inputs`, unless the ledger has it already; its ledger entry.
 
         `part` is its name in the ledger and `folder` where its files go, for a stage that groups several times. Raises
-        `StageFailed`: no later stage can do without a grouping.
+        `StageFailed` if it fails: later stages need its result.
         """
         parts, folder = inputs.parts(stage), folder or stage.table.folder
         described = [f"{len(parts)} parts of sha256 {inputs_digest(parts)}"]
         fingerprint = self.fingerprint(stage, settings)
-        known = self.run.entries(stage.name).get(part)
-        same = known and known.fingerprint == fingerprint and known.inputs == described
-        if known and same and not self.run.missing_outputs([known]):
+        committed = self.run.entries(stage.name).get(part)
+        same = committed and committed.fingerprint == fingerprint and committed.inputs == described
+        if committed and same and not self.run.missing_outputs([committed]):
             self.progress.begin(stage.name, total=1, done=1, units=stage.units)
             self.progress.end(stage.name)
-            return {part: known}
+            return {part: committed}
         self.progress.begin(stage.name, total=1, done=0, units=stage.units)
         self.run.remove(f"ledger/{stage.name}/{part}.json")
         self.run.remove(folder)
@@ -148,7 +140,7 @@ class Executor:
     def _groups(
         self, stage: GroupStage, settings: Any, inputs: Inputs, parts: list[Part], folder: str, name: str
     ) -> list[tuple[Output, dict[str, int]]]:
-        """Every group's published files with its counters. A failure is set aside under `name`, with its traceback."""
+        """The published files of all groups, with their counters. A failure is recorded under `name`."""
         grouping = Grouping(self.run.reference, stage, stage.shuffle(inputs, settings), folder)
         self.start_ray()
         try:
@@ -157,13 +149,12 @@ class Executor:
             failed = failed_part(stage.name, Part(name=name, inputs=[f"{len(parts)} parts"]), 1, error)
             self.run.set_aside(failed)
             raise StageFailed(
-                f"{stage.name} failed: {failed.error}; see m3w status {self.run.path}, mend the cause, build again"
+                f"{stage.name} failed: {failed.error}; see m3w status {self.run.path}, fix the cause and run the build "
+                "again"
             ) from error
 
-    def _still_valid(
-        self, stage: PartStage, fingerprint: str, parts: dict[str, Part], entries: dict[str, LedgerEntry]
-    ) -> dict[str, LedgerEntry]:
-        """Committed entries that this recipe would make again; the others are taken out of the ledger first."""
+    def _still_valid(self, stage: PartStage, fingerprint: str, parts: dict[str, Part], entries: Entries) -> Entries:
+        """The committed entries that still match recipe and inputs; the others are removed from the ledger."""
         valid = {
             name: entry
             for name, entry in entries.items()
@@ -173,29 +164,29 @@ class Executor:
         valid = {name: entry for name, entry in valid.items() if name not in missing}
         stale = [] if stage.incremental else [entry for name, entry in entries.items() if name not in valid]
         if stale:
-            self.progress.note(f"{stage.name}: {len(stale)} parts are redone: their recipe or inputs changed")
-        self._take_out(stage.name, stale, valid)
+            self.progress.note(f"{stage.name}: {len(stale)} parts run again, since their recipe or inputs changed")
+        self._remove(stage.name, stale, valid)
         for name in self.run.failures(stage.name):
             if name in parts or not stage.incremental:
                 self.run.remove(f"ledger/{stage.name}/failed/{name}.json")
         return valid
 
-    def forget(self, stage: PartStage, planned: Iterable[str], entries: dict[str, LedgerEntry]) -> None:
-        """Take all that a stage kept, but for the `planned` parts, out of the ledger (`entries`) and out of the run."""
+    def forget(self, stage: PartStage, planned: Iterable[str], entries: Entries) -> None:
+        """Remove a stage's parts that are not `planned`, from the ledger (`entries`) and with their files."""
         planned = set(planned)
         stale = [entry for name, entry in entries.items() if name not in planned]
-        self._take_out(stage.name, stale, {name: entry for name, entry in entries.items() if name in planned})
+        self._remove(stage.name, stale, {name: entry for name, entry in entries.items() if name in planned})
         for name in self.run.failures(stage.name).keys() - planned:
             self.run.remove(f"ledger/{stage.name}/failed/{name}.json")
 
     def remove_stage(self, name: str) -> None:
-        """Take all that a stage made, which the recipe no longer has, out of the run."""
+        """Remove everything that a stage wrote, because the recipe no longer has the stage."""
         for entry in self.run.entries(name).values():
             for output in entry.outputs:
                 self.run.remove(output.path)
         self.run.remove(f"ledger/{name}")
 
-    def _take_out(self, stage: str, stale: list[LedgerEntry], valid: dict[str, LedgerEntry]) -> None:
+    def _remove(self, stage: str, stale: list[LedgerEntry], valid: Entries) -> None:
         kept = {output.path for entry in valid.values() for output in entry.outputs}
         for entry in stale:
             self.run.remove(f"ledger/{stage}/{entry.part}.json")
@@ -206,7 +197,7 @@ class Executor:
     def _results(
         self, stage: PartStage, settings: Any, fingerprint: str, parts: list[Part]
     ) -> Iterator[LedgerEntry | FailedPart]:
-        """Each part's ledger entry or `FailedPart`, as they come."""
+        """Each part's ledger entry or `FailedPart`, in the order in which they end."""
         if not parts:
             return
         self.start_ray()
@@ -215,89 +206,26 @@ class Executor:
         needs = self.execution.of(stage.name)
         workers: Workers = Tasks(job, needs) if stage.pool is None else Actors(job, needs, stage.pool(settings))
         try:
-            yield from _Attempts(stage, parts, workers, self).results()
+            attempts = Attempts(stage.name, parts, workers, self.execution, self.progress, self._check)
+            yield from attempts.results()
         finally:
             workers.close()
 
     def _check_needs(self, stage: str) -> None:
-        """Ray would wait for ever for a machine that has what a part asks for. A cluster may still get one."""
+        """Check that some machine has what a part needs; Ray would wait for one forever. A cluster may still get one.
+
+        Raises `InputError` if Ray runs on this machine alone.
+        """
         needs = self.execution.of(stage)
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if any(m.get("CPU", 0) >= needs.cpus and m.get("memory", 0) >= needs.memory_bytes for m in machines):
             return
-        asked = f"a part of {stage} asks for {needs.cpus:g} CPUs and {needs.memory_bytes >> 20:,} MiB"
+        demand = f"a part of {stage} asks for {needs.cpus:g} CPUs and {needs.memory_bytes >> 20:,} MiB"
         if self._address or os.environ.get("RAY_ADDRESS"):
-            self.progress.note(f"{asked}, and no machine of the cluster has that yet; waiting for one")
+            self.progress.note(f"{demand}, and no machine of the cluster has that yet; waiting for one")
             return
         raise InputError(
-            f"{asked}, and this machine has {machines[0].get('CPU', 0):g} CPUs and "
+            f"{demand}, and this machine has {machines[0].get('CPU', 0):g} CPUs and "
             f"{int(machines[0].get('memory', 0)) >> 20:,} MiB for Ray, so none could start; lower "
             f"execution.stages.{stage} or execution.cpus_per_part and memory_mib_per_part"
         )
-
-    def check(self) -> None:
-        """Raises what ends the run."""
-        self._check()
-
-
-class _Attempts:
-    """The parts of one stage, each tried until it is committed or set aside."""
-
-    def __init__(self, stage: PartStage, parts: list[Part], workers: Workers, executor: Executor):
-        self._stage, self._workers, self._executor = stage, workers, executor
-        self._execution = executor.execution
-        self._queue = PartQueue(parts)
-        self._running: dict[Any, tuple[Part, int]] = {}
-        self._deaths: Counter[str] = Counter()
-        self._isolated: set[str] = set()
-
-    def results(self) -> Iterator[LedgerEntry | FailedPart]:
-        while True:
-            self._submit()
-            self._executor.progress.at_work([part.name for part, _ in self._running.values()])
-            pause = self._queue.seconds_to_next
-            if not self._running and pause is None:
-                return
-            longest = SECONDS_BETWEEN_LOOKS if pause is None else min(pause, SECONDS_BETWEEN_LOOKS)
-            for reference in self._ended(longest):
-                self._workers.free(reference)
-                part, number = self._running.pop(reference)
-                if (result := self._result(reference, part, number)) is not None:
-                    self._queue.done(part)
-                    yield result
-            self._executor.check()
-
-    def _submit(self) -> None:
-        while len(self._running) < self._workers.at_once and (taken := self._queue.take()):
-            part, number = taken
-            isolation = Isolation.APART if part.name in self._isolated else Isolation.WATCHED
-            self._running[self._workers.submit(part, number, isolation)] = taken
-
-    def _ended(self, timeout_s: float) -> list[Any]:
-        if not self._running:
-            time.sleep(timeout_s)
-            return []
-        ended: list[Any] = ray.wait(list(self._running), num_returns=1, timeout=timeout_s)[0]
-        return ended
-
-    def _result(self, reference: Any, part: Part, number: int) -> LedgerEntry | FailedPart | None:
-        """The attempt's ledger entry, or what sets its part aside; None if the part waits for another attempt."""
-        try:
-            entry: LedgerEntry = ray.get(reference)
-            return entry
-        except RayError as error:
-            cause = cause_of(error)
-            if isinstance(cause, LockLost):
-                raise cause from error
-            died = is_death(error)
-            self._deaths[part.name] += died
-            if died or isinstance(cause, MemoryError):
-                self._isolated.add(part.name)
-            deaths = self._deaths[part.name]
-            failures = number - deaths
-            if deaths >= self._execution.deaths or failures >= self._execution.attempts:
-                return failed_part(self._stage.name, part, number, error)
-            pause = self._execution.pause_s * 4 ** (failures - 1) if not died and may_pass(cause) else 0.0
-            self._queue.again(part, number + 1, pause_s=pause)
-            self._executor.progress.tried_again(part.name, cause)
-            return None

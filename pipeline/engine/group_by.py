@@ -1,7 +1,7 @@
-"""Grouping stages: rows from every part of a stage, brought together by a key, one Parquet file (or a few) a group.
+"""Grouping stages: the rows of all parts, grouped by a key and written as one Parquet file (or a few) per group.
 
-See `m3w.pipeline.engine.shuffle` for how. Memory on the driver: the parts' names and files, and a line for each file
-written.
+`m3w.pipeline.engine.shuffle` does the grouping. Memory on the driver: the names and files of the parts, and a line for
+each file written.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from m3w.pipeline.engine.stage import ALL, GroupStage, Part, Shuffle
 from m3w.pipeline.engine.stage_io import PartFiles
 
 IN_ONE_TASK_BYTES = 32 * 2**20
-"""Of the files that a grouping reads; a task that holds them in memory needs some ten times that."""
+"""Input up to this size is grouped in one task; in memory the rows take about ten times as much."""
 PARTS_A_TASK = 16
 _WRITTEN = pa.schema([("output", pa.string()), ("counters", pa.map_(pa.string(), pa.int64()))])
 
 
 def written_files(results: pa.Table) -> list[tuple[Output, dict[str, int]]]:
-    """The published files that a grouping's tasks report, with their counters, by the file's name."""
+    """The published files that a grouping's tasks report, with their counters, ordered by name."""
     written = [(Output.model_validate_json(row["output"]), dict(row["counters"])) for row in results.to_pylist()]
     return sorted(written, key=lambda output: output[0].path)
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """A grouping stage on its way through Ray."""
+    """One execution of a grouping stage on Ray."""
 
     run: RunReference
     stage: GroupStage
     shuffle: Shuffle
     folder: str
-    """Where the files of the groups go."""
+    """The folder of the run for the groups' files."""
 
     def groups(self, parts: list[Part], size: int, execution: Execution) -> list[tuple[Output, dict[str, int]]]:
-        """The published files of all groups with their counters, by the file's name; `size` is in bytes.
+        """The published files of all groups with their counters, ordered by name; `size` is the input's, in bytes.
 
         Raises what Ray raises.
         """
@@ -67,7 +67,7 @@ class Grouping:
         return written_files(results)
 
     def in_memory(self, parts: list[Part]) -> pa.Table:
-        """All of it in this process, for what is small; see `written_files`."""
+        """Group small input in this process; the result is for `written_files`."""
         rows = InMemory(pa.concat_tables(map(self.map, parts)))
         results = self.shuffle.steps(rows).by_group(self.write).table()
         return results if results.num_rows else _WRITTEN.empty_table()
@@ -77,12 +77,12 @@ class Grouping:
         return self.shuffle.map(PartFiles(Run(*self.run), self.stage, part))
 
     def map_items(self, items: pa.Table) -> pa.Table:
-        """The rows of some parts, given by name and files."""
+        """The rows of several parts; `items` has their names and files."""
         parts = [Part(name=row["name"], inputs=[], files=json.loads(row["files"])) for row in items.to_pylist()]
         return pa.concat_tables(map(self.map, parts))
 
     def write(self, group: pa.Table) -> pa.Table:
-        """A group's rows to published files, and what they are."""
+        """Write and publish a group's rows; a row with path, hash and counters for each file."""
         table, counters = self.shuffle.reduce(group)
         name = f"{self.folder}/{group['group'][0].as_py()}"
         pieces = self.shuffle.split(table)

@@ -1,4 +1,4 @@
-"""What the stages of a build have committed so far, and the parts that follow from it for the next stage."""
+"""What the stages of a build have committed so far, and the parts of the next stage that follow from it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from m3w.pipeline.engine.stage import Part, PartStage, Stage, StageFailed
 from m3w.pipeline.engine.table import Input, Table
 
 Entries = dict[str, LedgerEntry]
-"""Of one stage, by part."""
+"""The ledger entries of one stage, by part."""
 
 
 class Inputs:
@@ -23,19 +23,19 @@ class Inputs:
         self._outputs: dict[Table, dict[str, Output]] = {}
 
     def add(self, stage: Stage, entries: Entries) -> None:
-        """What `stage` has committed; it replaces what was known of the stage."""
+        """Add what `stage` has committed, in place of its earlier entries."""
         for table in stage.writes:
             self.put(table, entries, by_part=isinstance(stage, PartStage))
 
     def put(self, table: Table, entries: Entries, *, by_part: bool = True) -> None:
-        """`entries` as those that wrote `table`; `by_part` if each part of its stage writes a file of its own."""
+        """Set the entries that wrote `table`; `by_part` if each part of its stage writes its own file."""
         self._entries[table] = entries
         self._outputs.pop(table, None)
         if by_part:
             self._by_part.add(table)
 
     def with_entries(self, stage: Stage, entries: Entries) -> Inputs:
-        """The same, but for the tables of `stage`."""
+        """A copy with these entries for the tables of `stage`."""
         other = Inputs()
         other._entries, other._by_part, other._outputs = dict(self._entries), set(self._by_part), dict(self._outputs)
         other.add(stage, entries)
@@ -46,11 +46,11 @@ class Inputs:
         return table in self._entries
 
     def entries(self, table: Table) -> Entries:
-        """The entries of the stage that wrote the table; none where no stage does."""
+        """The entries of the stage that wrote the table; empty if no stage writes it."""
         return self._entries.get(table, {})
 
     def outputs(self, table: Table) -> dict[str, Output]:
-        """The table's files by path, in the order of their names."""
+        """The table's files by path, in order."""
         if table not in self._outputs:
             written = (o for entry in self.entries(table).values() for o in entry.outputs if table.holds(o.path))
             self._outputs[table] = {output.path: output for output in sorted(written, key=lambda output: output.path)}
@@ -61,23 +61,23 @@ class Inputs:
         return sum(output.rows for output in self.outputs(table).values())
 
     def bytes(self, stage: Stage) -> int:
-        """Of all that `stage` reads."""
+        """Size of everything that `stage` reads."""
         return sum(o.bytes for declared in stage.reads for o in self.outputs(declared.table).values())
 
     def counters(self, table: Table) -> Counter[str]:
-        """The counters of the stage that wrote the table, added up over its parts."""
+        """The counters of the stage that wrote the table, summed over its parts."""
         return sum_counters(self.entries(table).values())
 
     def parts(self, stage: Stage) -> list[Part]:
-        """One part for each part of the first table that `stage` reads, with the files of the others under its name.
+        """One part per part of the first table that `stage` reads, with the files of the same name in the others.
 
-        Raises `StageFailed` where the stage that writes a table which every part shares has committed nothing.
+        Raises `StageFailed` if a table that all parts share is missing, because its stage committed nothing.
         """
         first, *_ = stage.reads
         return [part for name in self.entries(first.table) if (part := self.part(stage, name)) is not None]
 
     def part(self, stage: Stage, name: str) -> Part | None:
-        """The part `name` of `stage`; None where a stage before it failed on that part."""
+        """The part `name` of `stage`; None if an earlier stage failed on that part."""
         files: list[list[str]] = []
         inputs: list[str] = []
         for declared in stage.reads:
@@ -98,14 +98,16 @@ class Inputs:
             return []
         if declared.access == "shared":
             if not self.entries(table):
-                raise StageFailed(f"{stage.name} needs {table.folder}, and nothing of it could be made; see m3w status")
+                raise StageFailed(
+                    f"{stage.name} needs {table.folder}, which has no file, as its stage failed; see m3w status"
+                )
             return list(self.outputs(table).values())
         output = self.outputs(table).get(table.path(name))
         return [output] if output else None if table in self._by_part else []
 
 
 def sum_counters(entries: Iterable[LedgerEntry]) -> Counter[str]:
-    """Counters added up over parts, by name in order."""
+    """Counters summed over parts, ordered by name."""
     total: Counter[str] = Counter()
     for entry in entries:
         total.update(entry.counters)
@@ -113,7 +115,7 @@ def sum_counters(entries: Iterable[LedgerEntry]) -> Counter[str]:
 
 
 def inputs_digest(parts: Iterable[Part]) -> str:
-    """SHA-256 (hex) of what some parts read, for a stage that reads them all."""
+    """SHA-256 (hex) of the inputs of `parts`, for a stage that reads all of them."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(f"{part.name} {part.inputs}\n".encode())

@@ -1,4 +1,4 @@
-"""The ledger: what is committed, one small JSON file for each stage and part, and what was set aside."""
+"""The ledger: one small JSON file for each committed part of a stage, and for each failed one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 FAULTS_IN_LEDGER = 1000
-"""The first so many faults of a part are named in its ledger entry; all of them in `quarantine/`."""
+"""Faults of a part that its ledger entry lists, the first ones; `quarantine/` has all of them."""
 
 
 class _Entry(BaseModel):
@@ -25,7 +25,7 @@ class Output(_Entry):
 
 
 class Fault(_Entry):
-    """Something in the input that could not be read; what follows it was."""
+    """Something in the input that could not be read; the part continued after it."""
 
     path: str
     offset: int
@@ -45,7 +45,7 @@ class LedgerEntry(_Entry):
     counters: dict[str, int]
     faults: list[Fault] = Field(default_factory=list)
     metadata: dict[str, Any] = Field(default_factory=dict)
-    """What the plan of a later stage needs to know of this part, such as sizes."""
+    """What the plan of a later stage needs to know about this part, for example sizes."""
     seconds: float
     attempt: int
 

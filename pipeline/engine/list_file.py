@@ -1,7 +1,7 @@
-"""Lists that a user names in a recipe: text files with an entry a line, on any fsspec path.
+"""Lists that a recipe names: text files with one entry per line, on any fsspec path.
 
-A recipe's field that holds such a path is declared `NamedFile`. A fingerprint then depends on the file's content
-instead of its path: a changed file redoes what depends on it, and one that was only moved redoes nothing.
+A recipe's field that holds such a path has the type `NamedFile`. Fingerprints then depend on the file's content, not
+on its path: a changed file makes the stages that use it run again, a moved one does not.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ListFile(str):
 
 
 def _absolute(path: str) -> ListFile:
-    """Tasks do not run in the folder that the command was given in."""
+    """Make a local path absolute: tasks run in other folders than the command."""
     return ListFile(path if "://" in path else str(Path(path).absolute()))
 
 
@@ -38,12 +38,14 @@ def read_entries(path: str) -> list[str]:
     try:
         lines = _content(path, compression="infer").decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise InputError(f"the list {path} is not UTF-8 ({error.reason} at byte {error.start}); save it so") from error
+        raise InputError(
+            f"the list {path} is not UTF-8 ({error.reason} at byte {error.start}), so it is not read; save it as UTF-8"
+        ) from error
     return [entry for line in lines if (entry := f" {line}".partition(" #")[0].strip())]
 
 
 def content_sha256(path: str) -> str:
-    """64 hex digits, of the file as it lies there. Raises `InputError`."""
+    """64 hex digits, of the file as stored (not decompressed). Raises `InputError`."""
     return hashlib.sha256(_content(path)).hexdigest()
 
 

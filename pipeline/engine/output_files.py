@@ -20,11 +20,11 @@ from m3w.schemas.table import to_table
 ROWS = 1000
 BYTES = 32 * 2**20
 TAR_COPY_BYTES = 2**24
-"""Bytes of a member that are written at once, not by 16 KiB."""
+"""Bytes of a member per write; the default is 16 KiB."""
 
 
 class OutputFile:
-    """A file being written whose SHA-256 and size are known at its end; its writer sets `rows`."""
+    """A file that computes its SHA-256 and size while it is written; the writer sets `rows`."""
 
     def __init__(self, file: IO[bytes]):
         self._file, self.sha256, self.written, self.rows = file, hashlib.sha256(), 0, 0
@@ -57,7 +57,7 @@ class OutputFile:
 
 
 class RowWriter:
-    """Writes rows as row groups of at most `rows` rows and about `max_bytes` bytes, so that memory stays flat.
+    """Writes rows in row groups of at most `rows` rows and about `max_bytes` bytes, which bounds memory.
 
     A row that breaks `schema` raises `m3w.schemas.table.SchemaError`.
     """
@@ -79,7 +79,7 @@ class RowWriter:
             self._flush()
 
     def write_columns(self, columns: pa.Table | pa.RecordBatch) -> None:
-        """Write rows that are columns already, as row groups of their own."""
+        """Write rows that are already columns, as row groups of their own."""
         self._flush()
         write = self._writer.write_batch if isinstance(columns, pa.RecordBatch) else self._writer.write_table
         write(columns)
@@ -103,7 +103,7 @@ class RowWriter:
 
 
 def _size(value: Any) -> int:
-    """Bytes that a row's strings and buffers hold, roughly."""
+    """Approximate bytes of a row: its strings and buffers."""
     if isinstance(value, (str, bytes)):
         return len(value)
     if isinstance(value, dict):
@@ -114,7 +114,7 @@ def _size(value: Any) -> int:
 
 
 class TarWriter:
-    """Writes members without owner, clock or permissions, so that the tar's bytes depend on its contents alone."""
+    """Writes members without owner, time or permissions, so that the tar's bytes depend on its contents alone."""
 
     def __init__(self, file: OutputFile):
         self._tar = tarfile.TarFile(
@@ -127,7 +127,7 @@ class TarWriter:
         return self._tar.offset
 
     def add(self, name: str, content: bytes) -> int:
-        """Append a member; the offset of its content in the tar."""
+        """Append a member; returns the offset of its content in the tar."""
         member = tarfile.TarInfo(name)
         member.size = len(content)
         offset = self.end + tarfile.BLOCKSIZE
@@ -142,12 +142,12 @@ class TarWriter:
 
 
 def extended(schema: pa.Schema, file: pa.Schema) -> pa.Schema:
-    """`schema`, whose structs also have the fields that those of `file` have beyond it: signals of the user's own."""
+    """`schema` with the fields added that the structs of `file` have beyond its own: the user's own signals."""
     for index, field in enumerate(schema):
-        at = file.get_field_index(field.name)
-        if at >= 0 and pa.types.is_struct(field.type):
-            known = {inner.name for inner in field.type}
-            more = [inner for inner in file.field(at).type if inner.name not in known]
+        index_in_file = file.get_field_index(field.name)
+        if index_in_file >= 0 and pa.types.is_struct(field.type):
+            names = {inner.name for inner in field.type}
+            more = [inner for inner in file.field(index_in_file).type if inner.name not in names]
             if more:
                 schema = schema.set(index, field.with_type(pa.struct([*field.type, *more])))
     return schema

@@ -1,4 +1,4 @@
-"""A queue of parts: in order, of one exclusive key only one at a time, and after a pause where they failed."""
+"""A queue of parts: in order, one at a time for each exclusive key, and failed ones again after a pause."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ T = TypeVar("T", bound=_Exclusive)
 
 
 class PartQueue(Generic[T]):
-    """Gives parts with the number of their attempt; each is given and given back in constant time."""
+    """Hands out parts, each with the number of its attempt, in constant time (logarithmic for paused ones)."""
 
     def __init__(self, parts: Iterable[T], clock: Callable[[], float] = time.monotonic):
         self._free = deque((part, 1) for part in parts)
         self._later: list[tuple[float, int, T, int]] = []
-        """A heap of when a part may be tried again; numbered, so that parts are not compared."""
+        """A heap by the time at which a part may run again; numbered, so that parts are never compared."""
         self._clock, self._numbers = clock, itertools.count()
         self._behind: dict[str, deque[tuple[T, int]]] = {}
-        """By exclusive key of a part that runs: the parts that wait for its end."""
+        """By the exclusive key of a running part: the parts that wait for it to end."""
 
     def take(self) -> tuple[T, int] | None:
-        """The next part that may run now; None if there is none, for good or until one is given back or due."""
+        """The next part that may run now; None if all are handed out, paused or waiting for another one to end."""
         while self._later and self._later[0][0] <= self._clock():
             self._free.append(heapq.heappop(self._later)[2:])
         while self._free:
@@ -44,12 +44,12 @@ class PartQueue(Generic[T]):
         return None
 
     def done(self, part: T) -> None:
-        """`part` has ended."""
+        """Note that `part` has ended, so that the next one with its exclusive key may run."""
         if part.exclusive_key is not None:
             self._free.extendleft(reversed(self._behind.pop(part.exclusive_key)))
 
     def again(self, part: T, number: int, *, pause_s: float = 0.0) -> None:
-        """`part` failed: it waits for attempt `number`, which is not to begin before the pause is over."""
+        """Queue a failed part for attempt `number`, which begins after the pause at the earliest."""
         self.done(part)
         if pause_s:
             heapq.heappush(self._later, (self._clock() + pause_s, next(self._numbers), part, number))
@@ -58,5 +58,5 @@ class PartQueue(Generic[T]):
 
     @property
     def seconds_to_next(self) -> float | None:
-        """Until a part's pause is over; None if none waits for that."""
+        """Seconds until the next pause is over; None if no part is paused."""
         return max(0.0, self._later[0][0] - self._clock()) if self._later else None

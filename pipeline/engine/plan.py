@@ -1,4 +1,4 @@
-"""The plan of a build: which of the declared stages a recipe has, their settings, and their run from first to last."""
+"""The plan of a build: the declared stages that a recipe enables, their settings, and how they run in order."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from m3w.pipeline.engine.stage import GroupStage, Part, PartStage, Stage
 from m3w.recipes.errors import InputError
 
 if TYPE_CHECKING:
-    from m3w.pipeline.engine.executor import Executor  # loads Ray, which status and statistics do without
+    from m3w.pipeline.engine.executor import Executor  # imports Ray, which status and statistics do not need
 
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """A stage that a recipe has, with the settings that the recipe gives it."""
+    """A stage that a recipe enables, with its settings from the recipe."""
 
     stage: Stage
     settings: Any
 
     def parts(self, inputs: Inputs) -> list[Part]:
-        """The stage's parts as they follow from what stages before it committed."""
+        """The stage's parts, which follow from what earlier stages committed."""
         if isinstance(self.stage, PartStage) and self.stage.parts is not None:
             return list(self.stage.parts(self.settings, inputs))
         return inputs.parts(self.stage)
 
 
 class Plan:
-    """The stages of `declared`, in order, that `recipe` has."""
+    """The stages of `declared` that `recipe` enables, in order."""
 
     def __init__(self, declared: Sequence[Stage], recipe: object):
         every = [PlannedStage(stage, settings_of(stage.settings, recipe)) for stage in declared]
         self.stages = [planned for planned in every if planned.stage.enabled(planned.settings)]
         names = {planned.stage.name for planned in self.stages}
         self.off = sorted({stage.name for stage in declared} - names)
-        """Names of the stages that the recipe does without."""
+        """Names of the stages that the recipe does not enable."""
 
     def check(self) -> dict[str, list[Part]]:
-        """The parts of the stages that read no other stage's tables, by stage.
+        """Check the settings; the parts of the stages that read no other stage's tables, by stage.
 
-        Raises `InputError` where a setting names what is not there, so that nothing is written before.
+        Runs before anything is written. Raises `InputError` for a setting that names something that does not exist.
         """
         for planned in self.stages:
             planned.stage.check(planned.settings)
@@ -55,9 +55,9 @@ class Plan:
         }
 
     def run(self, executor: Executor, first: dict[str, list[Part]]) -> tuple[Inputs, dict[str, dict[str, int]]]:
-        """What the stages have committed, and their counters by stage; `first` is what `check` gave.
+        """Run the stages; what they committed, and their counters by stage. `first` is the result of `check`.
 
-        Raises `StageFailed`, and `InputError` for what only shows on the way.
+        Raises `StageFailed`, and `InputError` for wrong input that shows only while stages run.
         """
         self._check_gpus(executor)
         inputs, counts = Inputs(), dict[str, dict[str, int]]()
@@ -89,7 +89,7 @@ def _run_stage(executor: Executor, planned: PlannedStage, inputs: Inputs, parts:
 
 
 def recipe_digest(recipe: object, kinds: Iterable[type]) -> str:
-    """SHA-256 (hex) of all that can change a dataset: what any of these kinds of settings holds of the recipe.
+    """SHA-256 (hex) of everything that can change a dataset: all of the recipe's keys that these settings hold.
 
     Raises `InputError` for a list that cannot be read.
     """
@@ -98,8 +98,8 @@ def recipe_digest(recipe: object, kinds: Iterable[type]) -> str:
 
 
 def check_stage_names(names: Iterable[str], declared: Sequence[Stage], key: str) -> None:
-    """Raises `InputError` for a name under `key` of the recipe that is no stage's."""
-    known = list(dict.fromkeys(stage.name for stage in declared))
+    """Raises `InputError` for a name under the recipe's `key` that is not the name of a stage."""
+    stages = list(dict.fromkeys(stage.name for stage in declared))
     for name in names:
-        if name not in known:
-            raise InputError(f"{key}.{name} is no stage, so it has no effect; stages are {', '.join(known)}")
+        if name not in stages:
+            raise InputError(f"{key}.{name} is not a stage, so it has no effect; the stages are {', '.join(stages)}")

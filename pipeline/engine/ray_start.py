@@ -1,7 +1,7 @@
-"""Ray, started on this machine or connected to; a start that fails is tried again, since a busy machine may be slow.
+"""Starts Ray on this machine, or connects to a cluster; retries, since a busy machine may be slow.
 
-Ray gives the processes of a node 30 s to begin (`ray/_private/node.py`, a constant), which a machine with many times
-more work than cores does not always keep.
+Ray gives the processes of a node 30 s to start (a constant in `ray/_private/node.py`), and an overloaded machine may
+take longer.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import psutil
 import ray
 
 STARTS = 3
+"""Attempts at starting Ray."""
 
 
 class RayFailed(RuntimeError):
@@ -21,7 +22,7 @@ class RayFailed(RuntimeError):
 
 
 def start_ray(address: str) -> None:
-    """Connect to the cluster at the address, or, for `local`, start Ray on this machine. Raises `RayFailed`."""
+    """Connect to the cluster at `address`, or for `local` start Ray on this machine. Raises `RayFailed`."""
 
     def start() -> None:
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
@@ -30,22 +31,22 @@ def start_ray(address: str) -> None:
 
 
 def patiently(start: Callable[[], None], what: str) -> None:
-    """`start`, tried again where it fails and what it has left is ended. Raises `RayFailed`, which names `what`."""
+    """Call `start`, again if it fails, after killing the processes that it left. Raises `RayFailed`, naming `what`."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     for left in reversed(range(STARTS)):
         before = set(psutil.Process().children(recursive=True))
         try:
             start()
             return
-        except Exception as error:  # Ray raises Exception itself for a node that was slow
+        except Exception as error:  # for a slow node Ray raises a bare Exception
             ray.shutdown()
             for process in set(psutil.Process().children(recursive=True)) - before:
                 _end(process)
             if not left:
                 raise RayFailed(
-                    f"{what} did not start in {STARTS} tries ({error}); if this machine is swamped with other work, "
-                    "wait for it to end; if the address is another machine's, see that a head answers there; then "
-                    "the same command goes on"
+                    f"{what} did not start in {STARTS} attempts ({error}); if this machine is overloaded, wait for the "
+                    "other work to end; if the address is another machine's, check that a Ray head answers there; "
+                    "then run the same command again to resume"
                 ) from error
 
 

@@ -1,4 +1,4 @@
-"""Operations on the store that are tried again, where what went wrong may have been a moment's trouble."""
+"""Retries of operations on the store, for errors that may be transient."""
 
 from __future__ import annotations
 
@@ -13,42 +13,44 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 PAUSES_S = (0.1, 1.0, 5.0)
-"""Seconds before each further try. Stores' own clients retry within a request; this is for what they give up."""
+"""Seconds before each further attempt. A store's client retries requests itself; this is for what it gives up on."""
 LASTING = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LASTING_ERRNO = (*FULL, errno.EROFS, errno.ENAMETOOLONG)
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether `error` may be a moment's trouble of a store or a network, rather than how things are."""
+    """Whether `error` may be a transient failure of a store or a network."""
     return isinstance(error, OSError) and not isinstance(error, LASTING) and error.errno not in LASTING_ERRNO
 
 
 class StoreFailed(RuntimeError):
-    """The store is full, or did not take what was asked of it in several tries; the run can go on when it does."""
+    """The store is full, or failed in several attempts; the run can resume once it works."""
 
 
 @contextmanager
 def store_failures(path: str) -> Iterator[None]:
-    """OSErrors of the store at `path` as `StoreFailed`, which says what to do; others as they are."""
+    """Turn transient OSErrors and those of a full store at `path` into `StoreFailed`, which says what to do."""
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
-            raise StoreFailed(f"{path} is full ({error.strerror}); make room, and the same command goes on") from error
+            raise StoreFailed(
+                f"{path} is full ({error.strerror}); make room, then run the same command again to resume"
+            ) from error
         if may_pass(error):
             raise StoreFailed(
-                f"{path} could not be read or written in {len(PAUSES_S) + 1} tries ({type(error).__name__}: {error}); "
-                "the same command goes on when it can"
+                f"{path} could not be read or written in {len(PAUSES_S) + 1} attempts ({type(error).__name__}: "
+                f"{error}); once the store works, run the same command again to resume"
             ) from error
         raise
 
 
 def retried(operation: Callable[P, R]) -> Callable[P, R]:
-    """`operation`, which may be done twice without harm, tried again after a passing OSError."""
+    """`operation`, which must be idempotent, retried after a transient OSError."""
 
     @functools.wraps(operation)
-    def patient(*args: P.args, **kwargs: P.kwargs) -> R:
+    def retrying(*args: P.args, **kwargs: P.kwargs) -> R:
         for pause in PAUSES_S:
             try:
                 return operation(*args, **kwargs)
@@ -58,4 +60,4 @@ def retried(operation: Callable[P, R]) -> Callable[P, R]:
             time.sleep(pause)
         return operation(*args, **kwargs)
 
-    return patient
+    return retrying

@@ -1,11 +1,11 @@
 """A run: the folder that holds a frozen recipe, the ledger of what is committed, and the outputs.
 
-Commit is one step. An attempt writes its outputs under `tmp/`, moves each to its final name, and last writes the
-part's ledger entry, itself moved into place. What has no ledger entry is not there: readers go by the ledger alone.
-Because a part is a pure function, a second attempt at it moves the same bytes over the first one's. Every operation
-here may be done twice without harm, and is tried again where the store had a moment's trouble.
+A commit is one step. An attempt writes its outputs under `tmp/`, moves each to its final name, and last writes the
+part's ledger entry, which is itself moved into place. Readers go by the ledger alone, so a file without an entry does
+not exist for them. Because a part is a pure function, a second attempt at it overwrites the outputs of the first with
+the same bytes. Every operation here is idempotent and is retried after a transient failure of the store.
 
-Costs: one listing of the ledger and one read of its entries a stage; nothing is read for each document.
+Cost: per stage, one listing of the ledger and one read of its entries; nothing per document.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from m3w.recipes.errors import InputError
 
 Entry = TypeVar("Entry", LedgerEntry, FailedPart)
 RunReference = tuple[str, str | None]
-"""What another process opens the same run by: `Run(*reference)`."""
+"""Opens the same run in another process: `Run(*reference)`."""
 RUN_FORMAT = 2
-"""Raised when an older run's outputs can no longer be taken for this version's."""
+"""Increased when this version can no longer use the outputs of older runs."""
 ENTRIES_AT_ONCE = 1000
-"""Of the ledger: as they are read they lie in memory twice, as text and as entries."""
+"""Ledger entries per read; while they are parsed they are in memory twice, as text and as objects."""
 DRIVERS = "drivers"
-"""The folder of the drivers' claims, see `m3w.pipeline.engine.run_lock`."""
+"""The folder of the lock's entries, see `m3w.pipeline.engine.run_lock`."""
 
 
 class LockLost(RuntimeError):
-    """Another driver has taken the run over, since this one gave no sign of life."""
+    """Another driver has taken over the run, because this one sent no heartbeat."""
 
 
 class Run:
     """The folder of a run, on any fsspec path.
 
-    `lock` names the driver that holds the run; without it a commit does not check who does.
+    `lock` names the driver that holds the run; without it a commit does not check the lock.
     """
 
     def __init__(self, path: str, lock: str | None = None):
         self.path, self.lock = path.rstrip("/") or path, lock
-        # other processes write to the run, so a listing that was held back here would be out of date
+        # other processes write to the run, so a cached listing would be out of date
         self.fs, self._root = url_to_fs(self.path, use_listings_cache=False)
 
     @classmethod
     def create(cls, path: str) -> Self:
-        """The run at `path`, made if there is none. Raises `InputError` for a folder that is something else."""
+        """The run at `path`, created if it does not exist. Raises `InputError` for a folder that is not a run."""
         run = cls(path)
         if run.exists("run.json"):
             return cls.open(path)
@@ -63,7 +63,7 @@ class Run:
 
     @classmethod
     def open(cls, path: str) -> Self:
-        """The run at `path`. Raises `InputError` if there is none or it is of another version."""
+        """The run at `path`. Raises `InputError` if it does not exist or has another format."""
         run = cls(path)
         try:
             version = json.loads(run.read("run.json")).get("format")
@@ -80,7 +80,7 @@ class Run:
 
     @retried
     def _holds_something_else(self) -> bool:
-        """Whether there is more than what a build leaves that was killed before it wrote `run.json`."""
+        """Whether the folder holds more than a build leaves that was killed before it wrote `run.json`."""
         names = {posixpath.basename(item["name"].rstrip("/")) for item in self._listing("")}
         return bool(names - {"tmp", DRIVERS})
 
@@ -89,28 +89,27 @@ class Run:
         return self.path, self.lock
 
     def check_lock(self) -> None:
-        """Raises `LockLost` if another driver has taken the run over from the one that this process works for."""
+        """Raises `LockLost` if another driver has taken over the run from the one that this process works for."""
         if self.lock is not None and self.exists(f"{DRIVERS}/{self.lock}.taken"):
             raise LockLost(
-                f"another build has taken over {self.path}, since this one gave no sign of life for longer than "
-                "execution.driver_timeout_s; this one stops, the other goes on"
+                f"another build has taken over {self.path}, because this one sent no heartbeat for longer than "
+                "execution.driver_timeout_s; this one stops, the other continues"
             )
 
     def full(self, name: str) -> str:
-        """The path of `name` in the run, as its filesystem takes it."""
+        """The path of `name` in the run, for its own filesystem."""
         return posixpath.join(self._root, name)
 
     def url(self, name: str) -> str:
-        """The path of `name` in the run, as anything that takes fsspec paths takes it."""
+        """The path of `name` in the run, as an fsspec path."""
         return posixpath.join(self.path, name)
 
     @retried
     def exists(self, name: str) -> bool:
-        return self._is_there(name)
+        return self._exists(name)
 
-    def _is_there(self, name: str) -> bool:
-        """As the filesystem's `exists`, which says no, too, where the store failed to say: what is lost then is lost
-        without a word."""
+    def _exists(self, name: str) -> bool:
+        """Unlike the filesystem's `exists`, which returns False also for a store that failed, this one then raises."""
         try:
             self.fs.info(self.full(name))
         except (FileNotFoundError, NotADirectoryError):
@@ -118,8 +117,8 @@ class Run:
         return True
 
     def _listing(self, folder: str) -> list[dict[str, Any]]:
-        """What lies in a folder; nothing where it is not there."""
-        if not self._is_there(folder):
+        """What a folder holds; empty if it does not exist."""
+        if not self._exists(folder):
             return []
         items: list[dict[str, Any]] = self.fs.ls(self.full(folder), detail=True)
         return items
@@ -131,25 +130,25 @@ class Run:
 
     @retried
     def write(self, name: str, content: str | bytes, folder: str = "tmp") -> None:
-        """Put a small file in place in one step; it is first written in `folder`."""
+        """Write a small file in one step: it is written in `folder` and then moved."""
         temporary = f"{folder}/{uuid.uuid4().hex}"
         self.fs.makedirs(self.full(folder), exist_ok=True)
         self.fs.pipe_file(self.full(temporary), content.encode() if isinstance(content, str) else content)
         self.publish(temporary, name)
 
     def write_if_changed(self, name: str, content: str) -> None:
-        """Put a small file in place, unless it stands there already."""
+        """Write a small file, unless it already has this content."""
         if not self.exists(name) or self.read(name) != content.encode():
             self.write(name, content)
 
     def publish(self, temporary: str, name: str) -> None:
-        """Move a file to its final name, over what is there."""
-        tries = itertools.count()
+        """Move a file to its final name, replacing an existing one."""
+        attempts = itertools.count()
 
         @retried
         def move() -> None:
-            if next(tries) and not self._is_there(temporary) and self._is_there(name):
-                return  # the store moved it and then failed to say so
+            if next(attempts) and not self._exists(temporary) and self._exists(name):
+                return  # the store moved it, but the response was lost
             self.fs.makedirs(posixpath.dirname(self.full(name)), exist_ok=True)
             self.fs.mv(self.full(temporary), self.full(name))
 
@@ -157,16 +156,16 @@ class Run:
 
     @retried
     def remove(self, name: str) -> None:
-        """Remove a file or folder of the run, if it is there."""
-        with contextlib.suppress(FileNotFoundError):  # gone, by another attempt or by a try that failed to say so
+        """Remove a file or folder of the run, if it exists."""
+        with contextlib.suppress(FileNotFoundError):  # removed by another attempt, or the first response was lost
             self.fs.rm(self.full(name), recursive=True)
 
     def entries(self, stage: str) -> dict[str, LedgerEntry]:
-        """The committed parts of a stage by name. An entry that cannot be read is none: its part is redone."""
+        """The committed parts of a stage by name. An entry that cannot be read is left out: its part runs again."""
         return dict(_readable(self._ledger_files(stage), LedgerEntry))
 
     def missing_outputs(self, entries: Iterable[LedgerEntry]) -> set[str]:
-        """Names of the parts of which an output is not there or has another size; one listing a folder."""
+        """Names of the parts with an output that is missing or has another size; costs one listing per folder."""
         entries = list(entries)
         folders = {posixpath.dirname(output.path) for entry in entries for output in entry.outputs}
         sizes = {name: size for folder in folders for name, size in self._sizes(folder).items()}
@@ -175,7 +174,7 @@ class Run:
         }
 
     def names(self, folder: str) -> list[str]:
-        """What lies in a folder of the run, as paths in the run."""
+        """What a folder of the run holds, as paths in the run."""
         return sorted(self._sizes(folder))
 
     @retried
@@ -183,7 +182,7 @@ class Run:
         return {posixpath.join(folder, posixpath.basename(i["name"])): i["size"] for i in self._listing(folder)}
 
     def failures(self, stage: str) -> dict[str, FailedPart]:
-        """The parts of a stage that were set aside."""
+        """The failed parts of a stage, by name."""
         return dict(_readable(self._ledger_files(f"{stage}/failed"), FailedPart))
 
     def _ledger_files(self, folder: str) -> Iterator[tuple[str, bytes]]:

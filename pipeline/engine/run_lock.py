@@ -1,18 +1,19 @@
-"""The lock of a run: one driver at a time, by claims in the run's folder with a heartbeat.
+"""The lock of a run: one driver at a time, through entries with a heartbeat in the run's folder.
 
-It asks of a store only that a file once written is listed and read by everyone, which local disks, NFS with its
-attribute cache off, S3, GCS and Azure hold to. No clock of one machine is compared with another's.
+The only requirement on the store is that a file, once written, is visible to everyone who lists or reads. Local disks,
+NFS with its attribute cache off, S3, GCS and Azure guarantee this. Clocks of different machines are never compared.
 
-1. A driver writes its claim, `drivers/ID.json`, which says `asking`, and lists the claims.
-2. A claim whose process is known to be dead (of this machine), or that did not change while we watched it for
-   `driver_timeout_s`, is taken over: `drivers/ID.taken` is written for good, then the claim is removed.
-3. While another claim lives that holds the run, the driver gives up: `RunInUse`. Of two that ask, the younger does.
-4. When a listing made after the claim was written shows no other, the driver holds the run, and says so in its claim.
-   Two cannot both see none: the one that wrote last sees the other.
+1. A driver writes its entry, `drivers/ID.json`, in state `asking`, and lists the entries.
+2. An entry is taken over if its process is known to be dead (on this machine), or if it did not change while this
+   driver watched it for `driver_timeout_s`: `drivers/ID.taken` is written, for good, then the entry is removed.
+3. If another live driver holds the run, this one gives up: `RunInUse`. Of two that are asking, the younger gives up.
+4. If a listing made after the driver wrote its entry shows no other, the driver holds the run and sets its state.
+   Two drivers cannot both see no other: the one that wrote last sees the first.
 
-The holder writes its claim anew every few seconds, with how the run stands (`m3w status` reads it there). Who was taken
-for dead and is not (a machine that slept) finds `ID.taken`: its attempts before they commit (`Run.check_lock`), its
-driver at the next heartbeat. What is left open and why it does no harm: docs/decisions/one-driver.md.
+The holder rewrites its entry every few seconds, with the progress of the run (`m3w status` reads it there). A driver
+that was considered dead but is not (its machine slept) finds `ID.taken`: its attempts before they commit
+(`Run.check_lock`), the driver itself at its next heartbeat. The remaining race and why it is harmless:
+docs/decisions/one-driver.md.
 """
 
 from __future__ import annotations
@@ -37,20 +38,19 @@ from m3w.pipeline.engine.run import DRIVERS, LockLost, Run
 from m3w.recipes.errors import InputError
 
 BEATS_IN_TIMEOUT = 12
-"""Heartbeats in the time after which a driver is taken for dead."""
+"""Heartbeats in the time after which a driver is considered dead."""
 ASKING, HOLDING = "asking", "holding"
-STANDS_STILL = (
-    "gave no sign of life for that long; if it stands still on the same Ray cluster, end it, since Ray leaves it the "
-    "CPUs that it has"
+NO_HEARTBEAT = (
+    "sent no heartbeat for that long; if it hangs on the same Ray cluster, kill it, since it still occupies its CPUs"
 )
 
 
 class RunInUse(InputError):
-    """Another build is at work on the run."""
+    """Another build is running on the run."""
 
 
 class LockEntry(BaseModel):
-    """What a driver says of itself."""
+    """A driver's entry in the lock."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -59,22 +59,25 @@ class LockEntry(BaseModel):
     host: str
     pid: int
     process: str | None = None
-    """Names the process among all of all machines; None where the system cannot tell."""
+    """Identifies the process on all machines; None if the system does not provide it."""
     began_at: datetime
     beat: int
     beat_at: datetime
-    """By the driver's own clock."""
+    """On the driver's own clock."""
     every_s: float
     """Seconds from one heartbeat to the next."""
     progress: dict[str, Any] = Field(default_factory=dict)
-    """How the run stands, see `m3w.pipeline.engine.build_progress.BuildProgress`."""
+    """A `m3w.pipeline.engine.build_progress.BuildProgress`."""
 
 
 @contextmanager
 def locked(
     run: Run, timeout_s: float, progress: Callable[[], dict[str, Any]], note: Callable[[str], None]
 ) -> Iterator[RunLock]:
-    """Hold the run; `progress` is asked at every heartbeat, `note` told what is waited for. Raises `RunInUse`."""
+    """Hold the run's lock. Raises `RunInUse`.
+
+    `progress` is called at every heartbeat; `note` gets messages on what the driver waits for.
+    """
     lock = RunLock(run, timeout_s, progress)
     lock.take(note)
     try:
@@ -84,21 +87,21 @@ def locked(
 
 
 def lock_entries(run: Run) -> dict[str, LockEntry]:
-    """The claims that stand on a run, by driver; one that cannot be read (any more) is passed over."""
+    """The entries in a run's lock, by driver; one that cannot be read (any more) is skipped."""
     names = run.names(DRIVERS)
     taken = {name.removesuffix(".taken") for name in names if name.endswith(".taken")}
     entries = {}
     for name in names:
         if name.endswith(".json") and name.removesuffix(".json") not in taken:
             with contextlib.suppress(FileNotFoundError, ValueError):
-                claim = LockEntry.model_validate_json(run.read(name))
-                entries[claim.driver] = claim
+                entry = LockEntry.model_validate_json(run.read(name))
+                entries[entry.driver] = entry
     return entries
 
 
 @dataclass
 class RunLock:
-    """A driver's hold on a run."""
+    """The lock of a run, as one driver holds it."""
 
     run: Run
     timeout_s: float
@@ -116,12 +119,12 @@ class RunLock:
         self._thread = threading.Thread(target=self._keep_beating, name="run lock", daemon=True)
 
     def take(self, note: Callable[[str], None]) -> Self:
-        """Come to hold the run. Raises `RunInUse`."""
+        """Acquire the lock. Raises `RunInUse`."""
         watched: dict[str, tuple[int, float]] = {}
         try:
             while True:
                 self._write()
-                others = {name: claim for name, claim in lock_entries(self.run).items() if name != self.driver}
+                others = {name: entry for name, entry in lock_entries(self.run).items() if name != self.driver}
                 if not others:
                     break
                 for other in others.values():
@@ -138,23 +141,23 @@ class RunLock:
         return self
 
     def _judge(self, other: LockEntry, watched: dict[str, tuple[int, float]], note: Callable[[str], None]) -> None:
-        """Take a dead claim over, give up before a living one, or wait for what it turns out to be."""
+        """Take over a dead driver's entry, give up if the driver lives, or keep watching it."""
         now, who = time.monotonic(), f"a build by process {other.pid} on {other.host}"
         dead = is_dead(other.host, other.pid, other.process)
         if other.driver not in watched:
             watched[other.driver] = (other.beat, now)
             if not dead:
-                note(f"{who} has not said that it ended; waiting up to {self.timeout_s:g} s for a sign of life")
+                note(f"{who} has not released the run; waiting up to {self.timeout_s:g} s for its heartbeat")
         beat, since = watched[other.driver]
         if dead or (other.beat == beat and now - since > self.timeout_s):
-            note(f"taking over from {who}, which {'is gone' if dead else STANDS_STILL}")
+            note(f"taking over from {who}, which {'is gone' if dead else NO_HEARTBEAT}")
             self._take_over(other)
         elif other.beat != beat:
             watched[other.driver] = (other.beat, now)
             if other.state == HOLDING or other.driver < self.driver:
                 raise RunInUse(
-                    f"{self.run.path} is in use: {who} has been at work on it since {other.began_at:%Y-%m-%d %H:%M:%S} "
-                    "UTC, and two would undo each other's work; wait for it (m3w status --watch), or end it first"
+                    f"{self.run.path} is in use: {who} has been running on it since {other.began_at:%Y-%m-%d %H:%M:%S} "
+                    "UTC, and two would undo each other's work; wait for it (m3w status --watch), or stop it first"
                 )
 
     def _take_over(self, other: LockEntry) -> None:
@@ -162,17 +165,16 @@ class RunLock:
         self.run.remove(f"{DRIVERS}/{other.driver}.json")
 
     def check(self) -> None:
-        """Raises `m3w.pipeline.engine.run.LockLost` once the heartbeat has found that another driver took the run
-        over."""
+        """Raises `m3w.pipeline.engine.run.LockLost` if the heartbeat noticed that another driver took over the run."""
         if self.lost:
             self.run.check_lock()
 
     def release(self) -> None:
-        """The driver is done with the run."""
+        """Stop the heartbeat and remove the entry."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join()
-        with contextlib.suppress(OSError):  # else it is taken over, as of a driver that died
+        with contextlib.suppress(OSError):  # if it stays, the next driver takes it over, as from a dead one
             self.run.remove(self._name)
 
     @property
@@ -188,7 +190,7 @@ class RunLock:
                 self.lost = True
                 return
             except OSError:
-                continue  # the store is in trouble; the next heartbeat tells
+                continue  # the store failed; the next heartbeat tries again
 
     def _write(self) -> None:
         self._beat += 1
@@ -204,16 +206,16 @@ class RunLock:
             every_s=self._every,
             progress=self.progress(),
         )
-        self.run.write(self._name, content.model_dump_json(), DRIVERS)  # `tmp` is removed while the heart beats
+        self.run.write(self._name, content.model_dump_json(), DRIVERS)  # not in `tmp`, which is removed meanwhile
 
 
 def own_process() -> tuple[str, int, str | None]:
-    """Host, process id, and the name of this process; no name where the system has no /proc."""
+    """Host, process id and unique name of this process; the name is None on a system without /proc."""
     return socket.gethostname(), os.getpid(), _name(os.getpid())
 
 
 def is_dead(host: str, pid: int, name: str | None) -> bool:
-    """Whether the process is known to be gone; False for one of another machine or container."""
+    """Whether the process is known to have ended; False for one of another machine or container."""
     own = _name(os.getpid())
     if name is None or own is None or host != socket.gethostname() or _machine(name) != _machine(own):
         return False
@@ -221,7 +223,7 @@ def is_dead(host: str, pid: int, name: str | None) -> bool:
 
 
 def _name(pid: int) -> str | None:
-    """Boot, namespace of process ids, process id, and when it began (in ticks since the boot)."""
+    """Boot id, process-id namespace, process id and start time (in ticks since boot)."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = Path("/proc/self/ns/pid").readlink()

@@ -1,21 +1,22 @@
-"""Tables that are brought together by a column `group`: by Ray Data, or in memory where they are small.
+"""Grouping of tables by a column `group`: with Ray Data, or in memory for small ones.
 
-Both give the same rows to the same functions, so which of them works is no part of a result. A Ray Data shuffle costs
-about 3 s before it has moved a row, which is all that a small run has to do; the demo has a dozen of them.
+Both call the same functions on the same rows, so the result does not depend on which one runs. A Ray Data shuffle takes
+about 3 s before it has moved a row, longer than a small run's whole work; the demo has a dozen of them.
 
-On Ray Data a sorting shuffle, not hashing: at the sizes of one machine it takes a third of the time (a groupby of 8,000
-rows on 2 cores: 2.8 s against 8.5 s), and its result does not depend on the number of workers either. The tables lie in
-Ray's object store, which spills to disk; the driver holds references.
+On Ray Data we use the sorting shuffle, not the hashing one: at the sizes of one machine it takes a third of the time (a
+groupby of 8,000 rows on 2 cores: 2.8 s against 8.5 s), and its result does not depend on the number of workers either.
+The tables are in Ray's object store, which spills to disk; the driver holds references.
 
-What bounds it: tasks that read start only while what they have put out and nobody has taken yet is under half of the
-cluster's object store (`STREAMING_SHARE_OF_STORE`), and each asks Ray for the CPUs and the memory of its stage. A
-shuffle itself needs all rows before it can give the first group; these lie in the object store and, beyond it, on the
+Memory is bounded: a reading task starts only while the output that no task has consumed yet is below half of the
+cluster's object store (`STREAMING_SHARE_OF_STORE`), and each task requests the CPUs and the memory of its stage. The
+shuffle itself needs all rows before it can return the first group; they are in the object store and, beyond it, on the
 machines' disks.
 
-Each block that is read is dealt to as many as there are, and the driver holds a reference to each piece: a number that
-grows with the square of the blocks. Of many parts, the pieces are therefore merged on their way, in rounds of as many
-blocks as there are CPUs (Ray's push-based shuffle, after Exoshuffle, arXiv:2203.05072): what is held grows with the
-blocks times the rounds. Of few it costs more than it saves. Groups are whole either way, and their rows in no order.
+The shuffle splits each block into as many pieces as there are blocks, and the driver holds a reference to each piece:
+the number grows with the square of the blocks. For many parts the pieces are therefore merged on the way, in rounds of
+as many blocks as there are CPUs (Ray's push-based shuffle, after Exoshuffle, arXiv:2203.05072), and the number grows
+with the blocks times the rounds. For few parts this costs more than it saves. Either way groups are complete, with
+their rows in no particular order.
 """
 
 from __future__ import annotations
@@ -31,37 +32,38 @@ import pyarrow.compute as pc
 from m3w.pipeline.engine.execution import Needs
 
 STREAMING_SHARE_OF_STORE = 0.5
-"""Of the cluster's object store, for blocks between the operators of one dataset."""
+"""Share of the cluster's object store for blocks between the operators of one dataset."""
 MERGED_ABOVE_ITEMS = 5000
-"""Of parts. Of so many files of Common Crawl the rows are some 500 blocks, and the square of that 0.8 GB of the driver;
-below, merging only costs time (200 blocks on two CPUs: 36 s for 15 s)."""
+"""Number of parts above which pieces are merged. The rows of this many files of Common Crawl are some 500 blocks, and
+the square of that takes 0.8 GB on the driver; below, merging only takes longer (200 blocks on two CPUs: 36 s, not
+15 s)."""
 Change = Callable[[pa.Table], pa.Table]
 
 
 class Rows(Protocol):
-    """A table in pieces, somewhere."""
+    """A table in pieces, in memory or on the cluster."""
 
     def map(self, change: Change) -> Self:
-        """`change` of each piece; how the rows are cut into pieces is not to matter."""
+        """Apply `change` to each piece; its result must not depend on how the rows are cut into pieces."""
 
     def by_group(self, gather: Change) -> Self:
-        """`gather` of all rows of each value of the column `group`, in no order to rely on."""
+        """Apply `gather` to all rows of each value of the column `group`; their order is not defined."""
 
     def beside(self, other: Self) -> Self:
         """The rows of both, which have the same columns."""
 
     def kept(self) -> Self:
-        """Worked out now, for what is read more than once."""
+        """Compute the rows now, because they are read more than once."""
 
     def total(self, column: str) -> int:
         """The sum of a column of integers."""
 
     def table(self) -> pa.Table:
-        """All rows on the caller; for what is known to be few."""
+        """All rows in this process; only for tables that are known to be small."""
 
 
 class InMemory:
-    """One table."""
+    """One table in this process."""
 
     def __init__(self, table: pa.Table):
         self._table = table
@@ -80,7 +82,7 @@ class InMemory:
         return InMemory(pa.concat_tables(pieces))
 
     def beside(self, other: InMemory) -> InMemory:
-        if not self._table.num_rows or not other._table.num_rows:  # no group, so no columns of the gathered table
+        if not self._table.num_rows or not other._table.num_rows:  # without a group the gathered columns are missing
             return self if self._table.num_rows else other
         return InMemory(pa.concat_tables([self._table, other._table]))
 
@@ -102,7 +104,7 @@ class OnRayData:
 
     @classmethod
     def of(cls, items: Iterable[dict[str, Any]], read: Change, *, items_a_task: int, needs: Needs) -> OnRayData:
-        """What `read` makes of tables of the items; `needs` is what each task of ours asks Ray for."""
+        """The rows that `read` returns for tables of `items`; each of our tasks requests `needs` from Ray."""
         import ray.data
         from ray.data import ExecutionResources
         from ray.data.context import DataContext, ShuffleStrategy

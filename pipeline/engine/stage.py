@@ -1,13 +1,13 @@
-"""What a stage is: one declaration, from which the engine derives order, parts, fingerprint, clean-up and reports.
+"""A stage is one declaration, from which the engine derives order, parts, fingerprint, clean-up and reports.
 
     KEPT = Table("documents/kept", DOCUMENT_SCHEMA)
 
     @per_part(reads=[KEPT, COPIES, REPEATED.optional], writes=[UNIQUE], settings=UniqueSettings, version=2)
     def unique(io: StageIO, settings: UniqueSettings) -> None: ...
 
-A stage is done part by part (`per_part`), or brings the rows of all parts together by a key (`grouped`). Its
-fingerprint is
-the hash of its settings and its version; with its inputs' hashes it says whether what the ledger holds still counts.
+A stage processes its parts one by one (`per_part`), or groups the rows of all parts by a key (`grouped`). Its
+fingerprint is the hash of its settings and its version; together with the hashes of the inputs it decides whether an
+entry of the ledger is still valid.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from m3w.pipeline.engine.stage_io import PartFiles, StageIO
 
 Cause = Literal["rule", "duplicate", "fetch", "opt_out", "block_list", "evaluation", "crawl", "left_over"]
-"""What kind of thing makes a stage drop something; see the funnel."""
+"""Why a stage drops something, in categories; the funnel shows them."""
 ALL = "all"
-"""The part of a stage that has one."""
+"""The name of the part of a stage that has only one."""
 S = TypeVar("S")
 
 
 class StageFailed(RuntimeError):
-    """A stage ended without a result that the build can go on with."""
+    """A stage ended without a result with which the build can continue."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,41 +45,41 @@ class Part:
 
     name: str
     inputs: list[str]
-    """What it reads, for the ledger; a part whose inputs changed is done again."""
+    """What it reads, for the ledger; a part whose inputs changed runs again."""
     files: Sequence[Sequence[str]] = ()
-    """The files it may read of each of the tables that its stage reads, in the order of `Stage.reads`."""
+    """The files that it may read of each table in `Stage.reads`, in that order."""
     params: dict[str, Any] = field(default_factory=dict)
-    """What the stage needs to know besides; a function of the inputs."""
+    """Further parameters of the part; a function of the inputs."""
     exclusive_key: str | None = None
-    """Of the parts with one key at most one runs at a time: a group of hosts has one task at a time."""
+    """Parts with the same key run one at a time: at most one task at a time contacts a group of hosts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """Processes that stay up from part to part, for a stage that loads models: they are loaded once."""
+    """Processes that stay up between parts, so that a stage loads its models only once."""
 
     actors: int
     gpus: float
-    """Of each actor."""
+    """Per actor."""
     gpus_key: str
-    """The recipe's key that says so, for errors."""
+    """The recipe's key for `gpus`, for error messages."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """A step of the funnel that a stage is: how many things entered, which of them it kept, under which counters.
+    """A step of the funnel: which of a stage's counters say how many items entered and how many it kept.
 
-    What left is counted by the stage as `UNIT_dropped.REASON` and `UNIT_passed.KIND`.
+    The stage counts items that left as `UNIT_dropped.REASON` and `UNIT_passed.KIND`.
     """
 
     unit: str
     entered_as: str
     entered: tuple[str, str] | str | None = None
-    """The counter of what entered, or that of another stage; None: what was kept and what left, added up."""
+    """The counter of what entered, or (stage, counter) of another stage; None: the sum of kept and left items."""
     kept_as: str
     kept: str
     also_passed: tuple[str, ...] = ()
-    """Whole counters of the stage for what goes on elsewhere."""
+    """Further counters of the stage, for items that continue in another step."""
     track: Literal["pages", "images"] = "pages"
 
 
@@ -88,43 +88,43 @@ def always(settings: Any) -> bool:
 
 
 def no_check(settings: Any) -> None:
-    """Nothing can be wrong with the settings beyond what the recipe's types say."""
+    """For settings that the recipe's types already check completely."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stage:
-    """A step of a run. `PartStage` and `GroupStage` say how it works."""
+    """A step of a run: a `PartStage` or a `GroupStage`."""
 
     name: str
     settings: type
     reads: tuple[Input, ...]
     writes: tuple[Table, ...]
     version: int = 1
-    """Raised when the stage's code would give another result; its parts are then done again."""
+    """Increased when a change of the code changes the result; all parts then run again."""
     enabled: Callable[[Any], bool] = always
     """Whether a run with these settings has the stage."""
     check: Callable[[Any], None] = no_check
-    """Raises `InputError` for settings that name what is not there, before anything is written."""
+    """Raises `InputError` for settings that name something that does not exist; called before anything is written."""
     units: tuple[str, ...] = ()
     """Counters whose rate is shown while the stage runs, the main one first."""
     flows: tuple[Flow, ...] = ()
     causes: Mapping[str, Cause] = field(default_factory=dict)
-    """What makes the stage drop something, by the reason of the drop."""
+    """The cause of a drop, by its reason."""
     cause: Cause = "rule"
-    """For all other reasons: a rule's name may be any word."""
+    """The cause for all other reasons: a rule may have any name."""
     carries: str | None = None
-    """A stage whose reasons this one repeats: what an image ended with in the fetch is the reason in `join`, too."""
+    """A stage whose reasons this one repeats: `join` drops an image for the reason that it got in `fetch`."""
     refusals: Mapping[str, str] = field(default_factory=dict)
-    """Counters of what owners refused, with the words for the dataset card."""
+    """Counters of what owners refused, with the text for the dataset card."""
     module: str
     attribute: str
 
     def fingerprint(self, settings: Any, extra: str = "") -> str:
-        """Changes whenever the stage's results could."""
+        """A hash that changes whenever the stage's result could."""
         return hashlib.sha256(f"{self.version} {digest_of(settings)}{extra}".encode()).hexdigest()
 
     def __reduce__(self) -> Any:
-        """By name, so that a worker imports the declaration; by value for one that a worker has no module of."""
+        """Pickle by name, so that a worker imports the declaration; by value if a worker cannot import it."""
         if self.module != "__main__" and _at(self.module, self.attribute) is self:
             return _at, (self.module, self.attribute)
         return _rebuilt, (type(self), dict(vars(self)))
@@ -132,39 +132,39 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PartStage(Stage):
-    """A stage whose parts are done one by one, by tasks that know nothing of each other."""
+    """A stage whose parts are processed one by one, by independent tasks."""
 
     process: Callable[[StageIO, Any], None]
-    """Reads the part's inputs, writes, counts. A pure function, but for the fetch."""
+    """Reads the part's inputs, writes its outputs, counts. A pure function, except in the fetch."""
     parts: Callable[[Any, Inputs], Sequence[Part]] | None = None
     """The parts; None: one for each part of the stage that wrote the first table in `reads`."""
     one_part: bool = False
-    """There is one part, whatever `parts` has to read to say what it depends on."""
+    """The stage always has exactly one part, which is known without calling `parts`."""
     incremental: bool = False
-    """What earlier recipes or inputs made stays until `Executor.forget`: new parts take over from it."""
+    """Results of earlier recipes or inputs stay until `Executor.forget`, because new parts reuse them."""
     pool: Callable[[Any], Pool] | None = None
-    """Parts go to the actors of this pool; None: a task each."""
+    """The pool of actors that runs the parts; None: each part is a task of its own."""
     rounds: Callable[[Any, PartStage, Any, Inputs], dict[str, Any]] | None = None
-    """How the stage runs where its parts come in rounds (executor, stage, settings, inputs), to its ledger entries."""
+    """Runs a stage whose parts come in rounds: (executor, stage, settings, inputs) to its ledger entries."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shuffle:
-    """How a grouping works: rows of every part are brought together by their column `group`."""
+    """How a grouping works: it groups the rows of all parts by their column `group`."""
 
     map: Callable[[PartFiles], pa.Table]
     """The rows of one part, with a column `group`."""
     reduce: Callable[[pa.Table], tuple[pa.Table, dict[str, int]]]
-    """One group's rows (in no order to rely on) to the table that is written, and counters."""
+    """One group's rows (their order is not defined) to the table that is written, and counters."""
     steps: Callable[[Rows], Rows] = lambda rows: rows
-    """What comes before the rows are reduced, where one shuffle is not enough. It leaves strings in `group`."""
+    """Further steps before `reduce`, for a grouping that needs several shuffles. They leave strings in `group`."""
     split: Callable[[pa.Table], Sequence[tuple[str, pa.Table]]] = lambda table: [("", table)]
-    """A reduced table to the files that it becomes: what follows the group in the name of each, and its rows."""
+    """Splits a reduced table into files: for each, the suffix of its name after the group, and its rows."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GroupStage(Stage):
-    """A stage that brings the rows of all parts together; one part in the ledger, a file for each group."""
+    """A stage that groups the rows of all parts; one part in the ledger, one file (or a few) per group."""
 
     shuffle: Callable[[Inputs, Any], Shuffle]
 
@@ -183,7 +183,7 @@ def per_part(
     name: str | None = None,
     **declared: Any,
 ) -> Callable[[Callable[[StageIO, Any], None]], PartStage]:
-    """Declare a function over one part as a stage, named after the function; see `Stage` and `PartStage`."""
+    """Declare a function that processes one part as a stage, named after the function; see `PartStage`."""
 
     def declare(process: Callable[[StageIO, Any], None]) -> PartStage:
         return PartStage(
@@ -208,7 +208,7 @@ def grouped(
     name: str | None = None,
     **declared: Any,
 ) -> Callable[[Callable[[Inputs, Any], Shuffle]], GroupStage]:
-    """Declare a function that gives a `Shuffle` as a stage, named after the function; see `Stage` and `GroupStage`."""
+    """Declare a function that returns a `Shuffle` as a stage, named after the function; see `GroupStage`."""
 
     def declare(shuffle: Callable[[Inputs, Any], Shuffle]) -> GroupStage:
         return GroupStage(

@@ -1,4 +1,4 @@
-"""What a stage is given of its run: readers and writers of the tables that it declares, counters, drops.
+"""A stage's access to its run: readers and writers of the tables that it declares, counters, drops.
 
 A stage names tables, never paths; a table that its declaration does not name raises `UndeclaredTable`.
 """
@@ -37,11 +37,11 @@ QUARANTINE = Table(
     ),
     by_stage=True,
 )
-"""What could not be read, and where it lies."""
+"""Input that could not be read, with its position."""
 
 
 class UndeclaredTable(LookupError):
-    """A stage asked for a table that its declaration does not name: the result would depend on it unnoticed."""
+    """A stage used a table that its declaration does not name, so its result would depend on an undeclared input."""
 
 
 class PartFiles:
@@ -58,7 +58,7 @@ class PartFiles:
         return self._part.name
 
     def paths(self, table: Table) -> Sequence[str]:
-        """The files of `table` that the part reads, from the run's folder; none where nothing was written for it."""
+        """The files of `table` that the part reads, relative to the run; empty if none was written for it."""
         if table not in self._paths:
             raise UndeclaredTable(f"{self._stage.name} reads {table.folder}, which its declaration does not name")
         return self._paths[table]
@@ -66,7 +66,7 @@ class PartFiles:
     def batches(
         self, table: Table, *, columns: Sequence[str] | None = None, size: int = BATCH_ROWS
     ) -> Iterator[pa.RecordBatch]:
-        """The rows of the part in order, `size` at a time; `columns` alone if they are given."""
+        """The rows of the part in order, `size` at a time; only `columns`, if given."""
         for path in self.paths(table):
             with self._run.fs.open(self._run.full(path), "rb") as file:
                 yield from pq.ParquetFile(file).iter_batches(batch_size=size, columns=columns)
@@ -79,7 +79,7 @@ class PartFiles:
             yield from batch.to_pylist()
 
     def read(self, table: Table, *, columns: Sequence[str] | None = None) -> pa.Table:
-        """All rows of the part, in memory at once; an empty table where it has none."""
+        """All rows of the part, in memory at once; an empty table if it has none."""
         assert table.schema is not None
         tables = []
         for path in self.paths(table):
@@ -91,14 +91,14 @@ class PartFiles:
         return empty.select(list(columns)) if columns is not None else empty
 
     def open(self, table: Table, path: str) -> BinaryIO:
-        """A file of `table` by its path, where another table's rows say so."""
+        """Open a file of `table` by its path, which comes from the rows of another table."""
         if table not in self._paths or not table.holds(path) or posixpath.normpath(path) != path:
-            raise UndeclaredTable(f"{self._stage.name} opens {path}, which is no file of {table.folder} that it reads")
+            raise UndeclaredTable(f"{self._stage.name} opens {path}, but its declaration has no table with this file")
         return cast(BinaryIO, self._run.fs.open(self._run.full(path), "rb"))
 
 
 class StageIO(PartFiles):
-    """One attempt at a part, as the stage's function sees it."""
+    """One attempt at a part, as passed to the stage's function."""
 
     def __init__(self, attempt: Attempt, stage: PartStage, part: Part, isolation: Isolation, drops_per_reason: int):
         super().__init__(attempt.run, stage, part)
@@ -108,7 +108,7 @@ class StageIO(PartFiles):
 
     @property
     def params(self) -> dict[str, Any]:
-        """What the plan says of the part besides its files."""
+        """The part's parameters from the plan."""
         return self._part.params
 
     @property
@@ -117,12 +117,12 @@ class StageIO(PartFiles):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the plan of a later stage needs to know, kept in the ledger."""
+        """What the plan of a later stage needs to know; kept in the ledger."""
         return self._attempt.metadata
 
     @contextmanager
     def create(self, table: Table) -> Iterator[OutputFile]:
-        """The part's file of a table that is not Parquet; set its `rows`."""
+        """Create the part's file of a table that is not Parquet; the caller sets its `rows`."""
         if table not in self._writable:
             raise UndeclaredTable(f"{self._stage.name} writes {table.folder}, which its declaration does not name")
         with self._attempt.create(self.path(table)) as file:
@@ -132,10 +132,10 @@ class StageIO(PartFiles):
     def write(
         self, table: Table, *, like: Table | None = None, schema: pa.Schema | None = None, max_bytes: int = BYTES
     ) -> Iterator[RowWriter]:
-        """The part's file of `table`; its row groups have about `max_bytes`.
+        """Create the part's file of `table`, in row groups of about `max_bytes`.
 
-        `schema` replaces the table's, which it extends; of `like`, a table that the part reads, structs keep
-        the fields that they have beyond the schema: signals of the user's own.
+        `schema` replaces and extends the table's own. Fields that the structs of `like`, a table that the part reads,
+        have beyond the schema are added: the user's own signals.
         """
         schema = schema or table.schema
         assert schema is not None
@@ -146,29 +146,29 @@ class StageIO(PartFiles):
             yield writer
 
     def path(self, table: Table) -> str:
-        """Where the part's file of a table that the stage writes lies, from the run's folder."""
+        """The path of the part's file of a table that the stage writes, relative to the run."""
         return table.path(self.part, self._stage.name)
 
     def drop(self, unit: str, drop: Drop) -> None:
-        """Count something dropped as `UNIT_dropped.REASON`, and keep it as an example if the sample has room."""
+        """Count a drop as `UNIT_dropped.REASON`, and keep it as an example if it is among those chosen."""
         self.count_dropped(unit, drop.reason)
         self._drops.add(drop)
 
     def count_dropped(self, unit: str, reason: str, count: int = 1) -> None:
-        """Count things dropped of which there is no example, or some given to `example`."""
+        """Count drops without examples, or with only those that are passed to `example`."""
         self.counters[f"{unit}_dropped.{reason}"] += count
 
     def example(self, drop: Drop) -> None:
-        """One of the things that `count_dropped` counted."""
+        """Add an example of a drop that `count_dropped` counted."""
         self._drops.add(drop)
 
     def fault(self, fault: Fault) -> None:
-        """Count what could not be read, and keep where it lies in `quarantine/` and in the ledger."""
+        """Count input that could not be read, and record its position in `quarantine/` and in the ledger."""
         self.counters[f"faults.{fault.reason}"] += 1
         self._attempt.faults.append(fault)
 
     def close(self) -> None:
-        """Write the sample of drops and the quarantine, where there are any."""
+        """Write the examples of drops and the quarantine, unless they are empty."""
         for table, rows in ((DROPS, self._drops.rows()), (QUARANTINE, [f.model_dump() for f in self._attempt.faults])):
             if rows:
                 with self.write(table) as writer:

@@ -1,4 +1,4 @@
-"""Tables of a run: the files that one stage writes and later stages read, a file (or a few) for each part."""
+"""Tables of a run: the files that one stage writes and later stages read, one (or a few) per part."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ Access = Literal["part", "shared", "required", "by_path"]
 
 @dataclass(frozen=True)
 class Table:
-    """Files of one form in one folder of the run, named after the part that wrote them."""
+    """Files of one format in one folder of the run, named after the part that wrote them."""
 
     folder: str
-    """From the run's folder: `documents/kept`."""
+    """Relative to the run: `documents/kept`."""
     schema: pa.Schema | None = field(default=None, compare=False)
-    """Of its rows; None for files that are not Parquet, such as tars."""
+    """The schema of its rows; None for files that are not Parquet, such as tars."""
     suffix: str = ".parquet"
     by_stage: bool = False
-    """Several stages write it, each into a folder of its own: `drops/filter/PART.parquet`."""
+    """Several stages write it, each into its own folder: `drops/filter/PART.parquet`."""
 
     def path(self, part: str, stage: str = "") -> str:
-        """The file of a part, from the run's folder."""
+        """The path of a part's file, relative to the run."""
         return f"{self.folder}/{stage}/{part}{self.suffix}" if self.by_stage else f"{self.folder}/{part}{self.suffix}"
 
     def holds(self, path: str) -> bool:
@@ -33,22 +33,22 @@ class Table:
 
     @property
     def optional(self) -> Input:
-        """Read where the recipe has a stage that writes it."""
+        """As an input that is read only if the recipe has a stage that writes it."""
         return Input(self, optional=True)
 
     @property
     def shared(self) -> Input:
-        """All of its files are read by every part, where the recipe has a stage that writes it."""
+        """As an input of which every part reads all files, if the recipe has a stage that writes it."""
         return Input(self, "shared", optional=True)
 
     @property
     def required(self) -> Input:
-        """The part is passed over where this table has no file of it; its content is not read."""
+        """As a condition: a part without a file in this table is skipped; the file is not read."""
         return Input(self, "required")
 
     @property
     def by_path(self) -> Input:
-        """Files are opened by paths that stand in other tables; what they hold is named there by its hash."""
+        """As an input whose files are opened by paths in other tables, which also name the content by its hash."""
         return Input(self, "by_path", optional=True)
 
 

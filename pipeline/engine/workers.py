@@ -1,4 +1,4 @@
-"""Where attempts run: a Ray task for each, or a pool of actors; and what became of one."""
+"""Runs attempts on Ray: each in a task, or on a pool of actors."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from m3w.pipeline.engine.stage_io import StageIO
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 """Ray colours its tracebacks."""
 TASKS_PER_SLOT = 2
-"""Submitted parts for each that can run: one that runs and one that waits, so that no worker idles between two."""
+"""Submitted parts per part that can run: one runs and one waits, so that no worker idles in between."""
 SECONDS_BETWEEN_COUNTS = 5.0
-"""The machines of a cluster come and go while a stage runs; they are counted so often."""
+"""How often the cluster's resources are counted; machines come and go while a stage runs."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Job:
     run: RunReference
     stage: PartStage
     settings: Any
-    """The stage's own; nothing else of the recipe reaches a worker."""
+    """Those of the stage; a worker gets nothing else of the recipe."""
     fingerprint: str
     drops_per_reason: int
 
     def attempt(self, part: Part, number: int, isolation: Isolation = Isolation.NONE) -> LedgerEntry:
-        """Do the part and commit it."""
+        """Process the part and commit it."""
         started = time.perf_counter()
         attempt = Attempt(Run(*self.run), self.stage.name, part.name, number)
         io = StageIO(attempt, self.stage, part, isolation, self.drops_per_reason)
@@ -47,30 +47,30 @@ class Job:
             io.close()
             return attempt.commit(self.fingerprint, part.inputs, time.perf_counter() - started)
         except BaseException:
-            with contextlib.suppress(OSError):  # what could not be removed now goes when the run is finished
+            with contextlib.suppress(OSError):  # what is left is removed when the run ends
                 attempt.discard()
             raise
 
 
 class Workers(Protocol):
-    """What the executor hands attempts to."""
+    """Where attempts run."""
 
     @property
     def at_once(self) -> int:
-        """Attempts to have submitted at a time."""
+        """How many attempts to submit at a time."""
 
     def submit(self, part: Part, number: int, isolation: Isolation) -> Any:
-        """Ray's reference of the attempt's ledger entry."""
+        """Start an attempt; returns Ray's reference to its ledger entry."""
 
     def free(self, reference: Any) -> None:
-        """The attempt is over."""
+        """Note that the attempt has ended."""
 
     def close(self) -> None:
-        """The stage is over."""
+        """Release the workers at the end of the stage."""
 
 
 class Tasks:
-    """A Ray task for each attempt, shown by Ray as `STAGE/PART`."""
+    """A Ray task for each attempt, which Ray shows as `STAGE/PART`."""
 
     def __init__(self, job: Job, needs: Needs):
         self._job, self._needs = job, needs
@@ -79,9 +79,9 @@ class Tasks:
     @property
     def at_once(self) -> int:
         if time.monotonic() - self._counted > SECONDS_BETWEEN_COUNTS:
-            there, self._counted = ray.cluster_resources(), time.monotonic()
-            by_cpu = there.get("CPU", 1) / self._needs.cpus
-            by_memory = there.get("memory", 0) / self._needs.memory_bytes
+            resources, self._counted = ray.cluster_resources(), time.monotonic()
+            by_cpu = resources.get("CPU", 1) / self._needs.cpus
+            by_memory = resources.get("memory", 0) / self._needs.memory_bytes
             self._slots = max(1, int(min(by_cpu, by_memory)))
         return TASKS_PER_SLOT * self._slots
 
@@ -90,7 +90,7 @@ class Tasks:
             name=f"{self._job.stage.name}/{part.name}",
             num_cpus=self._needs.cpus,
             memory=self._needs.memory_bytes,
-            max_retries=0,  # attempts are counted by the executor, a worker's death among them
+            max_retries=0,  # `Attempts` counts and retries, also after a worker's death
         )
         return task.remote(self._job, part, number, isolation)
 
@@ -102,12 +102,12 @@ class Tasks:
 
 
 class Actors:
-    """A pool of actors, each of which has one attempt at a time; a dead one is replaced."""
+    """A pool of actors that run one attempt at a time each; a dead one is replaced."""
 
     def __init__(self, job: Job, needs: Needs, pool: Pool):
         self._job, self._pool_size = job, pool.actors
         self._options = {"num_cpus": needs.cpus, "memory": needs.memory_bytes, "num_gpus": pool.gpus}
-        self._idle = [self._started() for _ in range(pool.actors)]
+        self._idle = [self._start() for _ in range(pool.actors)]
         self._busy: dict[Any, Any] = {}
 
     @property
@@ -122,17 +122,17 @@ class Actors:
         return reference
 
     def free(self, reference: Any) -> None:
-        """An actor that died is replaced; the next attempt would die with it."""
+        """Return the attempt's actor to the pool, or a new one if it died."""
         actor = self._busy.pop(reference)
         try:
             ray.get(reference)
         except RayActorError:
-            actor = self._started()
+            actor = self._start()
         except RayError:
-            pass  # the attempt failed, its process lives
+            pass  # the attempt failed, but its process lives
         self._idle.append(actor)
 
-    def _started(self) -> Any:
+    def _start(self) -> Any:
         return _Worker.options(**self._options).remote()  # type: ignore[attr-defined]
 
     def close(self) -> None:
@@ -142,7 +142,7 @@ class Actors:
 
 @ray.remote
 class _Worker:
-    """An actor of a pool; what the stage's function loads stays loaded in its process."""
+    """An actor of a pool; models that the stage's function loads stay loaded in its process."""
 
     def attempt(self, job: Job, part: Part, number: int, isolation: Isolation) -> LedgerEntry:
         return job.attempt(part, number, isolation)
@@ -154,12 +154,12 @@ def _attempt(job: Job, part: Part, number: int, isolation: Isolation) -> LedgerE
 
 
 def is_death(error: RayError) -> bool:
-    """Whether the attempt's process or machine ended, rather than the attempt by an error of its own."""
+    """Whether the attempt's process or machine died, as opposed to the attempt raising an error."""
     return not isinstance(error, (RayTaskError, RaySystemError))
 
 
 def cause_of(error: Exception) -> BaseException:
-    """What the attempt raised; Ray's own error where it raised nothing."""
+    """The exception that the attempt raised; Ray's own error if it raised none."""
     return getattr(error, "cause", None) or error
 
 

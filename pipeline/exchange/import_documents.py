@@ -1,6 +1,6 @@
-"""Stage `extract` where documents come ready-made: a file in another project's format to documents and their images.
+"""Stage `extract` for imported documents: reads a file in another project's format, with documents and their images.
 
-An imported document counts as a record, a response and a page at once, so the funnel is the one of a crawl: `pages` =
+An imported document counts as a record, a response and a page, so the funnel is the same as for a crawl: `pages` =
 `documents` + `pages_dropped.REASON`.
 """
 
@@ -41,7 +41,7 @@ class ImportSettings:
 
 
 def plan(importing: ImportSettings, inputs: Inputs) -> list[Part]:
-    """A part for each file. Raises `InputError` for a path that names nothing."""
+    """A part for each file. Raises `InputError` for a path that matches no file."""
     files = archive_parts(importing.paths, importing.prefix, None, importing.storage)
     return [Part(name=file.name, inputs=[file.input], params=file.params) for file in files]
 
@@ -66,7 +66,7 @@ def check(importing: ImportSettings) -> None:
     cause="crawl",
 )
 def import_documents(io: StageIO, importing: ImportSettings) -> None:
-    """Read the part's file; its images are kept as WARC records, as a crawl has them."""
+    """Import the documents of the part's file; images are stored as WARC records, as in a crawl."""
     lists, custom = ListsByLanguage(importing.word_lists), load_signals(importing.signals)
     path = io.params["path"]
     with (
@@ -89,7 +89,7 @@ def import_documents(io: StageIO, importing: ImportSettings) -> None:
 def _document(
     io: StageIO, imported: ImportedDocument | Fault, lists: ListsByLanguage, custom: Mapping[str, CustomSignal]
 ) -> InterleavedDocument | None:
-    """The document, measured; each way not to be one is counted."""
+    """The document with its signals; every other outcome is counted."""
     if isinstance(imported, Fault):
         io.fault(imported)
         if imported.reason == BROKEN_OFF:

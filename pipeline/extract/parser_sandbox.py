@@ -1,17 +1,18 @@
-"""Pages to documents, by a parser that a page may kill: it segfaults, takes all memory, or never ends.
+"""Parses pages that may crash the parser: by a segmentation fault, by using all memory, or by never ending.
 
-At first a part's pages are parsed in the worker itself, within limits that end the worker (`Isolation.WATCHED`); that
-costs next to nothing. When a worker died, the part's next attempt hands each page to a process of its own
-(`Isolation.APART`), so that the page that kills is known: it is dropped under a reason, and the part goes on.
+At first the pages of a part are parsed in the worker itself, under limits that end the worker (`Isolation.WATCHED`);
+this costs almost nothing. After a worker died, the part's next attempt parses pages in a separate process
+(`Isolation.APART`), so that the page that crashes is known: it is dropped under a reason, and the part continues.
 
-A page's fate does not depend on who reads it. It is dropped only by an attempt that reads apart, by limits on the
-processor time and the memory of this page alone; what reads it in the worker has the same result or dies, since there
-the limit is on time by the clock, of which a page takes no less. And as something else may have killed a process (a
-machine out of memory), a page is its killer when it ended `TRIES` processes in a row: docs/decisions/isolation.md.
+The result of a page does not depend on where it is parsed. Only an attempt with a separate process drops pages, by
+limits on the processor time and the memory of each page. In the worker the same page has the same result or ends the
+worker: the limit there is on wall-clock time, which is never less than the processor time. Because something else may
+have killed a process (a machine out of memory), a page is dropped only after it ended `TRIES` processes in a row:
+docs/decisions/isolation.md.
 
-A page that runs on in C code cannot be interrupted from Python, so the kernel ends the process: an interval timer whose
-signal nobody handles. A page that asks for more memory than it may have is refused by the kernel (RLIMIT_AS), which is
-a MemoryError in Python and mostly the process's end in C. Cost: five system calls a page.
+Python cannot interrupt a page that loops in C code, so the kernel ends the process: by an interval timer whose signal
+has no handler. If a page requests more memory than allowed, the kernel refuses (RLIMIT_AS); this is a MemoryError in
+Python and usually a crash in C. Cost: five system calls per page.
 """
 
 from __future__ import annotations
@@ -37,37 +38,37 @@ from m3w.schemas.document import InterleavedDocument
 
 TRIES = 2
 WAITS = 10
-"""A process apart has so many times `extract.page_seconds` by the clock, for a page that waits for something."""
+"""Limit on the wall-clock time of a page in a separate process, in units of `extract.page_seconds`."""
 KILLED, TIMEOUT, MEMORY = "killed_the_parser", "parser_timeout", "parser_memory"
-"""Reasons of pages that end their process; in the ledger, and in `quarantine/` with where the page lies."""
+"""Reasons of pages that end their process; in the ledger, and in `quarantine/` with the page's position."""
 STATM = Path("/proc/self/statm")
 WALL_CLOCK = signal.ITIMER_REAL
-"""Its signal is SIGALRM. Also ends a page that waits for something."""
+"""Its signal is SIGALRM. It also ends a page that blocks."""
 PROCESSOR_TIME = signal.ITIMER_PROF
-"""Its signal is SIGPROF. The same on a busy machine as on an idle one."""
+"""Its signal is SIGPROF. It does not depend on how busy the machine is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageResult:
-    """What became of one page."""
+    """The result of one page."""
 
     outcome: InterleavedDocument | str
     """The document, or the reason why there is none."""
     fault: str | None = None
-    """What went wrong, where the reason is one for the quarantine."""
+    """What went wrong, if the page goes to the quarantine."""
     left_out: LeftOut = field(default_factory=LeftOut)
     text: str | None = None
-    """Of a page that is dropped, where it has one."""
+    """The text of a dropped page, if it has one."""
 
 
 class PageReader(Protocol):
-    """What parses a page. It is pickled to the process apart, which then has its own."""
+    """A function that parses a page. A separate process gets a pickled copy of it."""
 
     def __call__(self, record: WarcRecord) -> PageResult: ...
 
 
 class Pages(Protocol):
-    """Where pages are parsed."""
+    """Parses pages, in this process or in another."""
 
     def read(self, record: WarcRecord) -> PageResult: ...
 
@@ -75,7 +76,7 @@ class Pages(Protocol):
 
 
 def open_pages(isolation: Isolation, reader: PageReader, seconds: float, memory_bytes: int) -> Pages:
-    """`reader`, isolated; a page may take so many seconds and so much memory beyond what the process has."""
+    """Pages parsed by `reader` under `isolation`; each page may take `seconds` and `memory_bytes` of further memory."""
     if isolation is Isolation.APART:
         return PagesApart(reader, seconds, memory_bytes)
     watched = PageLimits(seconds, memory_bytes, WALL_CLOCK) if isolation is Isolation.WATCHED else None
@@ -83,7 +84,7 @@ def open_pages(isolation: Isolation, reader: PageReader, seconds: float, memory_
 
 
 class PagesHere:
-    """Pages parsed in this process, which a page that takes too long ends. MemoryError is raised."""
+    """Pages parsed in this process; a page that takes too long ends it. Raises MemoryError."""
 
     def __init__(self, reader: PageReader, limits: PageLimits | None):
         self._reader, self._limits = reader, limits
@@ -100,7 +101,7 @@ class PagesHere:
 
 
 class PagesApart:
-    """Pages parsed one at a time in a process of their own, which is started again when a page has ended it."""
+    """Pages parsed one at a time in a separate process, which is restarted after a page has ended it."""
 
     def __init__(self, reader: PageReader, seconds: float, memory_bytes: int):
         self._reader, self._seconds, self._memory = reader, seconds, memory_bytes
@@ -123,17 +124,17 @@ class PagesApart:
 
 
 class _ParserProcess:
-    """The process apart; `main` is its other end."""
+    """The separate process, which runs `main`."""
 
     def __init__(self, reader: PageReader, seconds: float, memory_bytes: int):
         self._wait_s = WAITS * seconds
-        self._pages, theirs = Pipe()
-        with theirs:
-            # by -c, not -m: what it sends back are then objects of this module, not of one named __main__
-            command = [sys.executable, "-c", f"from {__name__} import main; main({theirs.fileno()})"]
-            self._child = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        self._pages, child_end = Pipe()
+        with child_end:
+            # -c, not -m: the objects that it returns are then of this module, not of one named __main__
+            command = [sys.executable, "-c", f"from {__name__} import main; main({child_end.fileno()})"]
+            self._child = subprocess.Popen(command, pass_fds=[child_end.fileno()], stdin=subprocess.DEVNULL)
         self._pages.send((reader, seconds, memory_bytes))
-        self._pages.recv()  # it has loaded what it needs: that is no page's time
+        self._pages.recv()  # wait for its imports, whose time must not count for a page
 
     def read(self, record: WarcRecord) -> PageResult:
         try:
@@ -159,9 +160,9 @@ def _post_mortem(status: int) -> PageResult:
 
 
 def main(descriptor: int) -> None:
-    """The process apart: a reader and its limits, then records, come in by a pipe; results go back.
+    """Run the separate process: receive a reader and its limits, then records, by a pipe; send back the results.
 
-    It ends when the pipe is closed, or by what a page does to it.
+    Returns when the pipe is closed, unless a page ends the process.
     """
     with Connection(descriptor) as pages, contextlib.suppress(EOFError, BrokenPipeError):
         reader, seconds, memory_bytes = pages.recv()
@@ -178,7 +179,7 @@ def main(descriptor: int) -> None:
 
 
 class PageLimits:
-    """Used around each page: `with limits.page(): ...`."""
+    """Limits on time and memory of each page: `with limits.page(): ...`."""
 
     def __init__(self, seconds: float, memory_bytes: int, timer: int):
         self._seconds, self._memory, self._timer = seconds, memory_bytes, timer
@@ -188,7 +189,7 @@ class PageLimits:
 
     @contextmanager
     def page(self) -> Iterator[None]:
-        """The process has so many seconds from now, and so much memory beyond what it has now."""
+        """Limit the process to the page's seconds from now, and to its memory beyond the current use."""
         if self._statm is not None:
             now = int(os.pread(self._statm, 32, 0).split()[0]) * self._page_bytes
             self._limit_memory(now + self._memory)

@@ -1,4 +1,4 @@
-"""The recipe's section `extract`: how HTML becomes documents."""
+"""The recipe's section `extract`: how documents are extracted from HTML."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from m3w.recipes.section import Section
 
 
 class Extract(Section):
-    """HTML to documents."""
+    """How documents are extracted from HTML."""
 
     extractor: ClassPath | None = None
-    """`package.module.Class` of another extractor, see `m3w.pipeline.extract.extractors`; null is our own."""
+    """`package.module.Class` of another extractor, see `m3w.pipeline.extract.extractors`; null: the built-in one."""
     content: Literal["main", "full"] = "main"
+    """`main`: the main content of a page. `full`: all of its content."""
     videos: bool = False
-    """Keep videos as nodes of their own: image references of status `video`, which nothing fetches."""
+    """Keep videos as nodes: image references with status `video`, which are not fetched."""
     max_page_mib: int = Field(10, ge=1)
     """A larger page is dropped as `page_too_large`."""
     page_seconds: float = Field(30.0, gt=0)
-    """Of processor time; a page that takes longer is dropped as `parser_timeout`. Real ones take up to a second."""
+    """Processor time per page; a page that takes longer is dropped as `parser_timeout`. Real pages take up to 1 s."""
     page_memory_mib: int = Field(1024, ge=64)
-    """Beyond what the process has; a page that takes more is dropped as `parser_memory`."""
+    """Memory per page, in addition to what the process uses; a page that needs more is dropped as `parser_memory`."""

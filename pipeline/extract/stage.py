@@ -1,8 +1,8 @@
-"""Stage `extract`: what a part of the crawl holds to documents and an index of the image responses in it.
+"""Stage `extract`: from a part of the crawl, documents and an index of the image responses.
 
 Every record ends under one counter: `records` = `records_passed.KIND` + `responses`; `responses` = `pages` +
 `images_in_archive` + `responses_dropped.REASON`; `pages` = `documents` + `pages_dropped.REASON`.
-`pages_mended.HOW` counts what was cut or put straight in pages that were read all the same.
+`pages_mended.HOW` counts corrections and cuts in pages that were extracted nevertheless.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ class ExtractSettings:
 
 
 def plan(extract: ExtractSettings, inputs: Inputs) -> list[Part]:
-    """A part for each archive file, for each stretch of one, or for each file of selected pages.
+    """A part for each archive file, each section of one (`crawl.part_mib`), or each file of selected pages.
 
-    Raises `InputError` for a path that names nothing.
+    Raises `InputError` for a path that matches no file.
     """
     if extract.paths:
         files = archive_parts(extract.paths, extract.prefix, extract.part_mib, extract.storage)
@@ -116,7 +116,7 @@ def check(extract: ExtractSettings) -> None:
     cause="crawl",
 )
 def extract(io: StageIO, extract: ExtractSettings) -> None:
-    """Read the part's archive file, or the pages selected for it."""
+    """Extract documents from the part's archive file, or from the pages selected for it."""
     limits = extract.extract.page_seconds, extract.extract.page_memory_mib * MIB
     with (
         closing(open_pages(io.isolation, ReadPage(extract), *limits)) as pages,
@@ -129,7 +129,7 @@ def extract(io: StageIO, extract: ExtractSettings) -> None:
                 continue
             io.counters["records"] += 1
             if item.kind != "response":
-                io.counters[f"records_passed.{_known_kind(item.kind)}"] += 1
+                io.counters[f"records_passed.{item.kind if item.kind in KINDS else 'other'}"] += 1
                 continue
             io.counters["responses"] += 1
             if (row := _image_row(item)) is not None:
@@ -150,12 +150,8 @@ def _records(io: StageIO, extract: ExtractSettings) -> Iterator[WarcRecord | Fau
     return read_locations(pages, max_block_bytes=limit, storage=extract.storage)
 
 
-def _known_kind(kind: str) -> str:
-    return kind if kind in KINDS else "other"
-
-
 def _image_row(record: WarcRecord) -> dict[str, Any] | None:
-    """Where an image lies in the archive, or the status that a URL answered with instead of one."""
+    """The position of an image response in the archive, or the error status of a URL; None for other responses."""
     if record.url is None or record.status is None or (record.status == 200 and not record.mime.startswith("image/")):
         return None
     return {
@@ -168,7 +164,7 @@ def _image_row(record: WarcRecord) -> dict[str, Any] | None:
 
 
 def _document(io: StageIO, record: WarcRecord, pages: Pages) -> InterleavedDocument | None:
-    """The record's document if it is a page that has one with an image; each way not to be is counted."""
+    """The record's document, if it is a page with an image; every other outcome is counted."""
     reason = not_a_page(record)
     if reason == IMAGES_IN_ARCHIVE:
         io.counters[IMAGES_IN_ARCHIVE] += 1
@@ -191,7 +187,7 @@ def _document(io: StageIO, record: WarcRecord, pages: Pages) -> InterleavedDocum
 
 
 def _note_left_out(io: StageIO, record: WarcRecord, left_out: LeftOut) -> None:
-    """Count what the extractor left out of the page; of each reason it gives some references as examples."""
+    """Count what the extractor left out of the page, and keep some image references of each reason as examples."""
     for reason, count in left_out.references.items():
         io.count_dropped("image_references", reason, count)
     io.counters.update({f"pages_mended.{name}": count for name, count in left_out.page.items()})
@@ -201,14 +197,17 @@ def _note_left_out(io: StageIO, record: WarcRecord, left_out: LeftOut) -> None:
 
 
 def count_missing_signals(io: StageIO, document: InterleavedDocument, signals: Iterable[str]) -> None:
-    """Count the recipe's own signals that gave no number for the document: they raised, or returned none."""
+    """Count the recipe's own signals without a value for the document: they raised an error or returned None."""
     for name in signals:
         if isnan(document.signals[name]):
             io.counters[f"signals_missing.{name}"] += 1
 
 
 class ReadPage:
-    """A page's document, or why it has none. Raises MemoryError, of which this process may not recover."""
+    """Parses a page: its document, or the reason why it has none.
+
+    Raises MemoryError, from which this process may not recover.
+    """
 
     def __init__(self, extract: ExtractSettings):
         self._settings, self._lists = extract, ListsByLanguage(extract.word_lists)
@@ -232,7 +231,7 @@ class ReadPage:
             return PageResult(outcome=str(error), fault="")
         except MemoryError:
             raise
-        except Exception as error:  # the extractor met a page it was not written for: that page, and only it, is lost
+        except Exception as error:  # a page that the extractor cannot handle: only this page is lost
             return PageResult(outcome="extractor_error", fault=f"{type(error).__name__}: {error}"[:500])
         if isinstance(outcome, InterleavedDocument) and not outcome.signals["image_nodes"]:
             text = document_text(outcome)
@@ -251,9 +250,9 @@ def _fault(record: WarcRecord, reason: str, detail: str) -> Fault:
 
 
 def not_a_page(record: WarcRecord) -> str | None:
-    """Why a response is no HTML page of status 200; None if it is one."""
+    """The reason why a response is not an HTML page with status 200; None if it is one."""
     if record.url is None or not record.url.lower().startswith(("http://", "https://")):
-        return "not_http"  # Heritrix keeps the answers of name servers as responses, too
+        return "not_http"  # Heritrix also stores the answers of name servers as responses
     if record.status != 200:
         return "http_status"
     if record.mime.startswith("image/"):
@@ -276,10 +275,9 @@ def page_document(
     lists: ListsByLanguage | None = None,
     custom: Mapping[str, CustomSignal] | None = None,
 ) -> InterleavedDocument | str:
-    """The page's document, measured, or the reason why there is none; `left_out` is told what the extractor left out.
+    """The page's document with its signals, or the reason why it has none.
 
-    `agent` is the name that directives of the page's headers may address.
-
+    The extractor records in `left_out` what it leaves out. `agent` is our name in directives of the page's headers.
     Raises `BodyError` for a body that cannot be read.
     """
     limit = section.max_page_mib * MIB
@@ -296,7 +294,7 @@ def page_document(
     measure(document, lists, custom or {})
     return replace(
         document,
-        document_id="",  # made again, from URL and crawl time
+        document_id="",  # computed again, from URL and crawl time
         opt_out=sorted({*document.opt_out, *page_marks(record.http_headers, agent)}),
         crawled_at=record.crawled_at,
         warc_path=record.path,

@@ -1,4 +1,4 @@
-"""Stage `image_results`: what became of each image URL, brought to the parts whose documents show it."""
+"""Stage `image_results`: passes the result of each image URL to the parts whose documents show it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def image_results(inputs: Inputs, settings: NoSettings) -> Shuffle:
 def _rows(part: PartFiles) -> pa.Table:
     assert IMAGE_RESULTS.schema is not None
     index = part.read(INDEX)
-    # of a URL that led to another host, a further row says what came of it
+    # the result of a redirected URL is in another row
     index = index.filter(pc.not_equal(index["status"], REDIRECTED))
     parents = pc.list_parent_indices(index["parts"].combine_chunks())
     groups = pc.list_flatten(index["parts"].combine_chunks())

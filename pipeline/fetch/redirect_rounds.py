@@ -1,12 +1,11 @@
-"""The parts of the stage `fetch`, in rounds: what redirects to another host is asked for by the part that has this
-host.
+"""Runs the stage `fetch` in rounds: a redirect to another host is followed by the part that has this host.
 
-A part is named after what it asks for, so two parts of one name ask for the same. What no part of the plan asks for any
-more stays until the stage is done, since the new parts take over from it what they would have to ask for again; a
-part with failures that may have passed is planned again as a new generation once `fetch.retry_after_days` are over.
+A part is named after its requests, so two parts with the same name request the same. Parts that are no longer in the
+plan stay until the stage is done, because new parts reuse their results instead of sending requests again. A part with
+transient failures is planned again, as a new generation, once `fetch.retry_after_days` have passed.
 
-A redirect to another host is not followed by the task that meets it, as that host is another task's: the grouping
-`redirects` brings such URLs to the group of the host they lead to, and a further round of parts asks on there.
+A task does not follow a redirect to another host, because that host belongs to another task. The grouping `redirects`
+moves such URLs to the group of the target host, and a further round of parts requests them there.
 """
 
 from __future__ import annotations
@@ -36,20 +35,20 @@ if TYPE_CHECKING:
 
 
 def fetch_in_rounds(executor: Executor, stage: PartStage, fetch: FetchSettings, inputs: Inputs) -> Entries:
-    """The committed parts that together have an end for every requested URL."""
+    """Run rounds until no redirect is left; the committed parts, which together have a status for every URL."""
     fingerprint = executor.fingerprint(stage, fetch)
     requests: Iterable[Output] = inputs.outputs(REQUESTS).values()
     planned: set[str] = set()
     fetched: Entries = {}
-    known = executor.run.entries(stage.name)  # read once: what follows adds to it as the rounds do
-    executor.run.remove(EARLIER_RESULTS.folder)  # of a build that was killed, which may have had other groups
+    committed = executor.run.entries(stage.name)  # read once; each round adds its entries
+    executor.run.remove(EARLIER_RESULTS.folder)  # left by a killed build, which may have had other groups
     for number in itertools.count(1):
-        parts = plan(requests, known, fingerprint, fetch, executor.now(), settled=fetched)
+        parts = plan(requests, committed, fingerprint, fetch, executor.now(), settled=fetched)
         planned |= {part.name for part in parts}
-        parts = _with_earlier(executor, stage, fetch, inputs, known, parts, planned, fingerprint)
-        done = executor.run_parts(stage, fetch, parts, known)
+        parts = _with_earlier(executor, stage, fetch, inputs, committed, parts, planned, fingerprint)
+        done = executor.run_parts(stage, fetch, parts, committed)
         fetched |= done
-        known |= done
+        committed |= done
         if not sum_counters(done.values())["redirects"]:
             break
         folder = f"{REDIRECTS.folder}/{number}"
@@ -58,7 +57,7 @@ def fetch_in_rounds(executor: Executor, stage: PartStage, fetch: FetchSettings, 
         )
         requests = [output for entry in grouped_by_host.values() for output in entry.outputs]
     if len(fetched) == len(planned):
-        executor.forget(stage, fetched, known)
+        executor.forget(stage, fetched, committed)
         for further in executor.run.entries(redirects.name).keys() - {str(before) for before in range(1, number)}:
             executor.run.remove(f"ledger/{redirects.name}/{further}.json")
     return fetched
@@ -66,7 +65,7 @@ def fetch_in_rounds(executor: Executor, stage: PartStage, fetch: FetchSettings, 
 
 def plan(
     requests: Iterable[Output],
-    known: Entries,
+    committed: Entries,
     fingerprint: str,
     fetch: FetchSettings,
     now: datetime,
@@ -74,20 +73,20 @@ def plan(
 ) -> list[Part]:
     """A part for each file of requests.
 
-    `known` are the committed parts of the stage; `settled` those of the rounds before: where a redirect leads to what
-    one of them has asked for, it is not asked for again.
+    `committed` are the stage's committed parts; `settled` those of earlier rounds: a redirect to a URL that one of them
+    has requested is not requested again.
     """
-    newest = _newest(known)
+    newest = _newest(committed)
     by_group: dict[str, list[str]] = {}
     for name, entry in sorted((settled or {}).items()):
         by_group.setdefault(entry.metadata["group"], []).append(INDEX.path(name))
     return [_part(output, newest, by_group, fingerprint, fetch, now) for output in requests]
 
 
-def _newest(known: Entries) -> dict[str, LedgerEntry]:
-    """The newest of the committed parts that ask for the same, by what they ask for."""
+def _newest(committed: Entries) -> dict[str, LedgerEntry]:
+    """Of the committed parts with the same requests, the newest; by the name of the requests."""
     newest: dict[str, LedgerEntry] = {}
-    for entry in known.values():
+    for entry in committed.values():
         asks = entry.metadata["asks"]
         if asks not in newest or newest[asks].metadata["generation"] < entry.metadata["generation"]:
             newest[asks] = entry
@@ -104,8 +103,8 @@ def _part(
 ) -> Part:
     stem = output.path.rpartition("/")[2].removesuffix(REQUESTS.suffix)
     group = stem.partition("-")[0]
-    asked = hashlib.sha256(f"{fingerprint} {output.path} {output.sha256}".encode()).hexdigest()[:8]
-    asks = f"{stem}-{asked}"
+    digest = hashlib.sha256(f"{fingerprint} {output.path} {output.sha256}".encode()).hexdigest()[:8]
+    asks = f"{stem}-{digest}"
     generation = 1
     if asks in newest:
         generation = newest[asks].metadata["generation"] + _is_due(newest[asks], fetch, now)
@@ -128,23 +127,23 @@ def _with_earlier(
     stage: PartStage,
     fetch: FetchSettings,
     inputs: Inputs,
-    known: Entries,
+    committed: Entries,
     parts: list[Part],
     planned: set[str],
     fingerprint: str,
 ) -> list[Part]:
-    """If parts are to be done anew, group what other parts know, and give each part its group's file."""
-    others = {name: entry for name, entry in known.items() if name not in planned and entry.fingerprint == fingerprint}
-    if not others or all(part.name in known for part in parts):
+    """If a part has to run, group the results of parts outside the plan, and add its group's file to each part."""
+    others = {n: entry for n, entry in committed.items() if n not in planned and entry.fingerprint == fingerprint}
+    if not others or all(part.name in committed for part in parts):
         return parts
     grouped_by_host = executor.run_grouping(earlier, fetch, inputs.with_entries(stage, others))
     files = {output.path for entry in grouped_by_host.values() for output in entry.outputs}
     return [_with_file(part, EARLIER_RESULTS.path(part.params["group"]), files) for part in parts]
 
 
-def _with_file(part: Part, path: str, there: set[str]) -> Part:
+def _with_file(part: Part, path: str, existing: set[str]) -> Part:
     requests, _, settled = part.files
-    return replace(part, files=(requests, [path] if path in there else [], settled))
+    return replace(part, files=(requests, [path] if path in existing else [], settled))
 
 
 @settings
@@ -155,7 +154,7 @@ class EarlierSettings:
 
 @grouped(reads=[INDEX], writes=EARLIER_RESULTS, settings=EarlierSettings)
 def earlier(inputs: Inputs, fetch: EarlierSettings) -> Shuffle:
-    """Group the results of earlier builds by the URL's host; of what was asked for twice the newer counts."""
+    """Group the results of earlier builds by the URL's host; of two results for a URL the newer one counts."""
     groups = group_count(inputs, fetch.urls_per_part)
 
     def rows(part: PartFiles) -> pa.Table:
@@ -176,7 +175,7 @@ def earlier(inputs: Inputs, fetch: EarlierSettings) -> Shuffle:
 
 @grouped(reads=[INDEX], writes=REDIRECTS, settings=EarlierSettings)
 def redirects(inputs: Inputs, fetch: EarlierSettings) -> Shuffle:
-    """Group the redirected URLs of a round by the host they lead to."""
+    """Group the redirected URLs of a round by their target host."""
     groups = group_count(inputs, fetch.urls_per_part)
 
     def rows(part: PartFiles) -> pa.Table:

@@ -1,9 +1,9 @@
-"""Stage `requests`: each image URL of the run once, grouped by host, with the archive's own copy where there is one.
+"""Stage `requests`: each image URL of the run once, grouped by host, with the archive's own copy if it has one.
 
-A host's URLs are all in one group, so that one task at a time asks a host (DESIGN contract 6). A group is one file, or
-several if a host in it has more than `fetch.urls_per_host`: these are fetched one after the other. Of the archive's
-responses to a URL the first of status 200 counts, by path and offset; a URL that only answered with another status
-keeps that status. What the recipe's lists or a page's own words rule out stays in the file, with the reason.
+All URLs of a host are in one group, so that one task at a time contacts a host. A group is one file, or several if a
+host in it has more than `fetch.urls_per_host`; these are fetched one after the other. Of the archive's responses to a
+URL, the first with status 200 counts, by path and offset; a URL with only other statuses keeps that status. A URL that
+is excluded by the recipe's lists or by the size that its page declares stays in the file, with the reason.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ROWS = pa.schema(
     ]
 )
 Refusal = Callable[[str], str | None]
-"""The status of a URL that the recipe's lists rule out; None for the others."""
+"""A function that gives the status of a URL that the recipe's lists exclude, and None for other URLs."""
 
 
 @settings
@@ -51,11 +51,11 @@ class RequestSettings:
     blocked: BlockedUrls = key("urls.images")
     opt_out: list[NamedFile] = key("consent.opt_out")
     smallest_side: float = key("smallest_side")
-    """Pixels; an image that its page declares with a shorter side is not asked of the web, as a rule would drop it."""
+    """Pixels; an image that its page declares with a shorter side is not requested, since a rule would drop it."""
 
 
 def refusal(requests: RequestSettings) -> Refusal:
-    """Raises `InputError` for a list that cannot be read."""
+    """The `Refusal` for the recipe's lists. Raises `InputError` for a list that cannot be read."""
     opt_out, blocked = OptOut.from_files(requests.opt_out), BlockList.from_recipe(requests.blocked)
     return lambda url: OPTED_OUT if opt_out.covers(url) else blocked.reason(url)
 
@@ -65,7 +65,7 @@ def check(requests: RequestSettings) -> None:
 
 
 def group_count(inputs: Inputs, urls_per_part: int) -> int:
-    """How many groups of hosts there are, by how many image references the documents hold."""
+    """The number of groups of hosts, from the number of image references in the documents."""
     references = inputs.counters(ARCHIVED_IMAGES)["image_references"]
     return max(1, -(-references // urls_per_part))
 
@@ -103,13 +103,13 @@ def requests(inputs: Inputs, requests: RequestSettings) -> Shuffle:
 
 
 def group_of(url: str, groups: int) -> str:
-    """The group of a URL's host; an image that the page itself carries (`data:`) has none and goes by its bytes."""
+    """The group of a URL's host; for an embedded image (`data:`), which has no host, by the hash of its URL."""
     host = "" if url.startswith("data:") else host_of(url)
     return f"{stable_number(host or url) % groups:05d}"
 
 
 def in_turns(requests: pa.Table, per_host: int) -> list[tuple[str, pa.Table]]:
-    """The requests of a group cut so that no piece holds more than `per_host` of one host: `-000`, `-001`, ..."""
+    """Split a group's requests so that no piece has more than `per_host` of one host: `-000`, `-001`, ..."""
     seen: Counter[str] = Counter()
     turns: list[int] = []
     for url in requests["location"].to_pylist():
@@ -121,11 +121,11 @@ def in_turns(requests: pa.Table, per_host: int) -> list[tuple[str, pa.Table]]:
 
 
 def _wanted(part: PartFiles, smallest: float) -> dict[str, bool]:
-    """The image URLs of a part's documents; True for those that are nowhere declared as large as `smallest`."""
+    """The image URLs of a part's documents; True for those that no page declares as large as `smallest`."""
     images = part.read(UNIQUE, columns=["images"])["images"].combine_chunks()
     if not len(images):
         return {}
-    # The nulls, where texts stand, go first: a field of a null struct reads as an empty string.
+    # First drop the nulls, at the positions of texts: a field of a null struct reads as an empty string.
     references = images.flatten().drop_null()
     references = references.filter(references.field("status").is_null())  # a video has its status already
     side = pc.min_element_wise(

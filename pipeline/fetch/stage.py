@@ -1,9 +1,9 @@
-"""Stage `fetch`: the requested image URLs of one group of hosts to an image store and an index.
+"""Stage `fetch`: fetches the requested image URLs of one group of hosts into an image store and an index.
 
-Bytes come, in this order, from what an earlier build of the run had asked for, from the crawl's own WARC files and
-`data:` URLs, and with `fetch.source: web` from the web. Every URL ends in the index with a status: `image_urls` =
-`images` + `image_urls_dropped.STATUS`; a URL that leads to another host is counted under `redirects` only, and again
-by the part that has this host. Bytes are named by their SHA-256 and stored once in a part.
+Bytes come, in this order, from the results of earlier builds of the run, from the crawl's own WARC files and `data:`
+URLs, and with `fetch.source: web` from the web. Every URL ends in the index with a status: `image_urls` = `images` +
+`image_urls_dropped.STATUS`. A URL that redirects to another host is counted here only under `redirects`; the part with
+that host counts it under its status. Bytes are named by their SHA-256 and stored once per part.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ MIB = 2**20
 Row = dict[str, Any]
 assert INDEX.schema is not None
 OUTCOME_FIELDS = {field.name for field in fields(Outcome)}.intersection(INDEX.schema.names) - {"status", "hops"}
-"""What the index keeps of an `Outcome` as it is."""
+"""The fields of an `Outcome` that are copied to the index."""
 
 
 @settings
 class FetchSettings:
-    """How hosts are asked, and how often, changes no result that counts: what failed in passing is asked for again."""
+    """Limits on requests have no effect on the fingerprint: URLs that failed because of them are requested again."""
 
     source: Literal["archive", "web"] = key("fetch.source")
     agent: str = key("fetch.agent")
@@ -60,7 +60,7 @@ class FetchSettings:
     tdm: bool = key("consent.tdm")
     images: Images = key("images")
     opt_out: list[NamedFile] = key("consent.opt_out", effect="none")
-    """A longer list asks nothing again: `join` leaves out what it covers."""
+    """A longer list causes no new requests: `join` leaves out what it covers."""
     contact: str | None = key("fetch.contact", effect="none")
     host: Politeness = key("fetch.host", effect="none")
     hosts: dict[str, Politeness] = key("fetch.hosts", effect="none")
@@ -76,7 +76,7 @@ class FetchSettings:
 
     @property
     def section(self) -> Fetch:
-        """The recipe's section `fetch`, of what is declared here alone."""
+        """The recipe's section `fetch`, from the keys declared here."""
         return Fetch(**{name: getattr(self, name) for name in Fetch.model_fields})
 
     @property
@@ -119,7 +119,7 @@ def check(fetch: FetchSettings) -> None:
     },
 )
 def fetch(io: StageIO, fetch: FetchSettings) -> None:
-    """Fetch the images of the part's file of requests."""
+    """Fetch the images in the part's file of requests."""
     with io.create(STORE) as store_file, StoreWriter(store_file, io.path(STORE)) as store:
         index = _Index(io, store, fetch)
         requests = _carry_over(io, fetch, index)
@@ -130,33 +130,35 @@ def fetch(io: StageIO, fetch: FetchSettings) -> None:
     with io.write(INDEX) as writer:
         for row in sorted(index.rows, key=lambda row: str(row["url"])):
             writer.write(row)
-    asked = [row["fetched_at"] for row in index.rows if row["transient"]]
-    io.metadata["oldest_transient"] = min(asked).isoformat() if asked else None
+    failed_at = [row["fetched_at"] for row in index.rows if row["transient"]]
+    io.metadata["oldest_transient"] = min(failed_at).isoformat() if failed_at else None
     io.metadata.update({name: io.params[name] for name in ("asks", "generation", "group")})
 
 
 class _Index:
-    """The rows of the part's index, each with its bytes in the store."""
+    """The rows of the part's index, with their bytes in the store."""
 
     def __init__(self, io: StageIO, store: StoreWriter, fetch: FetchSettings):
         self._io, self._store, self._settings = io, store, fetch
         self.rows: list[Row] = []
 
-    def look(self, content: bytes, at_once: int | None = None) -> StoredImage:
+    def prepare(self, content: bytes, at_once: int | None = None) -> StoredImage:
+        """The image as it is to be stored. Raises `NoImageError`."""
         max_pixels = self._settings.max_megapixels * 1_000_000
         return prepare(content, self._settings.images, max_pixels=max_pixels, at_once=at_once)
 
-    def add(self, request: Row, status: str, image: StoredImage | None = None, **known: Any) -> None:
+    def add(self, request: Row, status: str, image: StoredImage | None = None, **columns: Any) -> None:
+        """Add the result of a request; `columns` are further columns of its row."""
         assert INDEX.schema is not None
         row = {**dict.fromkeys(INDEX.schema.names), "url": request["url"], "parts": request["parts"], "attempts": 0}
-        row |= {"transient": False, **known, "status": status}
+        row |= {"transient": False, **columns, "status": status}
         if image is not None:
             row |= {**image.row(), "location": self._store.store(image.sha256, image.mime, image.content)}
         self._count(status)
         self.rows.append(row)
 
     def carry(self, request: Row, earlier: Row, content: bytes | None) -> None:
-        """Take over the result of an earlier request."""
+        """Reuse the result of an earlier request."""
         row = {**earlier, "url": request["url"], "parts": request["parts"]}
         if content is not None:
             row["location"] = self._store.store(row["sha256"], row["mime"], content)
@@ -165,6 +167,7 @@ class _Index:
         self.rows.append(row)
 
     def refused(self, request: Row) -> bool:
+        """Whether the request is refused; if so, add it with its reason."""
         if request["refused"] is not None:
             self.add(request, request["refused"], consent="list" if request["refused"] == OPTED_OUT else None)
         return request["refused"] is not None
@@ -181,43 +184,43 @@ class _Index:
 
 
 def _carry_over(io: StageIO, fetch: FetchSettings, index: _Index) -> list[Row]:
-    """The requests that nothing settled yet; the others go to the index, their bytes to the new store.
+    """Reuse earlier results: copy them to the index and their bytes to the store; returns the other requests.
 
-    Settled by an earlier build, under the request's URL, or by an earlier round of this one, under its location.
+    Results of earlier builds are found by the request's URL, those of earlier rounds of this one by its location.
     """
     earlier = {row["url"]: row for row in io.rows(EARLIER_RESULTS)}
     settled = {row["url"]: row for row in io.rows(INDEX)}
     too_old = datetime.fromisoformat(io.params["now"]) - timedelta(days=fetch.retry_after_days)
-    left = []
+    remaining = []
     with StoreReader(lambda path: io.open(STORE, path)) as store:
         for request in io.rows(REQUESTS):
             row = earlier.get(request["url"]) or settled.get(request["location"])
             again = row is None or (row["transient"] and row["fetched_at"] <= too_old)
             if row is None or again or row["status"] == REDIRECTED or request["refused"]:
-                left.append(request)
+                remaining.append(request)
             else:
                 index.carry(request, row, store.read(row["location"]) if row["location"] else None)
-    return left
+    return remaining
 
 
 def _from_archive(io: StageIO, requests: list[Row], fetch: FetchSettings, index: _Index) -> list[Row]:
-    """Index what the archive holds; give back what is to be asked of the web."""
-    left = []
+    """Index the images in the archive; returns the requests for the web."""
+    for_web = []
     for request, content in _contents(io, requests, fetch):
         try:
             if isinstance(content, NoImageError):
                 raise content
-            index.add(request, OK, index.look(content), fetched_at=request["crawled_at"])
+            index.add(request, OK, index.prepare(content), fetched_at=request["crawled_at"])
         except NoImageError as error:
             if fetch.source == "web" and not request["url"].startswith("data:"):
-                left.append(request)
+                for_web.append(request)
             else:
                 index.add(request, str(error), fetched_at=request["crawled_at"])
-    return left
+    return for_web
 
 
 def _contents(io: StageIO, requests: list[Row], fetch: FetchSettings) -> Iterator[tuple[Row, bytes | NoImageError]]:
-    """Each request with its bytes or why there are none, by archive file and offset, so that a file is opened once."""
+    """Each request with its bytes, or the reason why it has none; in archive order, so that a file is opened once."""
     requests = sorted(requests, key=lambda request: (request["warc_path"] or "", request["warc_offset"] or 0))
     with ExitStack() as files:
         path, file = "", None
@@ -233,7 +236,7 @@ def _contents(io: StageIO, requests: list[Row], fetch: FetchSettings) -> Iterato
 
 
 def _archive(io: StageIO, path: str, storage: Storage) -> AbstractContextManager[BinaryIO]:
-    """A file of the crawl, or of the run: images that came with documents of another project."""
+    """A file of the crawl; or, for images of imported documents, a file of the run."""
     if CARRIED_IMAGES.holds(path):
         return cast(AbstractContextManager[BinaryIO], io.open(CARRIED_IMAGES, path))
     return open_file(path, storage)
@@ -251,22 +254,22 @@ def _content(request: Row, file: BinaryIO | None, max_bytes: int) -> bytes:
 
 
 def _from_web(requests: list[Row], fetch: FetchSettings, index: _Index) -> None:
-    """Ask for the requests' locations, each once, whatever number of URLs led there."""
+    """Fetch the requests' locations, each once, even if several URLs redirected to it."""
     by_location: dict[str, list[Row]] = {}
     for request in requests:
         by_location.setdefault(request["location"], []).append(request)
 
     def emit(outcome: Outcome) -> None:
-        known = {name: getattr(outcome, name) for name in OUTCOME_FIELDS}
+        columns = {name: getattr(outcome, name) for name in OUTCOME_FIELDS}
         for request in by_location[outcome.request.location]:
             hops = request["hops"] + outcome.hops - outcome.request.hops
-            index.add(request, outcome.status, outcome.image, hops=hops, **known)
+            index.add(request, outcome.status, outcome.image, hops=hops, **columns)
 
     fetch_all(
         [Request(location=location, hops=max(row["hops"] for row in rows)) for location, rows in by_location.items()],
         fetch.section,
         fetch.consent,
-        prepare=index.look,
+        prepare=index.prepare,
         emit=emit,
         threads=max(1, int(fetch.cpus)),
     )

@@ -1,14 +1,17 @@
-"""Stage `filter`: blocked pages, other languages and what breaks a rule are dropped, each under its reason.
+"""Stage `filter`: drops blocked pages, other languages, and documents and nodes that break a rule, by reason.
 
-In this order, and the first reason counts: `documents_dropped.blocked_domain` (or what else
-`m3w.pipeline.filters.blocklist` says) is a page whose URL is blocked, `documents_dropped.opted_out` one whose owner
-does
-not want it used (section `consent`), `documents_dropped.language` a language that the recipe does not list. Then nodes
-are dropped, `text_nodes_dropped.RULE` and `image_references_dropped.RULE`; a document that lost nodes is measured
-again, and one that lost its last image is `documents_dropped.no_image_left`. Last, `documents_dropped.RULE` is a rule
-of `rules.document`. What is kept is masked (section `pii`), `masked.emails` and `masked.ip_addresses`; its signals are
-those of the text before that. Reads only what `extract` stored, so a threshold can be changed without reading the crawl
-again.
+The checks run in this order, and the first reason counts:
+
+1. `documents_dropped.blocked_domain` (or another reason of `m3w.pipeline.filters.blocklist`): the URL is blocked.
+2. `documents_dropped.opted_out`: the owner refuses the use of the page (section `consent`).
+3. `documents_dropped.language`: the recipe does not list the language.
+4. Nodes that break a rule are removed: `text_nodes_dropped.RULE`, `image_references_dropped.RULE`. A document that lost
+   nodes is measured again; one that lost its last image is `documents_dropped.no_image_left`.
+5. `documents_dropped.RULE`: the document breaks a rule of `rules.document`.
+
+Documents that are kept are masked (section `pii`; counters `masked.emails` and `masked.ip_addresses`); their signals
+are those of the text before masking. The stage reads only what `extract` stored, so a threshold can be changed without
+reading the crawl again.
 """
 
 from __future__ import annotations
@@ -57,7 +60,7 @@ class FilterSettings:
 
 
 def check(settings: FilterSettings) -> None:
-    """Raises `InputError` for a list that cannot be read or holds an entry that is none."""
+    """Raises `InputError` for a list that cannot be read or has an invalid entry."""
     _Filter(settings)
 
 
@@ -93,7 +96,7 @@ def check(settings: FilterSettings) -> None:
     refusals={f"documents_dropped.{OPTED_OUT}": "pages: refused by their own marks, or on a list"},
 )
 def filter(io: StageIO, settings: FilterSettings) -> None:
-    """Keep the part's documents that the recipe's rules hold for."""
+    """Keep the part's documents that pass the recipe's block lists, opt-outs and rules."""
     documents = _Filter(settings)
     with io.write(KEPT, like=EXTRACTED) as kept:
         for row in io.rows(EXTRACTED, size=1000):
@@ -104,7 +107,7 @@ def filter(io: StageIO, settings: FilterSettings) -> None:
 
 
 class _Filter:
-    """The recipe's rules, with what they look at."""
+    """The recipe's rules, with the lists and signals that they use."""
 
     def __init__(self, settings: FilterSettings):
         self._settings = settings
@@ -115,7 +118,7 @@ class _Filter:
         self._masking = Masking(settings.pii, self.masked)
 
     def kept(self, row: dict[str, Any], io: StageIO) -> dict[str, Any] | None:
-        """The row of a document that stays, without what was taken out of it; None for one that is dropped."""
+        """The document's row without what was removed from it; None if the document is dropped."""
         document = InterleavedDocument.from_row(row)
         nodes = len(document.texts)
         reason = self._reason(document, io)
@@ -140,7 +143,7 @@ class _Filter:
         return broken_rule(document, settings.document)
 
     def _refusal(self, document: InterleavedDocument) -> str | None:
-        """`opted_out` for a page that its own marks or a list refuse; None for the others."""
+        """`opted_out` for a page that is refused by its own marks or by a list; None for the others."""
         refused = {*self._settings.refuse, *([TDM] if self._settings.tdm else [])}
         return OPTED_OUT if refused.intersection(document.opt_out) or self._opt_out.covers(document.url) else None
 
@@ -161,7 +164,7 @@ def _unit(drop: Drop) -> str:
 
 
 def broken_rule(document: InterleavedDocument, rules: dict[str, Rule]) -> Broken | None:
-    """The first rule on documents that `document` breaks, in the recipe's order; None if there is none."""
+    """The first rule, in the recipe's order, that `document` breaks; None if it breaks none."""
     score = document.language_score
     signals = {**document.signals, "language_score": float("nan") if score is None else score}
     return broken(rules, signals, document.language)

@@ -1,4 +1,4 @@
-"""Sections of a recipe: what is kept, what is measured for it, what is masked."""
+"""The recipe's sections `rules`, `urls`, `consent` and `pii`: what is kept, blocked, refused and masked."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from m3w.recipes.section import Section
 
 
 class Rules(Section):
-    """What is kept: ranges on signals; the rule's name is the reason of a drop."""
+    """What is kept: ranges of signals. The rule's name is the reason of a drop."""
 
     languages: list[Language] = ["en"]
-    """An empty list keeps every language."""
+    """Languages to keep; an empty list keeps all."""
     text: dict[str, Rule] = {}
-    """On text nodes; one that breaks a rule is removed from its document."""
+    """Rules on text nodes; a node that breaks one is removed from its document."""
     image_reference: dict[str, Rule] = {}
-    """On image references, before anything is fetched; likewise."""
+    """Rules on image references, before images are fetched; a reference that breaks one is removed."""
     document: dict[str, Rule] = {}
-    """On documents; signals are the built-in ones and those of the section `signals`."""
+    """Rules on documents, with the built-in signals and those of the section `signals`."""
     formats: list[Literal["jpeg", "png", "gif", "webp"]] = []
     """Formats of fetched images to keep; an empty list keeps all supported ones. The reason of a drop is `format`."""
     image: dict[str, Rule] = {
@@ -31,7 +31,8 @@ class Rules(Section):
         "aspect_ratio": Rule(max=3),
         "single_colour": Rule(signal="colour_range", min=1),
     }
-    """The paper's (arXiv 2204.14198, appendix A.3.1): 64 px, ratio 3, not one colour."""
+    """Rules on fetched images. The defaults are the paper's (arXiv 2204.14198, appendix A.3.1): at least 64 px, an
+    aspect ratio of at most 3, more than one colour."""
 
     @model_validator(mode="after")
     def _known_signals(self) -> Self:
@@ -55,7 +56,7 @@ class BlockedUrls(Section):
     substrings: list[Annotated[str, Field(min_length=1)]] = []
     """Matched anywhere in host and path."""
     adult_words: bool = False
-    """The list that ships with this package."""
+    """Use the list of adult words that is part of this package."""
 
 
 class Urls(Section):
@@ -69,19 +70,18 @@ Directive = Literal["noai", "noimageai", "noindex", "noimageindex"]
 
 
 class Consent(Section):
-    """Which opt-outs are respected."""
+    """Which refusals of owners count."""
 
     refuse: list[Directive] = ["noai", "noimageai", "noindex", "noimageindex"]
-    """In X-Robots-Tag headers of images, and in headers and meta tags of pages."""
+    """Directives that count, in X-Robots-Tag headers of images and in headers and meta tags of pages."""
     tdm: bool = True
-    """TDM reservations (TDMRep): headers, meta tags, and the file /.well-known/tdmrep.json of an image's host."""
+    """Respect TDM reservations (TDMRep): headers, meta tags, and /.well-known/tdmrep.json of an image's host."""
     opt_out: list[NamedFile] = []
-    """Files with one URL or domain per line: their images and pages are left out, in this and every later build."""
+    """Files with one URL or domain per line. Their images and pages are left out of this and every later build."""
 
 
 class Pii(Section):
-    """What is masked in the texts, titles, alternative texts and captions of kept documents; see
-    `m3w.pipeline.filters.pii`."""
+    """Personal data to mask in texts, titles, alternative texts and captions; see `m3w.pipeline.filters.pii`."""
 
     emails: bool = False
     ip_addresses: bool = False

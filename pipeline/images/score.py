@@ -1,8 +1,8 @@
-"""Stage `score`: images of documents to the numbers that the recipe's scorers give them.
+"""Stage `score`: scores the images of documents with the recipe's scorers.
 
-Reads a part's documents and its images' bytes by their locations; `images_scored` + `images_not_scored.STATUS` are the
-references to images that were fetched. Every one of them is scored, whatever the rules say, so that a changed rule
-scores nothing again; and in its own document, since the texts beside it count.
+It reads a part's documents, and the bytes of their images by location. `images_scored` + `images_not_scored.STATUS` are
+the references to images that were fetched. All of them are scored, regardless of the rules, so that a changed rule
+does not require new scores; each within its own document, because scorers see the texts next to it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from m3w.pipeline.tables import IMAGE_RESULTS, SCORES, STORE, UNIQUE
 from m3w.schemas.document import OK
 
 PICTURE_SIDE = 448
-"""Pixels that the shorter side of a scored picture has at most; encoders of this use take 224 to 384."""
+"""The shorter side of an image that is scored has at most this many pixels; image encoders take 224 to 384."""
 ScoredImage = tuple[dict[str, Any], ImageInContext]
-"""The columns that name an image in a document, and the image."""
+"""The columns that identify an image in a document, and the image."""
 
 
 @settings
@@ -40,7 +40,7 @@ class ScoreSettings:
     gpus: float = key("scores.gpus", effect="none")
     batch: int = key("scores.batch", effect="none")
     max_megapixels: int = key("fetch.max_megapixels", effect="none")
-    """What is larger was never stored."""
+    """Larger images were never stored."""
 
 
 @per_part(
@@ -53,7 +53,7 @@ class ScoreSettings:
     units=("images_scored",),
 )
 def score(io: StageIO, score: ScoreSettings) -> None:
-    """Score the images that the part's documents show."""
+    """Score the images of the part's documents."""
     scorers = _loaded(Scores(scorers=score.scorers).model_dump_json(include={"scorers"}))
     with io.write(SCORES) as writer:
         images = _images(io, score.max_megapixels * 1_000_000)
@@ -96,7 +96,7 @@ def _images(io: StageIO, max_pixels: int) -> Iterator[ScoredImage]:
 
 
 def viewed(content: bytes, max_pixels: int) -> Image.Image:
-    """The picture in RGB, as a viewer shows it, its shorter side of at most `PICTURE_SIDE`. Raises `NoImageError`."""
+    """The image in RGB, rotated upright, with a shorter side of at most `PICTURE_SIDE`. Raises `NoImageError`."""
     with opened(content, max_pixels=max_pixels) as image:
         fitting = (factor for factor in pixels.FACTORS if min(image.size) >= 2 * PICTURE_SIDE * factor)
         picture = pixels.shown(image, next(fitting, 1), pixels.orientation_of(image))

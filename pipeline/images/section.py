@@ -1,4 +1,4 @@
-"""Sections of a recipe: how images are stored and scored."""
+"""The recipe's sections `images` and `scores`: how images are stored and scored."""
 
 from __future__ import annotations
 
@@ -14,26 +14,29 @@ from m3w.recipes.section import Section
 
 
 class Images(Section):
-    """Fetched bytes to stored bytes. A picture is never enlarged."""
+    """How fetched images are stored. An image is never enlarged."""
 
     size: Literal["keep", "longest_side", "shortest_side"] = "keep"
-    """`keep`: as fetched; otherwise the side that is brought down to `pixels`."""
+    """`keep`: as fetched. Otherwise images are resized so that this side has at most `pixels`."""
     pixels: int | None = Field(None, ge=16)
     quality: int = Field(95, ge=1, le=100)
-    """JPEG quality of pictures that are encoded again because they are resized or turned."""
+    """JPEG quality of images that are encoded again because they are resized or rotated."""
     forbidden: list[NamedFile] = []
     """Lists of images that must not be stored: one SHA-256 or perceptual hash (64 or 16 hex digits) per line."""
     forbidden_distance: int = Field(0, ge=0, le=16)
-    """Bits in which a picture's perceptual hash may differ from a listed one and still match it."""
+    """An image matches a listed perceptual hash if it differs in at most this many bits."""
 
     @model_validator(mode="after")
     def _size_and_pixels(self) -> Self:
         if self.size != "keep" and self.pixels is None:
-            raise ValueError(f"images.size is {self.size} without a number of pixels; set images.pixels, such as 512")
+            raise ValueError(
+                f"images.size is {self.size}, but images.pixels is not set, so the size is not known; set it, for "
+                "example to 512"
+            )
         if self.size == "keep" and self.pixels is not None:
             raise ValueError(
-                f"images.pixels is {self.pixels} while images.size keeps every size, so it would do nothing; "
-                "set images.size to longest_side or shortest_side, or leave pixels out"
+                f"images.pixels is {self.pixels}, but images.size is keep, so it would have no effect; set images.size "
+                "to longest_side or shortest_side, or remove images.pixels"
             )
         return self
 
@@ -46,18 +49,18 @@ class ScorerEntry(Section):
     options: dict[str, Any] = {}
     """Keyword arguments of the class."""
     signals: list[SignalName] = []
-    """Names of the numbers that it returns, in order; an empty list stands for one signal with the scorer's own
-    name."""
+    """Names of the numbers that it returns, in order; an empty list means one signal with the scorer's name."""
 
 
 class Scores(Section):
-    """Signals of images that need model weights; off while there is no scorer."""
+    """Signals of images that need model weights; the stage runs only if there is a scorer."""
 
     scorers: dict[SignalName, ScorerEntry] = {}
+    """Scorers by name."""
     actors: int = Field(1, ge=1)
     """Processes that stay up, each with all scorers loaded."""
     gpus: float = Field(0, ge=0)
-    """Of each actor, which sees no others."""
+    """GPUs per actor, which sees no others."""
     batch: int = Field(32, ge=1)
     """Images per call of a scorer."""
 
@@ -72,8 +75,8 @@ class Scores(Section):
         for signal in self.signals:
             if signal in seen:
                 raise ValueError(
-                    f"scores.scorers gives the signal {signal}, which there is already, so a rule on it would be "
-                    "ambiguous; give the scorer another name, or its signals others"
+                    f"scores.scorers defines the signal {signal}, which exists already, so a rule on it would be "
+                    "ambiguous; give the scorer or its signals another name"
                 )
             seen.add(signal)
         return self

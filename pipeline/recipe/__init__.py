@@ -1,7 +1,7 @@
-"""The typed recipe of a build: YAML in, one frozen value out, errors that name the key.
+"""The typed recipe of a build: loads YAML into one frozen value, with errors that name the key.
 
-Every field is in `recipes/m3w.yaml` with the paper's figure where it has one. A stage gets the keys that its settings
-declare and nothing else of a recipe (`m3w.pipeline.engine.settings`), so nothing else can make it run again.
+Every field is in `recipes/m3w.yaml`, with the paper's value if there is one. A stage gets only the keys that its
+settings declare (`m3w.pipeline.engine.settings`), so no other key can make it run again.
 """
 
 from m3w.pipeline.crawl.section import Crawl, Index, Storage, Where

@@ -32,7 +32,7 @@ class Recipe(Section):
     urls: Urls = Urls()
     word_lists: WordListFiles = WordListFiles()
     signals: dict[SignalName, SignalEntry] = Field({})
-    """Signals of documents besides the built-in ones."""
+    """Signals of documents in addition to the built-in ones."""
     rules: Rules = Rules()
     pii: Pii = Pii()
     drops: Drops = Drops()
@@ -55,9 +55,9 @@ class Recipe(Section):
 
     @property
     def smallest_side(self) -> float:
-        """Pixels; an image that its page declares with a shorter side need not be asked of the web: a rule drops it.
+        """Pixels; an image that its page declares with a shorter side is not requested, since a rule would drop it.
 
-        What lies in the archive costs nobody anything, so there it is looked at.
+        Reading the archive costs no host anything, so without requests to the web this is 0.
         """
         if self.fetch.source != "web":
             return 0.0
@@ -71,5 +71,5 @@ def load_recipe(path: str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def parse_recipe(values: Any, path: str) -> Recipe:
-    """The recipe of these `values`, called `path` in errors. Raises `InputError`."""
+    """The recipe with these `values`; errors call it `path`. Raises `InputError`."""
     return validate(values, Recipe, f"the recipe {path}")

@@ -1,13 +1,16 @@
-"""The command `m3w` as a user meets it: in a process of its own."""
+"""The command `m3w` as a user runs it, in a separate process."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from m3w.cli.main import STATUS_OF_ERROR
 
 COMMANDS = ("build", "status", "extract", "stats", "view", "train", "eval", "generate", "import-checkpoint", "demo")
 PAGE = b"""<html><head><title>Two birds</title></head><body><main><h1>Two birds</h1>
@@ -46,7 +49,13 @@ def test_every_command_has_an_example(command: str) -> None:
     assert result.returncode == 0 and f"Example: m3w {command}" in result.stdout
 
 
-def test_extract_prints_one_json_line_a_page(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("module", "name"), STATUS_OF_ERROR)
+def test_every_error_with_an_exit_status_exists(module: str, name: str) -> None:
+    error = getattr(importlib.import_module(module), name)
+    assert (error.__module__, error.__name__) == (module, name)
+
+
+def test_extract_prints_one_json_line_per_page(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_bytes(PAGE)
     result = m3w("extract", str(tmp_path / "page.html"), "--url", "https://birds.example/two.html")
     (line,) = result.stdout.splitlines()
@@ -95,7 +104,7 @@ def test_a_run_of_another_version_is_one_line(tmp_path: Path) -> None:
     one_line_and_status_2(m3w("build", "recipe.yaml", "--run", "run", cwd=tmp_path), "format 99", "new folder")
 
 
-def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "page.warc").write_bytes(b"WARC/1.0")
     (tmp_path / "recipe.yaml").write_text("crawl: {paths: [page.warc]}")
     one_line_and_status_2(m3w("build", "recipe.yaml", "--run", ".", cwd=tmp_path), "not a run")
@@ -137,5 +146,6 @@ def test_a_failed_part_is_status_1_and_named_by_status(tmp_path: Path) -> None:
     (tmp_path / "crawl.paths").write_text("gone.warc.gz\n")
     (tmp_path / "recipe.yaml").write_text("crawl: {paths: [crawl.paths]}\nexecution: {attempts: 1}")
     result = m3w("build", "recipe.yaml", "--run", "run", cwd=tmp_path)
-    assert result.returncode == 1 and "1 of 1 parts of extract failed" in result.stderr
+    assert result.returncode == 1 and "m3w: 1 of 1 parts of extract failed" in result.stderr
+    assert "Traceback" not in result.stderr
     assert "gone.warc.gz" in m3w("status", "run", cwd=tmp_path).stdout

@@ -1,4 +1,4 @@
-"""All fault tests in their full form, and the table of what was survived.
+"""Runs all fault tests in their full form and prints the table of results.
 
     python -m tests.faults [PYTEST ARGUMENTS]
 

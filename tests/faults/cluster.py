@@ -1,4 +1,4 @@
-"""Ray's own test cluster on one machine, and what can happen to its processes."""
+"""Ray's own test cluster on one machine, and ways to kill its processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AT_WORK = "ray::"
 
 
 class ThreeNodes:
-    """A head and two more, one task at a time each."""
+    """A head and two other nodes, each of which runs one task at a time."""
 
     def __init__(self) -> None:
         self.cluster = _started(lambda: Cluster(initialize_head=True, head_node_args=NODE))
@@ -37,12 +37,12 @@ class ThreeNodes:
         return [int(node.all_processes["raylet"][0].process.pid) for node in nodes]
 
     def at_work(self) -> list[int]:
-        """Workers that are at one of our parts."""
+        """Workers that run one of our parts."""
         titles = {pid: title(pid) for pid in descendants(*self.raylets())}
         return [pid for pid, its in titles.items() if its.startswith(AT_WORK) and "/" in its]
 
     def kill_a_worker(self, chance: random.Random) -> bool:
-        """SIGKILL one that is at work; False if none is."""
+        """SIGKILL a worker that runs a part; False if there is none."""
         workers = self.at_work()
         if not workers:
             return False
@@ -51,7 +51,7 @@ class ThreeNodes:
         return True
 
     def lose_a_node(self) -> None:
-        """As a machine that is switched off."""
+        """Remove a node as if its machine were switched off."""
         self.cluster.remove_node(self.others.pop(0), allow_graceful=False)
 
     def add_a_node(self) -> None:
@@ -59,7 +59,7 @@ class ThreeNodes:
 
 
 def _started(start: Callable[[], Any]) -> Any:
-    """Ray gives a node 30 s to start, which a busy machine may not."""
+    """Start a node, again if it takes longer than Ray's 30 s, which happens on a busy machine."""
     for left in reversed(range(STARTS)):
         try:
             return start()

@@ -1,4 +1,4 @@
-"""Extractors that die on a planted page, each page in its own way; a recipe names one by `extract.extractor`."""
+"""Extractors that crash on planted pages, in a different way on each; a recipe selects one by `extract.extractor`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEGFAULT, MEMORY, LOOP = b"<!-- segfault -->", b"<!-- memory -->", b"<!-- loop -
 
 
 class Killed:
-    """Our own extractor, unless a comment in the page says how it dies."""
+    """Our own extractor, unless a comment in the page names a way to crash."""
 
     def __init__(self) -> None:
         self._own = OwnExtractor()

@@ -1,4 +1,4 @@
-"""Processes of this machine, from /proc: who descends from whom, and under which title."""
+"""Processes of this machine, from /proc: their descendants and titles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def descendants(*pids: int) -> list[int]:
-    """Children, and theirs."""
+    """Children of the process, recursively."""
     parents = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():

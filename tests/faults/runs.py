@@ -1,4 +1,4 @@
-"""Small runs for the fault tests: a crawl, a recipe, a driver in a process of its own, and what is compared in the end."""
+"""Small runs for the fault tests: a crawl, a recipe, a driver in a separate process, and what is compared in the end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE_S = 900.0
 
 
 def crawl(folder: Path, *, seeds: int, pages: int) -> Path:
-    """Four WARC files for each seed."""
+    """Write four WARC files for each seed."""
     for seed in range(seeds):
         for path in write_demo_crawl(folder / "new", seed=seed, pages=pages):
             path.rename(folder / f"{seed:02}-{path.name}")
@@ -45,7 +45,7 @@ def dataset_hashes(run: Path) -> dict[str, str]:
 
 
 def document_ids(run: Path) -> Counter[str]:
-    """How often each document stands in the dataset."""
+    """How often each document is in the dataset."""
     tables = (pq.read_table(path, columns=["document_id"]) for path in (run / "dataset/documents").glob("*.parquet"))
     return Counter(document for table in tables for document in table["document_id"].to_pylist())
 
@@ -63,7 +63,7 @@ def attempts(run: Path) -> int:
 
 
 class Driver:
-    """`m3w build` in a process of its own; what it started ends with the `with` block."""
+    """`m3w build` in a separate process; the processes that it started end with the `with` block."""
 
     def __init__(self, recipe: Path, run: Path, address: str | None = None, **environment: str):
         command = [sys.executable, "-m", "m3w", "build", str(recipe), "--run", str(run)]
@@ -91,12 +91,12 @@ class Driver:
         return self.process.poll() is None
 
     def wait(self) -> tuple[int, str]:
-        """Exit status and what it printed."""
+        """Wait for the build; its exit status and output."""
         output, _ = self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode, output
 
     def kill(self) -> None:
-        """SIGKILL, then wait for what it had started to be gone: a Ray of its own ends with its driver."""
+        """SIGKILL, then wait for the processes that it had started: its own Ray ends with it."""
         if self.running:
             children = descendants(self.process.pid)
             self.process.send_signal(signal.SIGKILL)

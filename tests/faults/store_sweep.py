@@ -23,7 +23,7 @@ SETTINGS = {"pause_s": 0, "attempts": 3}
 
 
 class Sweep:
-    """Runs beside an unbroken one."""
+    """Runs with one fault each, compared with an undisturbed run."""
 
     def __init__(self, folder: Path):
         self._folder, self._store = folder, folder / "store"
@@ -44,7 +44,7 @@ class Sweep:
             build(parse_recipe(self._values, "-"), f"{PROTOCOL}://{self._folder}/{name}", progress=progress)
 
     def broken(self, **what: Any) -> dict[str, Any]:
-        """A run with this fault, built again if the fault ended it; how it came out."""
+        """A run with this fault, resumed if the fault ended it; its result."""
         run, builds, ended_by = self._folder / "run", 1, None
         shutil.rmtree(run, ignore_errors=True)
         plan(self._store, **what)

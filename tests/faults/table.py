@@ -1,4 +1,4 @@
-"""The rows of the table of fault tests: each test writes one, `python -m tests.faults` prints them all."""
+"""The table of fault tests: each test writes a row, `python -m tests.faults` prints them all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROWS = "M3W_FAULT_TABLE"
 
 
 def record_row(kind: str, faults: int, redone: int, equal: bool) -> None:
-    """`redone`: parts whose work was done again; `equal`: hashes of the dataset are those of an unbroken run."""
+    """Write a row. `redone`: parts that ran again; `equal`: whether the dataset's hashes are those of an undisturbed run."""
     row = {"kind": kind, "faults": faults, "redone": redone, "equal": equal}
     print(f"\nfaults: {kind}: {faults} injected, {redone} parts redone, dataset {'equal' if equal else 'DIFFERS'}")
     if os.environ.get(ROWS):

@@ -1,4 +1,4 @@
-"""What happens to a cluster under a run: workers, machines and drivers die; the dataset is that of an unbroken run."""
+"""Workers, machines and drivers die during a run; the dataset must equal that of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def nodes() -> Iterator[ThreeNodes]:
 
 
 class Battered:
-    """A recipe with an unbroken run, and another run that things are done to."""
+    """A recipe with an undisturbed run, and another run with failures."""
 
     def __init__(self, folder: Path, nodes: ThreeNodes, *, seeds: int, pages: int):
         self.nodes, self.run, self._unbroken = nodes, folder / "run", folder / "unbroken"
@@ -47,11 +47,11 @@ class Battered:
         return Driver(self.recipe, self.run, self.nodes.address)
 
     def began(self, driver: Driver) -> None:
-        """Wait until the driver holds the run and has parts at work."""
+        """Wait until the driver holds the run and runs parts."""
         until(lambda: (self._holds(driver) and bool(self.nodes.at_work())) or not driver.running)
 
     def went_on(self, driver: Driver, before: dict[str, int]) -> None:
-        """Wait until the driver has committed something beyond what was there `before`, or ended."""
+        """Wait until the driver has committed a part that is not in `before`, or has ended."""
         until(lambda: len(committed(self.run)) > len(before) or not driver.running)
 
     def _holds(self, driver: Driver) -> bool:
@@ -82,8 +82,8 @@ def battered(large: Battered, tmp_path: Path) -> Battered:
     return large
 
 
-def test_a_little_of_everything(tmp_path: Path, nodes: ThreeNodes) -> None:
-    """The small form: a driver, a worker and a machine are killed, and a second driver comes in between."""
+def test_a_driver_a_worker_and_a_machine_are_killed(tmp_path: Path, nodes: ThreeNodes) -> None:
+    """The small form: a driver, a worker and a machine are killed, and a second driver starts in between."""
     small = Battered(tmp_path, nodes, seeds=1, pages=72)
     with small.driver() as driver:
         until(lambda: (small.run / "ledger/extract").exists())
@@ -91,7 +91,7 @@ def test_a_little_of_everything(tmp_path: Path, nodes: ThreeNodes) -> None:
     before = committed(small.run)
     with small.driver() as driver:
         small.began(driver)
-        with pytest.raises(RunInUse, match=f"process {driver.process.pid} .* has been at work on it since"):
+        with pytest.raises(RunInUse, match=f"process {driver.process.pid} .* has been running on it since"):
             build(load_recipe(str(small.recipe)), str(small.run))
         killed = nodes.kill_a_worker(random.Random(0))
         nodes.lose_a_node()
@@ -141,7 +141,7 @@ def test_machines_lost_and_added(battered: Battered) -> None:
 
 @pytest.mark.slow
 def test_drivers_killed(battered: Battered) -> None:
-    """Each is killed after it has committed something, so that there is something to lose."""
+    """Each driver is killed after it has committed a part, so that there is something to lose."""
     chance, kills, redone, folder = random.Random(2), 0, 0, battered.run
     while kills < 10:
         before = committed(battered.run)

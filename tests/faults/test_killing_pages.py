@@ -1,4 +1,4 @@
-"""A page that kills its parser costs one page: it is dropped and quarantined, and the part goes on."""
+"""A page that crashes its parser costs only that page: it is dropped and quarantined, and the part continues."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def records(path: Path) -> list[WarcRecord]:
     return [item for item in read_archive(str(path), max_block_bytes=2**20) if isinstance(item, WarcRecord)]
 
 
-def test_each_killing_page_is_dropped_under_its_reason_and_the_part_goes_on(
+def test_each_killing_page_is_dropped_under_its_reason_and_the_part_continues(
     tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(InlineExecutor, "isolation", Isolation.APART)

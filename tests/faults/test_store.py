@@ -1,4 +1,4 @@
-"""A store that fails at every call of a run, before it happens and after it did; a store that is full from some call on."""
+"""A store that fails at every call of a run, before or after it takes effect; a store that is full from some call on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.ray
 
 
 def swept(folder: Path, every: int, patience_s: float) -> dict[str, Any]:
-    """What `tests.faults.store_sweep` found."""
+    """The results of `tests.faults.store_sweep`."""
     command = [sys.executable, "-m", "tests.faults.store_sweep", str(folder), str(every)]
     paths = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
@@ -71,7 +71,7 @@ def test_a_store_that_fails_at_every_call(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk; the full store above is for others")
 def test_a_disk_that_is_full(tmp_path: Path) -> None:
-    """A real one, of 3 MB. The build says so in one line and ends with 1; with more room the same command goes on."""
+    """A real disk of 3 MB. The build ends with one line and status 1; with more room the same command resumes."""
     disk = tmp_path / "disk"
     disk.mkdir()
     recipe = write_recipe(tmp_path / "recipe.yaml", crawl(tmp_path / "crawl", seeds=1, pages=96))

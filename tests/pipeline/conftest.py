@@ -1,4 +1,4 @@
-"""What tests of several rooms share: tiny archives, written byte by byte; pictures; a run whose stages run inline."""
+"""Fixtures for several rooms: tiny archives, written byte by byte; images; a run whose stages run inline."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _archive_record(
 
 @pytest.fixture(scope="session")
 def archive_record() -> ArchiveRecord:
-    """One WARC record; `length` is stated in place of the true one, `headers` and `warc_headers` are whole lines."""
+    """One WARC record; `length` replaces the true one, `headers` and `warc_headers` are whole lines."""
     return _archive_record
 
 
@@ -80,7 +80,7 @@ def photo() -> Callable[..., Image.Image]:
 
 @pytest.fixture
 def in_place(tmp_path: Path) -> InlineRun:
-    """A run whose stages are run in this process, one part after the other, without Ray."""
+    """A run whose stages run in this process, part by part, without Ray."""
     return InlineRun(tmp_path)
 
 
@@ -91,5 +91,5 @@ def _fingerprints(recipe: Recipe) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def fingerprints() -> Callable[[Recipe], dict[str, str]]:
-    """The fingerprint of every stage that is declared, by its function's name, also of those that the recipe has off."""
+    """The fingerprint of every declared stage, by its function's name, including those that the recipe does not enable."""
     return _fingerprints

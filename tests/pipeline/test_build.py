@@ -1,4 +1,4 @@
-"""`m3w build` as a whole, on Ray: the same bytes whatever happens on the way."""
+"""Complete `m3w build` runs on Ray: the same bytes, whatever fails in between."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_switch_of_duplicates_redoes_what_follows_and_leaves_nothing_when_it_i
     assert not (run / "ledger/repeated").exists() and not list((run / "images/frequent").iterdir())
 
 
-def test_a_lost_output_is_made_again(recipe: Recipe, unbroken: tuple[Path, Manifest], tmp_path: Path) -> None:
+def test_a_missing_output_is_written_again(recipe: Recipe, unbroken: tuple[Path, Manifest], tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(unbroken[0], run)
     shutil.rmtree(run / "dataset")
@@ -198,7 +198,7 @@ def test_a_run_whose_driver_is_killed_resumes_to_the_same_bytes(
 
 
 def test_every_shared_archive_in_one_run(shared_data: Path, tmp_path: Path) -> None:
-    """Good, odd and bad WARC files, and files that are none: the run ends, and each fault is named in the ledger."""
+    """Valid, odd and damaged WARC files, and other files: the run ends, and the ledger names each fault."""
     recipe = parse_recipe({"crawl": {"paths": [f"{shared_data}/warc"]}, "rules": {"languages": []}}, "-")
     manifest = build(recipe, str(tmp_path / "run"))
     entries = Run.open(str(tmp_path / "run")).entries("extract")
@@ -229,7 +229,7 @@ def pages_by_warcio(path: Path) -> int:
     return pages
 
 
-def test_a_part_that_fails_is_set_aside_and_the_rest_goes_on(crawl: Path, tmp_path: Path) -> None:
+def test_a_failed_part_is_set_aside_and_the_others_continue(crawl: Path, tmp_path: Path) -> None:
     listing = tmp_path / "crawl.paths"
     listing.write_text(f"{next(crawl.iterdir())}\n{tmp_path}/missing.warc.gz\n")
     values = {"crawl": {"paths": [str(listing)]}, "execution": {"attempts": 2, "max_failed_parts": 1}}

@@ -1,4 +1,4 @@
-"""`m3w extract` without its command line: a file to JSON lines."""
+"""`m3w extract` without its command line: the JSON lines for a file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_page_is_one_line(tmp_path: Path) -> None:
     assert row["signals"]["words"] == 2 * len(TEXT.split())
 
 
-def test_a_page_that_has_no_document_says_why(tmp_path: Path) -> None:
+def test_a_page_without_a_document_is_a_line_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_bytes(b"  \n ")
     assert lines(tmp_path / "page.html") == [{"url": "http://a.example/", "dropped": "empty_page"}]
 

@@ -128,13 +128,13 @@ def test_a_section_that_is_left_out_starts_from_its_defaults(path: str) -> None:
         ("data.workers=13", "data: thirteen workers are too many"),
     ],
 )
-def test_what_is_wrong_with_a_set_value_is_said(override: str, problem: str, path: str) -> None:
+def test_a_wrong_override_is_an_error(override: str, problem: str, path: str) -> None:
     with pytest.raises(InputError, match=problem) as error:
         load(path, [override], Recipe)
     assert "\n" not in str(error.value)
 
 
-def test_every_problem_is_said_at_once(path: str) -> None:
+def test_all_problems_are_reported_at_once(path: str) -> None:
     with pytest.raises(InputError) as error:
         load(path, ["optimizer={}", "data.worker=1", "precision=fp16"], Recipe)
     assert str(error.value).startswith(f"the recipe {path} is wrong: ")
@@ -153,7 +153,7 @@ def test_every_problem_is_said_at_once(path: str) -> None:
         (b"a: !!python/object:os.system {}", "is not YAML"),
     ],
 )
-def test_a_file_that_is_no_recipe_is_named(text: bytes, problem: str, path: str) -> None:
+def test_a_file_that_is_not_a_recipe_is_named(text: bytes, problem: str, path: str) -> None:
     Path(path).write_bytes(text)
     with pytest.raises(InputError, match=problem) as error:
         load(path, [], Recipe)

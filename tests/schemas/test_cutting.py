@@ -69,7 +69,7 @@ def test_where_a_document_is_cut(nodes: str, images: int, expected: list[str]) -
         ("Itx", [True]),
     ],
 )
-def test_the_last_sequence_says_that_the_document_ends(nodes: str, last: list[bool]) -> None:
+def test_the_last_sequence_is_marked_as_last(nodes: str, last: list[bool]) -> None:
     assert [sequence.last for sequence in sequences(nodes, 1)] == last
 
 

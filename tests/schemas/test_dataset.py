@@ -87,7 +87,7 @@ def test_checks_existence_length_and_contents(folder: Path) -> None:
     with pytest.raises(DatasetError, match="SHA-256"):
         check_shards([file], contents=True)
     path.write_bytes(content[:-1])
-    with pytest.raises(DatasetError, match="cut short"):
+    with pytest.raises(DatasetError, match="truncated"):
         check_shards([file])
     path.unlink()
     with pytest.raises(DatasetError, match="missing"):
@@ -96,7 +96,7 @@ def test_checks_existence_length_and_contents(folder: Path) -> None:
 
 def test_an_unfinished_run_points_to_its_status(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(DatasetError, match=r"not finished.*m3w status"):
+    with pytest.raises(DatasetError, match=r"unfinished run.*m3w status"):
         open_dataset(str(tmp_path))
 
 

@@ -27,7 +27,7 @@ def test_a_document_gets_its_id_from_its_url_and_moment() -> None:
     assert document.document_id == document_id("http://a.example/", NOON)
 
 
-def test_a_url_that_is_no_unicode_has_an_id_too() -> None:
+def test_a_url_with_invalid_unicode_has_an_id() -> None:
     assert len(document_id("http://a.example/\ud800", None)) == 32
 
 

@@ -1,4 +1,4 @@
-"""`dataset.json` as it is read again."""
+"""`dataset.json`, written and read back."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def test_a_manifest_comes_back_as_it_was_written() -> None:
         ("[]", "format version None"),
         ("{}", "format version None"),
         ('{"format_version": 99}', "format version 99"),
-        ('{"format_version": 1}', "does not fit its contract"),
+        ('{"format_version": 1}', "does not match its schema"),
     ],
 )
-def test_a_file_that_is_no_manifest_of_this_version_is_named(text: str | bytes, problem: str) -> None:
+def test_a_file_that_is_not_a_manifest_of_this_version_is_named(text: str | bytes, problem: str) -> None:
     with pytest.raises(ManifestError, match=problem) as error:
         Manifest.from_json(text, path="somewhere/dataset.json")
     assert "somewhere/dataset.json" in str(error.value)

@@ -43,7 +43,7 @@ def test_a_sample_comes_back_as_it_was() -> None:
     assert decode_sample(encode_sample(sequence())) == sequence()
 
 
-def test_a_sample_that_does_not_say_whether_its_document_goes_on_ends_it() -> None:
+def test_a_sample_without_the_field_last_ends_its_document() -> None:
     sample = encode_sample(sequence())
     fields = json.loads(sample["json"])
     del fields["last"]
@@ -58,7 +58,7 @@ def test_the_same_sequence_gives_the_same_bytes() -> None:
     assert encode_sample(sequence()) == encode_sample(sequence())
 
 
-def test_a_sample_without_its_json_is_an_error_that_says_so() -> None:
+def test_a_sample_without_its_json_is_an_error() -> None:
     sample = encode_sample(sequence())
     del sample["json"]
     with pytest.raises(ValueError, match="has no json"):

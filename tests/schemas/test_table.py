@@ -1,4 +1,4 @@
-"""A row that breaks its contract is an error that shows both; a row that keeps it comes back as it was."""
+"""A row that breaks its schema is an error that shows both; a valid row is read back unchanged."""
 
 from __future__ import annotations
 

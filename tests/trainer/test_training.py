@@ -172,7 +172,7 @@ def test_other_pairs_than_the_checkpoints_are_an_error(with_pairs, tmp_path, cap
     [
         (["pairs.laion.shards=[nowhere/*.tar]", "pairs.laion.batch_size=2"], "no file matches nowhere"),
         (["training.batch_size=999", "training.micro_batch_size=1"], "24 training samples, fewer than a batch of 999"),
-        (["data.dataset=nowhere"], "nowhere is not there; give the folder of a dataset or of a run"),
+        (["data.dataset=nowhere"], "nowhere does not exist; give the folder of a dataset or of a run"),
         (["training.stepz=3"], "training.stepz"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A loopback HTTP server with byte ranges whose answers go wrong on purpose."""
+"""A loopback HTTP server with byte ranges and faulty responses on demand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 @dataclass
 class Web:
-    """What the server holds, how it misbehaves, and what it was asked."""
+    """The server's contents, its faults, and the requests that it got."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Bodies as servers sent them and crawlers kept them."""
+"""Response bodies as servers sent them and crawlers stored them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_body_that_the_crawler_unpacked_already_comes_as_it_is(encoding: str) 
 
 
 @pytest.mark.parametrize("encoding", PACKED)
-def test_a_body_that_breaks_off_gives_what_is_there(encoding: str) -> None:
+def test_a_truncated_body_gives_what_it_has(encoding: str) -> None:
     noise = b"<p>" + zlib.compress(bytes(range(256)) * 50, 0)
     whole = {"br": brotli.compress, "deflate": zlib.compress}.get(encoding, gzip.compress)(noise)
     part = body_of(whole[: len(whole) // 2], encoding)
@@ -83,7 +83,7 @@ def test_a_body_of_noise_is_corrupt(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["zstd", "compress", "gzip, dcb", "x-unknown"])
-def test_an_encoding_that_is_not_read_is_said(encoding: str) -> None:
+def test_an_unsupported_encoding_is_an_error(encoding: str) -> None:
     with pytest.raises(BodyError, match=r"^body_unsupported_encoding$"):
         body_of(PAGE, encoding)
 

@@ -1,4 +1,4 @@
-"""Rows of an index: each condition asks what it says, of Parquet and of CDXJ alike, and rows are not read for nothing."""
+"""Rows of an index: each condition has the same effect on Parquet and CDXJ, and no rows are read needlessly."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ EVERYTHING: dict[str, Any] = {"mimes": [], "statuses": []}
     ],
     ids=str,
 )
-def test_each_condition_asks_what_it_says(index: str, where: dict[str, Any], expected: list[int]) -> None:
+def test_each_condition_selects_what_it_names(index: str, where: dict[str, Any], expected: list[int]) -> None:
     counters: Counter[str] = Counter()
     assert select(index, counters, **where) == expected
     assert counters["index_rows"] == len(PAGES) == counters["pages"] + counters["index_rows_dropped.condition"]
@@ -147,7 +147,7 @@ def test_only_the_row_groups_and_columns_that_matter_are_read_from_a_remote_tabl
 
 
 @pytest.mark.parametrize("column", ["warc_filename", "warc_record_offset", "content_languages", "fetch_time"])
-def test_a_column_that_is_not_there_is_named(tmp_path: Path, column: str) -> None:
+def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
     path = as_parquet(tmp_path / "a.parquet")
     pq.write_table(pq.read_table(path).drop_columns([column]), path)
     where = Where(languages=["en"], after="2024-01-01")
@@ -167,14 +167,14 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path, column: str) -> Non
         (b" CDX N b a m s k r M S V g\ncom,a)/ 2014 http://a.com/", "neither Parquet nor CDXJ"),
     ],
 )
-def test_a_file_that_is_no_index_is_named(tmp_path: Path, content: bytes, problem: str) -> None:
+def test_a_file_that_is_not_an_index_is_named(tmp_path: Path, content: bytes, problem: str) -> None:
     (tmp_path / "x.parquet").write_bytes(content)
     with pytest.raises(InputError, match=rf"x\.parquet.*{problem}") as error:
         check_index(str(tmp_path / "x.parquet"), Where(), STORAGE)
     assert "\n" not in str(error.value)
 
 
-def test_lines_and_rows_without_a_place_cost_themselves(tmp_path: Path) -> None:
+def test_lines_and_rows_without_a_position_are_skipped(tmp_path: Path) -> None:
     path = Path(as_cdxj(tmp_path / "a.cdxj"))
     fields = b'{"url": "http://a.de/", "mime": "text/html", "status": "200", "filename": "a", "length": "5", "offset": '
     extra = (

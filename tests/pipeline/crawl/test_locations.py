@@ -1,4 +1,4 @@
-"""Pages read at their locations: near ones by one request, and no byte of what lies far from them."""
+"""Pages read by position: neighbouring ones with one request, and no bytes far from any."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def test_without_a_gap_each_page_is_a_request_but_for_neighbours(web: Any, locat
     ]
 
 
-def test_a_span_that_breaks_goes_on_within_it(web: Any, locations: list[RecordLocation]) -> None:
+def test_a_broken_span_is_resumed_within_it(web: Any, locations: list[RecordLocation]) -> None:
     web.faults = ["short", "503", "reset"]
     assert urls(locations, gap_kib=30) == [str(n) for n in range(40)]
     assert all(asked.endswith(f"-{locations[-1].end - 1}") for _, asked in web.asked)
 
 
-def test_pages_of_a_file_that_is_gone_are_an_error_that_names_it(web: Any, locations: list[RecordLocation]) -> None:
+def test_pages_of_a_missing_file_are_an_error_that_names_it(web: Any, locations: list[RecordLocation]) -> None:
     web.files.clear()
     with pytest.raises(FileNotFoundError, match=r"a\.warc\.gz does not exist"):
         urls(locations)

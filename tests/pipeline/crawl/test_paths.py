@@ -1,4 +1,4 @@
-"""What a recipe's `crawl.paths` stand for."""
+"""The files that a recipe's `crawl.paths` match."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_file_whose_name_looks_like_a_glob_is_that_file(crawl: Path, name: str
 
 
 @pytest.mark.parametrize("pattern", ["none.warc.gz", "none-*.warc.gz", "nowhere/", "none.paths.gz"])
-def test_a_pattern_that_names_nothing_is_an_error_that_names_it(crawl: Path, pattern: str) -> None:
+def test_a_pattern_without_a_match_is_an_error_that_names_it(crawl: Path, pattern: str) -> None:
     with pytest.raises(InputError, match=pattern.replace("*", r"\*")) as error:
         archive_files([f"{crawl}/a.warc.gz", f"{crawl}/{pattern}"])
     assert "\n" not in str(error.value)
@@ -133,7 +133,7 @@ def corrupt(content: bytes) -> bytes:
     ],
     ids=["not text", "cut short", "corrupt", "only the magic", "empty", "blank"],
 )
-def test_a_listing_that_lists_nothing_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
+def test_an_empty_listing_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "broken.paths.gz").write_bytes(content)
     with pytest.raises(InputError, match=r"broken\.paths\.gz") as error:
         archive_files([f"{tmp_path}/broken.paths.gz"])

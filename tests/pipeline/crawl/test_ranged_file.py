@@ -1,4 +1,4 @@
-"""Files behind HTTP: read through whatever breaks, from the byte where it broke, and never out of two files."""
+"""Files over HTTP: reading resumes after every failure, at the byte where it failed, and never mixes two versions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def file(web: Any) -> RangedFile:
 
 
 def first_bytes(web: Any) -> list[int]:
-    """Where each request began."""
+    """The first byte of each request."""
     return [int(asked.removeprefix("bytes=").partition("-")[0]) for _, asked in web.asked]
 
 
@@ -36,7 +36,9 @@ def test_a_file_that_is_read_through_is_one_request(web: Any, file: RangedFile) 
 
 
 @pytest.mark.parametrize("fault", ["503", "429", "500", "reset", "short", "stall"])
-def test_what_passes_is_waited_out_and_reading_goes_on_where_it_broke(web: Any, file: RangedFile, fault: str) -> None:
+def test_transient_errors_are_retried_and_reading_resumes_where_it_broke(
+    web: Any, file: RangedFile, fault: str
+) -> None:
     web.faults = ["ok", fault, fault]
     start = file.read(100)
     file.seek(0)
@@ -114,7 +116,7 @@ def test_what_will_not_pass_is_not_tried_again(web: Any, file: RangedFile, statu
     assert len(web.asked) == 1
 
 
-def test_answers_that_are_not_what_was_asked_for_are_never_taken(web: Any, file: RangedFile) -> None:
+def test_empty_responses_and_other_ranges_are_refused(web: Any, file: RangedFile) -> None:
     web.faults = ["hollow", "hollow"]
     assert file.read(100) == CONTENT[:100]
     assert len(web.asked) == 3

@@ -1,4 +1,4 @@
-"""Pages by an index: the same documents as from the whole files, in parts that do not depend on the index files."""
+"""Pages selected by an index: the same documents as from whole files, in parts that do not depend on the index files."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_parts_do_not_depend_on_how_the_index_is_cut_into_files(in_place: Any, i
     assert found["parquet"] == found["cdxj"]
 
 
-def test_a_page_that_is_not_where_the_index_says_is_a_fault(in_place: Any, shared_data: Path, tmp_path: Path) -> None:
+def test_a_page_missing_at_its_indexed_position_is_a_fault(in_place: Any, shared_data: Path, tmp_path: Path) -> None:
     path = str(shared_data / "warc/odd-pywb/iana.warc.gz")
     good = [i for i in read_archive(path, max_block_bytes=2**24) if isinstance(i, WarcRecord) and i.mime == "text/html"]
     places = [(good[0].offset + 7, 500), (good[1].offset, good[1].length), (10**9, 500)]
@@ -120,7 +120,7 @@ def test_a_page_that_is_not_where_the_index_says_is_a_fault(in_place: Any, share
     ]
 
 
-def test_an_index_that_nothing_is_selected_from_is_an_error(in_place: Any, indexes: dict[str, str]) -> None:
+def test_an_index_without_a_selected_page_is_an_error(in_place: Any, indexes: dict[str, str]) -> None:
     crawl = {"index": {"paths": [indexes["parquet"]], "where": {"statuses": [999]}}}
     recipe = in_place.recipe(crawl=crawl)
     assert len(in_place.stage(select, recipe)) == 1

@@ -1,4 +1,4 @@
-"""WACZ files: every WARC file in them, read where it lies."""
+"""WACZ files: every WARC file in them is read in place."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def random_bytes(size: int, seed: int = 0) -> bytes:
 # Whole records
 
 
-def test_a_record_says_where_it_lies_when_it_was_crawled_and_what_the_server_answered(
+def test_a_record_has_its_position_crawl_time_and_status(
     archive_record: ArchiveRecord,
 ) -> None:
     first = archive_record(kind="warcinfo", body=b"software: x")
@@ -76,7 +76,7 @@ def test_a_record_says_where_it_lies_when_it_was_crawled_and_what_the_server_ans
 @pytest.mark.parametrize(
     "date", ["", "yesterday", "2020-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
 )
-def test_a_moment_that_is_none_costs_the_moment_alone(archive_record: ArchiveRecord, date: str) -> None:
+def test_an_invalid_time_costs_only_the_time(archive_record: ArchiveRecord, date: str) -> None:
     records, faults = read(archive_record(date=date))
     assert [record.crawled_at for record in records] == [None]
     assert faults == []
@@ -265,7 +265,7 @@ def test_a_length_that_is_too_short_keeps_the_record_and_names_the_rest(archive_
     assert reasons(faults) == [(short.index(b"</p>"), "junk_after_record")]
 
 
-def test_a_file_that_breaks_off_gives_what_is_there_of_its_last_record(archive_record: ArchiveRecord) -> None:
+def test_a_truncated_file_gives_what_it_has_of_its_last_record(archive_record: ArchiveRecord) -> None:
     content = archive_record("http://a.example/1") + archive_record("http://a.example/2", b"<p>" + b"x" * 100)
     records, faults = read(content[:-50])
     assert (urls(records), records[1].block) == (["http://a.example/1", "http://a.example/2"], b"<p>" + b"x" * 54)
@@ -279,7 +279,7 @@ def test_a_file_that_breaks_off_gives_what_is_there_of_its_last_record(archive_r
     assert [fault.reason for fault in faults] == ["truncated_record"]
 
 
-def test_a_header_without_end_is_given_up_and_the_next_record_read(archive_record: ArchiveRecord) -> None:
+def test_a_header_without_end_is_skipped_and_the_next_record_is_read(archive_record: ArchiveRecord) -> None:
     endless = archive_record("http://a.example/1", warc_headers=("X-Long: " + "y" * 2 * MIB,))
     many = archive_record("http://a.example/1", warc_headers=tuple(f"X-{n}: {'y' * 50}" for n in range(40_000)))
     next_one = archive_record("http://a.example/2")

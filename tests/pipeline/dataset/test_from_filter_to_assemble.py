@@ -1,4 +1,4 @@
-"""The stages behind `extract`, each in place on what the one before left, from kept documents to shards."""
+"""The stages after `extract`, each run inline on the output of the one before, from kept documents to shards."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ from PIL import Image
 from m3w.pipeline.build import STAGES, dataset_digest
 from m3w.pipeline.dataset.assemble import assemble
 from m3w.pipeline.dataset.card import CardSettings
-from m3w.pipeline.dataset.join import Chunks, join
+from m3w.pipeline.dataset.join import Chunks, join, split_of
 from m3w.pipeline.dataset.publish import publish
-from m3w.pipeline.dataset.split import split_of
 from m3w.pipeline.dedup.deduplicate import deduplicate
 from m3w.pipeline.dedup.document_hashes import document_hashes
 from m3w.pipeline.dedup.unique import unique
@@ -201,7 +200,7 @@ def test_every_url_ends_with_a_status_and_only_ok_ones_with_bytes(crawl: Crawl) 
     assert counts["join"]["image_references_dropped.http_404"] == 1
 
 
-def test_a_picture_of_too_many_pixels_says_so(crawl: Crawl) -> None:
+def test_an_image_with_too_many_pixels_is_refused_by_that_reason(crawl: Crawl) -> None:
     crawl.sections["fetch"] = {"max_megapixels": 1}
     archive: dict[str, bytes | str] = {f"{SITE}/1.png": picture(1), f"{SITE}/2.png": picture(2, (1500, 700), "red")}
     crawl.build({"p": [document(["text", *archive])]}, archive)
@@ -235,14 +234,14 @@ def test_an_image_without_a_text_beside_it_is_in_no_sequence_and_leaves_a_sample
     assert {drop["image_url"] for drop in drops} == {f"{SITE}/5.png", f"{SITE}/6.png"}
 
 
-def test_the_same_crawl_of_a_page_is_one_document_wherever_it_lies(crawl: Crawl) -> None:
+def test_the_same_crawl_of_a_page_is_one_document_whatever_files_hold_it(crawl: Crawl) -> None:
     page, other = document(["text", f"{SITE}/1.png"], f"{SITE}/1"), document(["x", f"{SITE}/1.png"], f"{SITE}/2")
     counts = crawl.build({"a": [page, other, page], "b": [page]}, {f"{SITE}/1.png": picture()})
     assert [row["url"] for row in crawl.documents()] == [f"{SITE}/1", f"{SITE}/2"]
     assert counts["unique"]["documents_dropped.same_crawl_of_page"] == 2
 
 
-def test_an_image_that_lies_in_many_places_is_taken_from_the_first_that_has_it(in_place: Any) -> None:
+def test_an_image_with_many_records_is_read_from_the_first_that_has_it(in_place: Any) -> None:
     url = f"{SITE}/1.png"
     wanted = [{"group": "0", "part": part, "url": url} for part in ("b", "a", "b")]
     places = [
@@ -310,7 +309,7 @@ def test_the_manifest_counts_what_the_shards_hold(crawl: Crawl, in_place: Any) -
     assert "| too_small | images | shorter_side | 64 |  |" in card
 
 
-def test_the_card_says_who_refused_and_its_examples_load_the_dataset(
+def test_the_card_lists_refusals_and_its_examples_load_the_dataset(
     crawl: Crawl, in_place: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (in_place.folder / "refused.txt").write_text(f"{SITE}/2.png\n")
@@ -330,7 +329,7 @@ def test_the_card_says_who_refused_and_its_examples_load_the_dataset(
         assert "text" in capsys.readouterr().out or "duckdb" in example
 
 
-def test_a_shard_that_a_killed_attempt_left_is_no_part_of_the_dataset(crawl: Crawl, in_place: Any) -> None:
+def test_a_shard_left_by_a_killed_attempt_is_removed(crawl: Crawl, in_place: Any) -> None:
     """Readers glob for `train-*.parquet`."""
     in_place.run.write("dataset/documents/train-00007-of-00009.parquet", "left behind")
     in_place.run.write("dataset/sequences/train-00007-of-00009.tar", "left behind")

@@ -1,4 +1,4 @@
-"""Shards as others read them: with webdataset and Hugging Face datasets, and nothing of ours."""
+"""Shards as others read them: with webdataset and Hugging Face datasets, without our code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import webdataset
 from PIL import Image
 
-from m3w.pipeline.dataset.sequence_shard import SequenceShardWriter
+from m3w.pipeline.dataset.assemble import SequenceShardWriter
 from m3w.pipeline.engine.attempt import Attempt
 from m3w.pipeline.engine.output_files import RowWriter
 from m3w.pipeline.engine.run import Run
@@ -61,7 +61,7 @@ def write_shard(folder: Path) -> tuple[Path, Path]:
     return folder / "train.tar", folder / "train.index.parquet"
 
 
-def test_webdataset_reads_a_shard_with_nothing_of_ours(tmp_path: Path) -> None:
+def test_webdataset_reads_a_shard_without_our_code(tmp_path: Path) -> None:
     tar, _ = write_shard(tmp_path)
     samples = list(webdataset.WebDataset(str(tar), shardshuffle=False).decode("pil"))
     assert len(samples) == 20
@@ -98,7 +98,7 @@ def test_two_writes_give_identical_bytes(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
-def test_a_tar_has_nothing_in_it_of_who_wrote_it_and_when(tmp_path: Path) -> None:
+def test_a_tar_has_no_owner_or_time(tmp_path: Path) -> None:
     with tarfile.open(write_shard(tmp_path)[0]) as tar:
         assert {(m.mtime, m.uid, m.gid, m.uname, m.gname) for m in tar} == {(0, 0, 0, "", "")}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from m3w.pipeline.dataset.split import split_of
+from m3w.pipeline.dataset.join import split_of
 
 
 def test_pages_of_one_host_are_in_one_split() -> None:
@@ -34,5 +34,5 @@ def test_no_fraction_is_no_validation() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://[::1/", "http://[bad]/", "http://ex\u2100mple.com/", "", "//", "http:///x"])
-def test_a_url_whose_host_cannot_be_told_has_a_split_too(url: str) -> None:
+def test_a_url_without_a_valid_host_has_a_split(url: str) -> None:
     assert split_of(url, 0.05) == split_of(url, 0.05)

@@ -1,4 +1,4 @@
-"""Components by large-star and small-star are those of the textbook."""
+"""Large-star and small-star find the same components as a textbook algorithm."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def planted() -> tuple[Parts, list[str], dict[str, int]]:
     }  # fmt: skip
 
 
-def test_each_kind_is_found_and_nothing_else_goes(in_place: Any) -> None:
+def test_each_kind_of_copy_is_found_and_nothing_else_is_dropped(in_place: Any) -> None:
     parts, stays, reasons = planted()
     counters = deduplicated(in_place, parts, **EVERY_KIND)
     assert dropped(counters) == reasons
@@ -107,7 +107,7 @@ def test_by_default_pages_alone_are_compared(in_place: Any) -> None:
     assert dropped(counters) == {"same_crawl_of_page": 2}, "or there would be two samples of one key"
 
 
-def test_where_documents_lie_does_not_matter(in_place: Any) -> None:
+def test_the_result_does_not_depend_on_how_documents_are_divided_into_parts(in_place: Any) -> None:
     parts, stays, reasons = planted()
     for seed in range(3):
         documents = [each for part in parts.values() for each in part]
@@ -117,7 +117,7 @@ def test_where_documents_lie_does_not_matter(in_place: Any) -> None:
         assert titles(in_place, elsewhere) == sorted(stays)
 
 
-def test_a_document_goes_only_where_one_like_it_stays(in_place: Any) -> None:
+def test_a_document_is_dropped_only_if_its_copy_is_kept(in_place: Any) -> None:
     """The old crawl of a page has another page's text; it goes for the new crawl, and the other page stays."""
     shared = prose()
     old = document(
@@ -201,7 +201,7 @@ def test_paragraphs_that_a_site_repeats_are_cut_out(in_place: Any) -> None:
         assert row["signals"]["text_nodes"] == (len([t for t in row["texts"] if t]) if cut else 1), "measured again"
 
 
-def test_a_document_of_nothing_but_repeated_text_goes(in_place: Any) -> None:
+def test_a_document_with_only_repeated_text_is_dropped(in_place: Any) -> None:
     pages = [document(str(n), "Sign up!") for n in range(3)] + [document("no text", None, images=())]
     pages[3].texts, pages[3].images = [None], [ImageReference(url="http://a.example/i.jpg")]
     parts = {"p": pages}
@@ -238,7 +238,7 @@ def test_frequent_and_repeated_addresses_are_not_fetched(in_place: Any) -> None:
 
 
 @pytest.mark.parametrize("most", [2, 3])
-def test_more_than_so_many_is_more(in_place: Any, most: int) -> None:
+def test_a_paragraph_is_removed_only_above_the_limit(in_place: Any, most: int) -> None:
     pages = [menu(str(n), "a.example", "Menu") for n in range(3)]
     counters = deduplicated(in_place, {"p": pages}, paragraph_documents=most)
     assert counters.get("text_nodes_dropped.repeated_on_site", 0) == (3 if most == 2 else 0)

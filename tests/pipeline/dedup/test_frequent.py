@@ -1,4 +1,4 @@
-"""Frequent images are those that counting every pair would find."""
+"""Frequent images are the same as by comparing every pair."""
 
 from __future__ import annotations
 
@@ -74,5 +74,5 @@ def test_as_counting_every_pair(most: int, distance: int, keep_first: bool) -> N
         assert expected or most == 10, "or nothing would be shown"
 
 
-def test_nothing_shown_nothing_frequent() -> None:
+def test_without_images_nothing_is_frequent() -> None:
     assert found([], 1, 3, keep_first=False) == {}

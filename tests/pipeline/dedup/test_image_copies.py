@@ -120,7 +120,7 @@ def test_near_equal_images_in_too_many_documents(in_place: Any, pages: list[list
     assert joined(in_place, pages, image_documents=5, image_distance=4) == [OK] * 5
 
 
-def test_the_newest_so_many_keep_it(in_place: Any, pages: list[list[bytes]]) -> None:
+def test_the_newest_documents_keep_a_frequent_image(in_place: Any, pages: list[list[bytes]]) -> None:
     keep = {"image_excess": "keep_first"}
     assert joined(in_place, pages, image_documents=2, **keep) == [FREQUENT, OK, OK, OK, OK]
     assert joined(in_place, pages, image_documents=2, image_distance=4, **keep) == [FREQUENT] * 3 + [OK] * 2
@@ -263,14 +263,14 @@ def recipe_of(folder: Path, settings: dict[str, Any]) -> Recipe:
 @pytest.mark.parametrize(
     ("name", "content", "settings", "problem"),
     [
-        ("a.png", b"no picture", {"images": "."}, "holds no image that can be read"),
-        ("a.txt", b"too short", {"texts": "."}, "holds no text of 13 words"),
+        ("a.png", b"no picture", {"images": "."}, "has no image that can be read"),
+        ("a.txt", b"too short", {"texts": "."}, "has no text of 13 words"),
         ("a.jsonl", b"{", {"texts": "."}, r"a\.jsonl:1 is no JSON"),
         ("a.jsonl", b'{"other": 1}', {"texts": "."}, r"a\.jsonl:1 has no field text; name it by"),
         ("a.parquet", b"PAR1", {"texts": "."}, "is no Parquet file"),
     ],
 )
-def test_an_evaluation_set_in_which_nothing_can_be_recognised_is_refused(
+def test_an_evaluation_set_without_usable_content_is_refused(
     in_place: Any, tmp_path: Path, name: str, content: bytes, settings: dict[str, str], problem: str
 ) -> None:
     folder = tmp_path / "set"

@@ -1,4 +1,4 @@
-"""MinHash and its bands do what the theory says."""
+"""MinHash and its bands behave as in theory."""
 
 from __future__ import annotations
 

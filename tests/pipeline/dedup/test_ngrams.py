@@ -50,7 +50,7 @@ def test_equal_ngrams_and_only_they_have_equal_hashes() -> None:
         assert len(pairs) == len({gram for gram, _ in pairs}) == len({value for _, value in pairs})
 
 
-def test_an_ngram_has_one_hash_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ngram_has_the_same_hash_at_every_position(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [
         words(text) for text in ("one two three", "x " * 300 + "one two three", "", "one two", "é one two three é")
     ]

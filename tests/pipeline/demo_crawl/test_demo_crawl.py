@@ -92,14 +92,14 @@ def test_the_demo_crawl_is_as_large_as_the_demo_needs(web: DemoWeb) -> None:
     assert web.planted["pictures"] == sum(len(page.pictures) for page in web.pages) >= 4 * FEW
 
 
-def test_everything_planted_is_explained_and_is_there(web: DemoWeb) -> None:
+def test_every_planted_case_is_documented_and_present(web: DemoWeb) -> None:
     later = {"tracking_pixels"}  # from the sixth page of a site on
     assert set(web.planted) | later == set(PLANTED) | later
     assert all(web.planted[name] > 0 for name in set(PLANTED) - later)
     assert web.planted["validation_pages"] == 2 * len(VALIDATION_HOSTS)
 
 
-def test_the_archive_holds_what_the_key_says(web: DemoWeb, archive: list[tuple[str, str, str, bytes]]) -> None:
+def test_the_archive_contains_what_the_key_lists(web: DemoWeb, archive: list[tuple[str, str, str, bytes]]) -> None:
     responses = [(url, status, body) for kind, url, status, body in archive if kind == "response"]
     statuses = Counter(status for _, status, _ in responses)
     pages = [url for url, status, body in responses if status == "200" and body.startswith(b"<!DOCTYPE html>")]
@@ -125,7 +125,7 @@ def test_the_last_file_breaks_off_within_its_last_record(web: DemoWeb, paths: li
     assert 0 < len(content.partition(b"\r\n\r\n")[2]) < len(web.last.body)
 
 
-def test_a_caption_stands_right_beside_each_picture(web: DemoWeb, bodies: dict[str, bytes]) -> None:
+def test_each_image_has_its_caption_next_to_it(web: DemoWeb, bodies: dict[str, bytes]) -> None:
     for page in web.pages:
         article, base = _article(bodies[page.url], page.url)
         nodes = [node for node in map(_node, article.descendants) if node]
@@ -160,7 +160,7 @@ def test_pictures_show_the_colours_that_their_captions_name(web: DemoWeb) -> Non
             assert min(areas[colour] for colour in named) > 0.008
 
 
-def test_of_two_things_the_caption_names_first_what_stands_left_or_above(web: DemoWeb) -> None:
+def test_of_two_objects_the_caption_names_the_left_or_upper_one_first(web: DemoWeb) -> None:
     words = re.compile(r"a \w+ (\w+) (\w+) on a [a-z ]+ ground, (left of|above) a \w+ (\w+) (\w+)")
     seen = 0
     for picture in (picture for page in web.pages for picture in page.pictures):

@@ -1,4 +1,4 @@
-"""The sample of what is dropped: the same whatever the order of arrival, bounded, with the threshold that took it."""
+"""Examples of drops: independent of the order of arrival, bounded in number, with the threshold of the rule."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_little_is_kept_whole_and_none_if_none_is_wanted() -> None:
     assert sample(drops(3), 0).rows() == []
 
 
-def test_the_same_thing_twice_is_no_error_and_long_texts_are_cut() -> None:
+def test_equal_drops_are_no_error_and_long_texts_are_cut() -> None:
     drop = Drop(kind="text", reason="words", document_id="0", url="u", text="x" * (MOST_CHARACTERS + 1))
     rows = sample([drop] * 4, 2).rows()
     assert [len(row["text"]) for row in rows] == [MOST_CHARACTERS] * 2

@@ -1,4 +1,4 @@
-"""The section `execution`: what parts ask for, what counts against them, and that none of it changes a result."""
+"""The section `execution`: what parts request, how failures and deaths count, and that none of it changes a result."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ def test_a_stage_asks_for_its_own_and_else_for_what_all_ask_for() -> None:
         ({"driver_timeout_s": 0}, r"execution\.driver_timeout_s = 0"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_key(execution: dict[str, Any], message: str) -> None:
+def test_errors_name_the_key(execution: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         recipe(**execution)
 
 
-def test_a_stage_that_is_none_is_said_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"execution\.stages\.extrakt is no stage, .*; stages are .*extract"):
+def test_an_unknown_stage_is_an_error_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"execution\.stages\.extrakt is not a stage, .*; the stages are .*extract"):
         build(recipe(stages={"extrakt": {"cpus": 1}}), str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
-def test_nothing_of_it_is_in_a_fingerprint(fingerprints: Any) -> None:
+def test_no_fingerprint_depends_on_execution(fingerprints: Any) -> None:
     changed = recipe(stages={"extract": {"cpus": 4}}, cpus_per_part=2, deaths=3, pause_s=1, attempts=9)
     changed = changed.model_copy(update={"execution": changed.execution.model_copy(update={"driver_timeout_s": 5})})
     assert fingerprints(changed) == fingerprints(recipe())
@@ -71,7 +71,7 @@ def test_nothing_of_it_is_in_a_fingerprint(fingerprints: Any) -> None:
 
 @per_part(name="extract")
 def dies(io: StageIO, settings: NoSettings) -> None:
-    """As often as the part says; it notes how it was isolated."""
+    """Dies as often as the part says, and records its isolation."""
     notes = Path(io.params["notes"])
     tries = len(list(notes.glob(f"{io.part}-*")))
     (notes / f"{io.part}-{tries}-{io.isolation}").touch()
@@ -82,7 +82,7 @@ def dies(io: StageIO, settings: NoSettings) -> None:
 
 
 def run_part(folder: Path, deaths: int, errors: int, settings: Recipe) -> dict[str, LedgerEntry]:
-    """One part that dies and fails so often before it succeeds."""
+    """Run one part that dies and fails this many times before it succeeds."""
     (folder / "notes").mkdir()
     part = Part(name="p", inputs=[], params={"notes": str(folder / "notes"), "deaths": deaths, "errors": errors})
     executor = Executor(Run.create(str(folder / "run")), settings.execution, Progress())

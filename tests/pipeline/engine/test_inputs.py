@@ -1,4 +1,4 @@
-"""The parts of a stage as they follow from what stages before it committed."""
+"""The parts of a stage that follow from what earlier stages committed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_part_that_a_stage_before_failed_on_is_passed_over() -> None:
     assert inputs.part(stage(PAGES, TEXTS), "a") is None
 
 
-def test_a_required_table_decides_which_parts_there_are_and_its_content_nothing() -> None:
+def test_a_required_table_decides_which_parts_exist_but_its_content_is_no_input() -> None:
     parts = committed(texts={"b": entry("b", TEXTS)}).parts(stage(PAGES, TEXTS.required))
     assert [(part.name, part.inputs) for part in parts] == [("b", ["pages/b.parquet of sha256 b"])]
 
@@ -78,11 +78,11 @@ def test_a_shared_table_is_an_input_of_every_part() -> None:
     assert [part.files[1] for part in parts] == [["sets/one.parquet", "sets/two.parquet"]] * 2
     assert parts[0].inputs[1:] == ["sets/one.parquet of sha256 0", "sets/two.parquet of sha256 0"]
     assert [part.files[1] for part in committed().parts(stage(PAGES, SETS.shared))] == [[], []]
-    with pytest.raises(StageFailed, match="needs sets, and nothing of it could be made"):
+    with pytest.raises(StageFailed, match="needs sets, which has no file"):
         committed(sets={}).parts(stage(PAGES, SETS.shared))
 
 
-def test_a_stage_that_wrote_only_some_of_its_shared_tables_has_not_failed() -> None:
+def test_a_stage_may_write_only_some_of_its_shared_tables() -> None:
     """Of two kinds of evaluation sets a recipe may name one."""
     inputs = committed()
     inputs.add(stage(writes=(SETS, TEXTS)), {"all": entry("all", SETS)})
@@ -90,12 +90,12 @@ def test_a_stage_that_wrote_only_some_of_its_shared_tables_has_not_failed() -> N
     assert [part.files[1:] for part in parts] == [[["sets/all.parquet"], []]] * 2
 
 
-def test_a_table_read_by_path_is_no_input_since_other_tables_name_its_content() -> None:
+def test_a_table_read_by_path_is_not_among_the_inputs_of_a_part() -> None:
     parts = committed(store={"x": entry("x", STORE)}).parts(stage(PAGES, STORE.by_path))
     assert [(part.files[1], len(part.inputs)) for part in parts] == [([], 1)] * 2
 
 
-def test_what_a_stage_commits_again_takes_the_place_of_what_it_had() -> None:
+def test_new_entries_of_a_stage_replace_the_old_ones() -> None:
     inputs = committed(copies=GROUPED)
     assert inputs.rows(COPIES) == 2 and inputs.bytes(stage(PAGES, COPIES)) == 3
     changed = inputs.with_entries(stage(writes=(PAGES,)), {"c": entry("c", PAGES)})

@@ -1,4 +1,4 @@
-"""What a build asks of the store for its ledger: one listing and one read of each entry a stage, however many parts."""
+"""A build's requests to the store for its ledger: per stage one listing and one read per entry, for any number of parts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_stage_that_is_done_lists_its_ledger_and_reads_each_entry_once(executo
     assert most("list", "touched") == 1
 
 
-def test_the_fetch_reads_its_ledger_once_however_often_it_looks_at_it(executor: InlineExecutor) -> None:
+def test_the_fetch_reads_its_ledger_once_for_all_rounds(executor: InlineExecutor) -> None:
     settings, requests = fetch_settings(), requested(5)
     plant(executor.run, fetch_nothing, fetch_nothing.fingerprint(settings), fetch_parts(requests), LIKE)
     entries = fetch_in_rounds(executor, fetch_nothing, settings, fetch_inputs(requests))
@@ -63,7 +63,7 @@ def test_the_fetch_reads_its_ledger_once_however_often_it_looks_at_it(executor: 
     assert most("list", "ledger/fetch") == most("read", "ledger/fetch/") == 1
 
 
-def test_of_several_times_that_the_same_was_asked_for_the_last_one_counts() -> None:
+def test_of_several_results_for_one_url_the_newest_counts() -> None:
     (first,) = fetch_parts(requested(1))
     known = {}
     for generation in (2, 10, 9):

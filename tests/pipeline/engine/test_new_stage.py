@@ -30,7 +30,7 @@ LONG_BY_PART = Table("documents/long_by_part", LONG.schema)
 
 @settings
 class LongSettings:
-    """By keys that no other stage of these builds goes by, as their recipe has no scorer."""
+    """Uses keys of no other stage in these builds, whose recipe has no scorer."""
 
     wanted: float = key("scores.gpus")
     """Above 0 if the stage is on."""
@@ -54,7 +54,7 @@ class LongSettings:
     ),
 )
 def long(io: StageIO, long: LongSettings) -> None:
-    """Name the documents of so many words."""
+    """List the long documents of the part."""
     with io.write(LONG) as writer:
         for row in io.rows(KEPT):
             if row["signals"]["words"] < long.words:
@@ -100,13 +100,13 @@ def recipe(crawl: Path, *, words: int = 224, wanted: float = 1) -> Recipe:
 
 
 def written(run: Path) -> dict[str, int]:
-    """When each ledger entry was written, by its path there."""
+    """When each ledger entry was written, by its path."""
     ledger = run / "ledger"
     return {str(path.relative_to(ledger)): path.stat().st_mtime_ns for path in ledger.rglob("*.json")}
 
 
 def stages_of(run: Path, before: dict[str, int]) -> set[str]:
-    """The stages whose ledger is not as it was before."""
+    """The stages whose ledger has changed since `before`."""
     now = written(run)
     return {name.split("/")[0] for name in now.keys() | before.keys() if now.get(name) != before.get(name)}
 

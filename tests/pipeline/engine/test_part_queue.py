@@ -1,4 +1,4 @@
-"""Parts are taken in order, and no two with one exclusive key run at the same time."""
+"""Parts are taken in order, and no two with the same exclusive key run at the same time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Named:
 
 
 def names(queue: PartQueue[Named]) -> list[str]:
-    """All that can be taken now."""
+    """All parts that can be taken now."""
     taken = []
     while (part := queue.take()) is not None:
         taken.append(part[0].name)
@@ -37,7 +37,7 @@ def test_parts_of_one_key_come_one_after_the_other_and_before_what_is_behind_the
     assert names(queue) == []
 
 
-def test_a_part_that_failed_waits_again_and_lets_others_of_its_key_go_first() -> None:
+def test_a_failed_part_is_queued_behind_others_with_its_key() -> None:
     first, second = Named("1", "host"), Named("2", "host")
     queue = PartQueue([first, second])
     assert queue.take() == (first, 1)
@@ -63,7 +63,7 @@ def test_a_part_that_pauses_is_passed_over_until_its_time_has_come() -> None:
     assert queue.take() is None and queue.seconds_to_next is None
 
 
-def test_others_of_a_key_go_on_while_one_of_its_parts_pauses() -> None:
+def test_other_parts_of_a_key_run_while_one_pauses() -> None:
     first, second = Named("1", "host"), Named("2", "host")
     queue = PartQueue([first, second], clock=lambda: 0.0)
     queue.take()

@@ -1,4 +1,4 @@
-"""A start of Ray that fails is tried again; what it left is ended; in the end it is one line."""
+"""A failed start of Ray is retried after its processes are killed; in the end it is a one-line error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from m3w.pipeline.engine.ray_start import STARTS, RayFailed, patiently
 
 
 class Slow:
-    """A start that leaves a process behind and fails, so many times."""
+    """A start that leaves a process behind and fails, this many times."""
 
     def __init__(self, failures: int):
         self.left = failures
@@ -33,8 +33,10 @@ def test_a_slow_start_is_tried_again_and_its_processes_are_ended() -> None:
     last.wait()
 
 
-def test_a_start_that_never_comes_to_an_end_says_what_and_what_to_do() -> None:
+def test_a_start_that_always_fails_is_an_error_with_a_remedy() -> None:
     start = Slow(STARTS)
-    with pytest.raises(RayFailed, match=r"(?s)Ray at 10\.0\.0\.1:6379 did not start in 3 tries .*same command goes on"):
+    with pytest.raises(
+        RayFailed, match=r"(?s)Ray at 10\.0\.0\.1:6379 did not start in 3 attempts .*run the same command again"
+    ):
         patiently(start, "Ray at 10.0.0.1:6379")
     assert len(start.started) == STARTS and all(process.wait(5) for process in start.started)

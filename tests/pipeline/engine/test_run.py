@@ -1,4 +1,4 @@
-"""A run, its ledger and the one step by which an attempt commits, on the local disk and on another file system."""
+"""A run, its ledger and the single step by which an attempt commits, on the local disk and on another file system."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
 
 
 def files(run: Run) -> dict[str, bytes]:
-    """Everything in the run by its name there."""
+    """The contents of all files in the run, by name."""
     root = run.full("").rstrip("/")
     return {name[len(root) :].lstrip("/"): run.fs.cat_file(name) for name in run.fs.find(root)}
 
@@ -38,7 +38,7 @@ def attempt_at(run: Run, text: str = "content", part: str = "part", number: int 
 # The folder
 
 
-def test_a_new_run_says_its_format(run: Run) -> None:
+def test_a_new_run_records_its_format(run: Run) -> None:
     assert json.loads(run.read("run.json")) == {"format": RUN_FORMAT}
     assert Run.create(run.path).path == Run.open(run.path).path == run.path
 
@@ -77,14 +77,14 @@ def test_a_damaged_run_json_is_named(run: Run, content: str | bytes) -> None:
         Run.open(run.path)
 
 
-def test_a_file_is_put_in_place_in_one_step_and_over_an_older_one(run: Run) -> None:
+def test_a_file_is_written_in_one_step_and_replaces_an_older_one(run: Run) -> None:
     run.write("deep/er/a.txt", "old")
     run.write("deep/er/a.txt", b"new")
     assert run.read("deep/er/a.txt") == b"new"
     assert set(files(run)) == {"run.json", "deep/er/a.txt"}
 
 
-def test_removing_what_is_not_there_does_nothing(run: Run) -> None:
+def test_removing_a_missing_file_does_nothing(run: Run) -> None:
     run.remove("nothing")
     run.write("folder/a", "x")
     run.remove("folder")
@@ -103,7 +103,7 @@ def test_outputs_are_not_seen_before_the_commit(run: Run) -> None:
     assert set(files(run)) == {"run.json", "out/part.txt", "ledger/stage/part.json"}
 
 
-def test_the_ledger_says_what_was_committed(run: Run) -> None:
+def test_the_ledger_lists_what_was_committed(run: Run) -> None:
     attempt = attempt_at(run, number=2)
     attempt.faults.append(Fault(path="a.warc", offset=12, reason="truncated_record", url="http://a.example/"))
     attempt.metadata["chunks"] = {"train": [{"rows": 1}]}
@@ -120,7 +120,7 @@ def test_the_ledger_says_what_was_committed(run: Run) -> None:
 
 
 def test_the_ledger_entry_is_written_after_the_outputs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A crash at any step of a commit leaves a part that either counts and is whole, or does not count."""
+    """After a crash at any step of a commit, the part is either committed and complete, or not committed."""
     steps = 0
     original = Run.publish
 
@@ -188,7 +188,7 @@ def test_the_ledger_names_no_more_faults_than_can_be_read_quickly(run: Run) -> N
 # The ledger
 
 
-def test_a_damaged_ledger_entry_is_none_so_that_its_part_is_redone(run: Run) -> None:
+def test_a_damaged_ledger_entry_is_ignored_so_that_its_part_runs_again(run: Run) -> None:
     for part in ("good", "cut", "odd", "empty"):
         attempt_at(run, part=part).commit("print", [], 0)
     whole = run.read("ledger/stage/cut.json")
@@ -213,7 +213,7 @@ def test_lost_and_shortened_outputs_are_missed(run: Run) -> None:
     assert run.missing_outputs(entries) == {"whole", "lost", "short"}
 
 
-def test_a_part_that_was_set_aside_is_told_apart_from_the_committed(run: Run) -> None:
+def test_failed_parts_are_separate_from_committed_ones(run: Run) -> None:
     failed = FailedPart(
         stage="stage", part="bad", inputs=["x"], attempts=3, error="OSError: gone", traceback="Traceback ..."
     )
@@ -228,8 +228,8 @@ def test_an_entry_comes_back_from_its_json(run: Run) -> None:
     assert LedgerEntry.model_validate_json(entry.model_dump_json()) == entry
 
 
-def test_a_store_that_fails_to_say_what_is_there_is_not_an_empty_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A filesystem's own `exists` and `isdir` say no to any error; rows would be lost without a word."""
+def test_a_store_that_fails_is_not_taken_for_an_empty_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filesystem's own `exists` and `isdir` return False on any error; rows would be lost silently."""
     run.write("duplicates/copies/p.parquet", b"rows")
 
     def fails(*args: object, **options: object) -> None:

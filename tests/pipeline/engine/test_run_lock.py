@@ -1,4 +1,4 @@
-"""One driver at a time on a run: who comes second gives up, who is dead is taken over, who was taken over stops."""
+"""One driver at a time on a run: a second one gives up, a dead one is taken over, one that was taken over stops."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def lock(path: str, timeout_s: float = FAST_S) -> RunLock:
 
 
 def of_elsewhere(path: str, *, beat: int = 1, state: str = "holding", driver: str = "20200101T000000-old") -> None:
-    """The claim of a driver on another machine, which does not beat."""
+    """Write the entry of a driver on another machine, which sends no heartbeat."""
     values = {
         "driver": driver,
         "state": state,
@@ -42,7 +42,7 @@ def of_elsewhere(path: str, *, beat: int = 1, state: str = "holding", driver: st
     Run.create(path).write(f"drivers/{driver}.json", json.dumps(values))
 
 
-def test_who_holds_the_run_says_so_until_it_is_done(path: str) -> None:
+def test_the_holder_has_an_entry_until_it_releases_the_run(path: str) -> None:
     held = lock(path).take(print)
     (stands,) = lock_entries(Run(path)).values()
     assert (stands.driver, stands.state) == (held.driver, "holding")
@@ -50,7 +50,7 @@ def test_who_holds_the_run_says_so_until_it_is_done(path: str) -> None:
     assert lock_entries(Run(path)) == {}
 
 
-def test_a_heartbeat_goes_on_and_carries_the_progress(path: str) -> None:
+def test_the_heartbeat_continues_and_has_the_progress(path: str) -> None:
     held = RunLock(Run.create(path), FAST_S, lambda: {"stages": ["here"]}).take(print)
     first = lock_entries(Run(path))[held.driver]
     time.sleep(FAST_S / 2)
@@ -59,7 +59,7 @@ def test_a_heartbeat_goes_on_and_carries_the_progress(path: str) -> None:
     assert second.beat > first.beat and second.progress == {"stages": ["here"]}
 
 
-def test_the_second_says_who_is_at_work_and_leaves_nothing(path: str) -> None:
+def test_a_second_driver_names_the_first_and_leaves_no_entry(path: str) -> None:
     held = lock(path).take(print)
     with pytest.raises(RunInUse, match="is in use: a build by process"):
         lock(path).take(print)
@@ -67,7 +67,7 @@ def test_the_second_says_who_is_at_work_and_leaves_nothing(path: str) -> None:
     held.release()
 
 
-def test_of_many_at_once_one_at_most_comes_to_hold_the_run(path: str) -> None:
+def test_of_many_drivers_at_most_one_holds_the_run(path: str) -> None:
     Run.create(path)
     together, holding, most, counting = threading.Barrier(6), 0, 0, threading.Lock()
 
@@ -93,13 +93,13 @@ def test_of_many_at_once_one_at_most_comes_to_hold_the_run(path: str) -> None:
     assert most == 1 and any(took)
 
 
-def test_a_claim_that_does_not_beat_is_taken_over_after_the_timeout(path: str) -> None:
+def test_a_driver_without_heartbeat_is_taken_over_after_the_timeout(path: str) -> None:
     of_elsewhere(path)
     said: list[str] = []
     started = time.monotonic()
     held = lock(path).take(said.append)
     assert time.monotonic() - started > FAST_S
-    assert "waiting up to 0.6 s" in said[0] and "elsewhere, which gave no sign of life" in said[1]
+    assert "waiting up to 0.6 s" in said[0] and "elsewhere, which sent no heartbeat" in said[1]
     assert set(lock_entries(Run(path))) == {held.driver}
     held.release()
 
@@ -119,7 +119,7 @@ def test_a_dead_process_of_this_machine_is_taken_over_at_once(path: str) -> None
     assert time.monotonic() - started < 30
 
 
-def test_who_was_taken_over_commits_nothing_more(path: str) -> None:
+def test_a_driver_that_was_taken_over_commits_nothing_more(path: str) -> None:
     held = lock(path, timeout_s=60.0).take(print)
     attempt = Attempt(Run(*held.run.reference), "stage", "part")
     with attempt.create("out/part.txt") as file:

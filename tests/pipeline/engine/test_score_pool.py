@@ -1,4 +1,4 @@
-"""Scorers on a pool of actors, in a build on Ray: loaded once each, and a death costs one attempt."""
+"""Scorers on a pool of actors, in a build on Ray: each is loaded once, and a death costs one attempt."""
 
 from __future__ import annotations
 

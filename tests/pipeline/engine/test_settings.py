@@ -1,4 +1,4 @@
-"""A stage sees the keys of a recipe that its settings declare, and no others; its fingerprint holds the same keys."""
+"""A stage sees only the keys of a recipe that its settings declare; its fingerprint depends on the same keys."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EVERY: tuple[Stage, ...] = (*STAGES, earlier, redirects)
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """Modules that code imports, wherever in it, and names of modules that it could import by."""
+    """Modules that the code imports anywhere, and strings that name modules."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -77,7 +77,7 @@ def test_no_stage_reaches_the_recipe_through_what_it_imports() -> None:
     assert len(reached) > 100 and not [module for module in reached if module.startswith(ABOVE)]
 
 
-def test_a_stage_is_given_its_own_settings_and_they_cannot_be_changed(in_place: Any) -> None:
+def test_a_stage_gets_its_own_settings_which_are_immutable(in_place: Any) -> None:
     for stage in EVERY:
         own = settings_of(stage.settings, in_place.recipe())
         assert type(own) is stage.settings and dataclasses.is_dataclass(own)
@@ -241,8 +241,8 @@ def test_every_declared_key_is_in_the_recipe() -> None:
         assert isinstance(getattr(section, path.rpartition(".")[2], None), property), f"{path} is no key of a recipe"
 
 
-def test_a_recipe_has_no_key_that_nothing_depends_on() -> None:
-    """But for those that the build itself goes by."""
+def test_every_key_of_a_recipe_is_in_some_settings() -> None:
+    """Except those that the build itself uses."""
     declared = [*declared_keys(), "drops", "execution"]
     read_by_properties = {"rules.image", "fetch.source", "scores.scorers"}
     unused = [path for path in ANNOTATIONS if not any(f"{path}.".startswith(f"{each}.") for each in declared)]
@@ -275,7 +275,7 @@ def own_digest(**values: Any) -> str:
 
 
 def test_the_order_of_a_recipes_values_is_part_of_their_digest() -> None:
-    """Of two rules that an image breaks the first gives the reason."""
+    """Of two rules that an image breaks, the first gives the reason."""
     assert own_digest(limits={"a": 1, "b": 2}) != own_digest(limits={"b": 2, "a": 1})
     assert own_digest(limits={"a": 1, "b": 2}) == own_digest(limits={"a": 1.0, "b": 2.0})
 
@@ -303,12 +303,12 @@ def test_a_value_that_changes_no_result_is_not_in_the_digest() -> None:
     assert keys_of(OwnSettings, "none") == ["pause_s"] and keys_of(NoSettings) == []
 
 
-def test_a_field_without_a_key_is_no_setting() -> None:
+def test_a_field_without_a_key_is_refused() -> None:
     @settings
     class Wrong:
         loose: int = 3
 
-    with pytest.raises(AssertionError, match=r"loose is not declared by key"):
+    with pytest.raises(AssertionError, match=r"loose is not declared with key"):
         settings_of(Wrong, Own())
 
 

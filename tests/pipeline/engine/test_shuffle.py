@@ -1,4 +1,4 @@
-"""Ray Data and memory give the same rows to the same functions, and the same comes of it."""
+"""Ray Data and memory pass the same rows to the same functions, with the same result."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_same_documents_go(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("of", [in_memory, on_ray])
-def test_where_there_is_nothing_nothing_goes(of: Callable[[Callable[[int], pa.Table]], Rows]) -> None:
+def test_without_copies_nothing_is_dropped(of: Callable[[Callable[[int], pa.Table]], Rows]) -> None:
     assert dropped(of(lambda part: fingerprints(part).slice(0, 0))) == []
     apart = of(
         lambda part: fingerprints(part).slice(5 * part, 3).drop_columns(["bands"]).append_column("bands", NO_BANDS)

@@ -1,4 +1,4 @@
-"""What a stage may read and write: the tables that it declares, and files of those."""
+"""A stage can read and write only the tables that it declares, and their files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROWS = [{"number": number} for number in range(3)]
 
 @pytest.fixture
 def run_part(in_place: Any) -> Callable[..., Any]:
-    """Runs a function as a stage over the part `p`; the three tables that it may read are there."""
+    """Runs a function as a stage over the part `p`; the three tables that it may read exist."""
     for table in (READ, OTHER):
         in_place.put(table, ROWS)
     in_place.run.write(BY_STAGE.path("p", "first"), b"file")
@@ -72,8 +72,10 @@ UNDECLARED: dict[str, Callable[[StageIO], object]] = {
 
 
 @pytest.mark.parametrize("how", UNDECLARED)
-def test_a_table_that_is_not_declared_cannot_be_had(how: str, run_part: Any, in_place: Any) -> None:
-    with pytest.raises(UndeclaredTable, match=r"stage (reads|writes|opens) .*(declaration does not name|is no file)"):
+def test_an_undeclared_table_cannot_be_used(how: str, run_part: Any, in_place: Any) -> None:
+    with pytest.raises(
+        UndeclaredTable, match=r"stage (reads|writes|opens) .*(declaration does not name|declaration has no table)"
+    ):
         run_part(lambda io, settings: UNDECLARED[how](io))
     assert not in_place.run.exists("ledger/stage/p.json") and not in_place.run.exists("written")
     assert in_place.rows(OTHER) == in_place.rows(READ) == ROWS
@@ -116,10 +118,10 @@ def test_files_of_a_declared_table_are_opened_by_their_paths(run_part: Any, in_p
         "mixed/a/../p.parquet", "file://read/p.parquet", "memory://read/p.parquet",
     ],
 )  # fmt: skip
-def test_no_other_path_is_opened(path: str, run_part: Any, in_place: Any) -> None:
+def test_paths_outside_declared_tables_are_not_opened(path: str, run_part: Any, in_place: Any) -> None:
     path = path.format(run=in_place.run.path)
     for table in (READ, BY_STAGE):
-        with pytest.raises(UndeclaredTable, match="is no file of"):
+        with pytest.raises(UndeclaredTable, match="declaration has no table"):
             run_part(lambda io, settings, table=table: io.open(table, path))
 
 

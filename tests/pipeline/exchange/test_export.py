@@ -15,7 +15,7 @@ from m3w.schemas.manifest import DatasetError
 
 
 @pytest.mark.ray
-def test_every_form_is_written_and_a_second_call_writes_nothing_anew(dataset: Path, tmp_path: Path) -> None:
+def test_every_format_is_exported_and_a_second_export_writes_nothing(dataset: Path, tmp_path: Path) -> None:
     for form, how in FORMS.items():
         out = tmp_path / form
         counters = export(form, str(dataset), str(out))
@@ -49,10 +49,10 @@ def test_the_features_of_the_hf_form_are_the_schemas(dataset: Path) -> None:
     assert list(features) == HF_SCHEMA.names
 
 
-def test_an_unknown_form_and_a_folder_without_a_dataset_are_the_users_to_mend(dataset: Path, tmp_path: Path) -> None:
+def test_an_unknown_format_and_a_folder_without_a_dataset_are_input_errors(dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"coco is not a format to export to.*obelics, mmc4, nemo, hf"):
         export("coco", str(dataset), str(tmp_path / "out"))
-    with pytest.raises(DatasetError, match="is not there"):
+    with pytest.raises(DatasetError, match="does not exist"):
         export("mmc4", str(tmp_path / "nowhere"), str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
     assert pq.read_metadata(dataset / "documents/train-00000-of-00001.parquet").num_rows == 2

@@ -103,7 +103,7 @@ def test_obelics_rows_as_published_are_read(tmp_path: Path) -> None:
     ]
 
 
-def test_a_file_of_another_form_says_what_it_lacks(tmp_path: Path) -> None:
+def test_a_file_in_another_format_is_an_error_that_names_what_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "other.parquet"
     pq.write_table(pa.table({"texts": ["a"], "label": [1]}), path)
     with pytest.raises(InputError, match=r"has no column general_metadata, images, metadata.* it has texts, label"):
@@ -184,7 +184,7 @@ def test_a_truncated_tar_gives_what_came_before_and_a_fault(row: dict[str, Any],
 # Pairs
 
 
-def test_tars_of_pairs_are_read_with_what_says_their_text(tmp_path: Path) -> None:
+def test_tars_of_pairs_are_read_with_their_texts(tmp_path: Path) -> None:
     path = write_tar(
         tmp_path / "00000.tar",
         {

@@ -1,4 +1,4 @@
-"""Documents of other projects become a dataset, with the images that came with them."""
+"""Documents of other projects become a dataset, with their images."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_wrong_format_or_source_is_an_input_error(tmp_path: Path) -> None:
         import_dataset("obelics", ["a"], str(tmp_path / "run"))
     with pytest.raises(InputError, match="names no file"):
         import_dataset("pairs", [str(tmp_path / "none.tar")], str(tmp_path / "run"))
-    with pytest.raises(InputError, match=r"neither crawl\.index nor crawl\.part_mib has a meaning"):
+    with pytest.raises(InputError, match=r"crawl\.index and crawl\.part_mib have no meaning"):
         import_dataset("pairs", ["a"], str(tmp_path / "run"), overrides=["crawl.part_mib=5"])
     assert not (tmp_path / "run").exists()
 

@@ -1,4 +1,4 @@
-"""Input formats: those that ship, and one of a user's own, named by its dotted path."""
+"""Input formats: the built-in ones, and a user's own, named by its dotted path."""
 
 from __future__ import annotations
 

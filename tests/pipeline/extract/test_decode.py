@@ -55,7 +55,7 @@ def test_nul_bytes_are_left_out() -> None:
     assert decode(b"a\0b\0" + b"c" * 2000)[0].startswith("abc")
 
 
-def test_an_unknown_label_is_no_declaration() -> None:
+def test_an_unknown_encoding_label_is_ignored() -> None:
     assert decode(b"<meta charset=klingon>" + "é".encode())[0].endswith("é")
 
 
@@ -64,7 +64,7 @@ def test_files_of_other_kinds_are_no_pages(start: bytes) -> None:
     assert not is_html(start + b"\x00\x01\x02" * 100)
 
 
-def test_the_header_may_say_that_it_is_no_page() -> None:
+def test_the_content_type_decides_whether_it_is_html() -> None:
     assert not is_html(b"<p>x", "image/png")
     assert is_html(b"<p>x", "text/html")
     assert is_html(b"<p>x", "application/xhtml+xml")

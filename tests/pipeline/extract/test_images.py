@@ -64,7 +64,7 @@ def test_a_noscript_twin_counts_once(html: str) -> None:
     assert addresses(html) == ["a.jpg"]
 
 
-def test_a_picture_shown_twice_stands_twice() -> None:
+def test_an_image_shown_twice_is_two_nodes() -> None:
     assert addresses(f'<img src="a.jpg">{TEXT}<img src="a.jpg">') == ["a.jpg", "a.jpg"]
 
 
@@ -85,7 +85,7 @@ def test_a_picture_shown_twice_stands_twice() -> None:
         ('<img alt="nothing">', "image_without_address"),
     ],
 )
-def test_what_is_no_picture_is_counted(html: str, reason: str) -> None:
+def test_elements_that_are_not_images_are_counted(html: str, reason: str) -> None:
     left_out = LeftOut()
     assert images(html, left_out) == []
     assert left_out.references == {reason: 1}

@@ -37,7 +37,7 @@ def texts(html: str, **options: str) -> list[str]:
         '<p class="promo"><a href=/x>Read also: UNWANTED, another story</a></p>',
     ],
 )
-def test_what_stands_around_is_left_out(around: str) -> None:
+def test_content_around_the_main_content_is_left_out(around: str) -> None:
     for html in (
         f"<body><article>{PARAGRAPH * 3}</article>{around}",
         f"<body>{around}<article>{PARAGRAPH * 3}</article>",
@@ -147,7 +147,7 @@ def test_a_heading_that_repeats_the_title_is_left_to_the_title() -> None:
         (b"x" * (32 * 2**20 + 1), None, "page_too_large"),
     ],
 )
-def test_a_page_without_a_document_says_why(html: bytes, content_type: str | None, reason: str) -> None:
+def test_a_page_without_a_document_has_a_reason(html: bytes, content_type: str | None, reason: str) -> None:
     assert extract_page(html, URL, content_type) == reason
     assert extract_document(html, URL, content_type) is None
 

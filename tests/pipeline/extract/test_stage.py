@@ -65,7 +65,7 @@ def test_what_gives_no_document_leaves_a_sample_of_each_reason(
     assert rows[2]["url"] == "http://a.example/gone" and len(rows[2]["document_id"]) == 32
 
 
-def test_what_a_document_lacks_of_its_page_leaves_a_sample_of_each_reason(
+def test_what_a_document_leaves_out_of_its_page_has_examples_by_reason(
     in_place: Any, read: Callable[..., LedgerEntry], archive_record: ArchiveRecord
 ) -> None:
     pixels = '<img src="fox.jpg"><img src="one.gif" width="1"><img src="two.gif" width="1"><img src="/blank.gif">'
@@ -79,7 +79,7 @@ def test_what_a_document_lacks_of_its_page_leaves_a_sample_of_each_reason(
     assert {row["image_url"] for row in rows[:3]} <= {"one.gif", "two.gif"}
 
 
-def test_a_page_put_straight_is_no_reference_dropped(
+def test_a_corrected_page_is_not_counted_as_a_dropped_reference(
     in_place: Any, read: Callable[..., LedgerEntry], archive_record: ArchiveRecord
 ) -> None:
     long = page(image=f'<img src="/fox.jpg"><p {" ".join(f"a{n}" for n in range(11_000))}>')
@@ -217,7 +217,7 @@ def test_no_page_breaks_the_table_that_it_is_written_to(
 @pytest.mark.parametrize(
     "url", ["http://[bad/", "http://ex\u2100mple.com/", "http://a.example/\u72d0", "HTTP://A.example:99999/"]
 )
-def test_a_page_at_a_url_that_is_none_costs_at_most_itself(
+def test_an_invalid_page_url_costs_at_most_the_page(
     in_place: Any, read: Callable[..., LedgerEntry], archive_record: ArchiveRecord, url: str
 ) -> None:
     record = archive_record("http://a.example/good", page())
@@ -225,7 +225,7 @@ def test_a_page_at_a_url_that_is_none_costs_at_most_itself(
     assert in_place.rows(EXTRACTED, "part")[-1]["url"] == "http://a.example/good"
 
 
-def test_image_responses_are_indexed_with_their_places_and_failures_with_their_status(
+def test_image_responses_are_indexed_by_position_and_failures_by_status(
     in_place: Any, read: Callable[..., LedgerEntry], archive_record: ArchiveRecord
 ) -> None:
     records = [

@@ -42,7 +42,7 @@ def test_addresses_become_absolute_ascii(written: str, wanted: str) -> None:
         ("x" * 5000, "url_too_long"),
     ],
 )
-def test_what_cannot_be_fetched_says_why(written: str, reason: str) -> None:
+def test_an_image_that_cannot_be_fetched_has_a_reason(written: str, reason: str) -> None:
     with pytest.raises(RejectedUrlError, match=f"^{reason}$"):
         resolve(PAGE, written)
 

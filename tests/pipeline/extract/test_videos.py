@@ -40,7 +40,7 @@ def test_the_switch_brings_videos_into_documents(
     assert entry.counters["image_references"] == document["signals"]["image_nodes"] == 1
 
 
-def test_a_video_is_not_requested_and_keeps_its_place(in_place: Any, archive_record: Any) -> None:
+def test_a_video_is_not_requested_and_keeps_its_position(in_place: Any, archive_record: Any) -> None:
     extracted(in_place, archive_record, videos=True)
     in_place.part(filter, "p", in_place.recipe(rules={"languages": []}))
     for stage in (document_hashes, deduplicate, unique, requests):

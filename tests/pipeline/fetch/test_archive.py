@@ -55,14 +55,14 @@ def test_an_image_that_travelled_compressed_is_unpacked(archive_record: ArchiveR
         (b"x", ("Content-Encoding: zstd",), "body_unsupported_encoding"),
     ],
 )
-def test_a_body_that_cannot_be_had_gives_its_reason(
+def test_a_body_that_cannot_be_read_has_a_reason(
     archive_record: ArchiveRecord, body: bytes, headers: tuple[str, ...], status: str
 ) -> None:
     with pytest.raises(NoImageError, match=status):
         read(archive_record(URL, body, headers=headers), 0)
 
 
-def test_another_record_in_its_place_is_not_the_image(archive_record: ArchiveRecord) -> None:
+def test_another_record_at_its_position_is_not_the_image(archive_record: ArchiveRecord) -> None:
     other = archive_record("http://a.example/2.png", b"PNG")
     for archive in (
         other,
@@ -113,6 +113,6 @@ def test_a_data_url_carries_its_bytes(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["data:", "data:image/gif;base64", "data:image/gif;base64,A", "data:;base64,\u72d0A"])
-def test_a_data_url_that_carries_nothing_is_undecodable(url: str) -> None:
+def test_an_empty_data_url_is_undecodable(url: str) -> None:
     with pytest.raises(NoImageError, match="undecodable"):
         decode_data_url(url)

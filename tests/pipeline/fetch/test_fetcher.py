@@ -1,4 +1,4 @@
-"""Where pictures are decoded while others are asked for."""
+"""Images are decoded while others are requested."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from m3w.pipeline.images.section import Images
 
 
 class Pictures(Server):
-    """A host with a picture at each path."""
+    """A host with an image at each path."""
 
     def __init__(self, pictures: dict[str, bytes]):
         super().__init__()
@@ -70,7 +70,7 @@ def test_large_pictures_and_all_where_there_are_cpus_for_them_are_decoded_on_thr
 
 
 def test_a_large_picture_holds_no_request_up(photo: Any, encoded: Any) -> None:
-    """While one takes its time on a thread, all others come."""
+    """While a thread decodes a large image, all others are fetched."""
     pictures = {f"/{n}": encoded(photo(100, 80), "JPEG") for n in range(8)} | {
         "/large": encoded(photo(2600, 1600), "JPEG")
     }

@@ -1,4 +1,4 @@
-"""The guard: what it refuses never sees a connection, whatever way the address is written."""
+"""The guard: an address that it refuses never gets a connection, however the address is written."""
 
 from __future__ import annotations
 
@@ -142,14 +142,14 @@ def test_a_name_with_one_address_that_is_refused_is_refused(monkeypatch: pytest.
         asyncio.run(resolve())
 
 
-def test_the_last_check_stands_where_the_socket_is_made() -> None:
+def test_the_last_check_is_where_the_socket_is_created() -> None:
     with pytest.raises(BlockedAddressError):
         Guard().socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 80)))
 
 
 @pytest.mark.parametrize("endpoint", ["127.0.0.1", "127.0.0.1:", "localhost:80", "127.0.0.1:0", "127.0.0.1:99999", ""])
-def test_what_is_no_endpoint_is_said_before_the_run(endpoint: str) -> None:
-    with pytest.raises(ValidationError, match="no ADDRESS:PORT"):
+def test_an_invalid_endpoint_is_an_error_before_the_run(endpoint: str) -> None:
+    with pytest.raises(ValidationError, match="is not ADDRESS:PORT"):
         Fetch(allow_private=[endpoint])
 
 

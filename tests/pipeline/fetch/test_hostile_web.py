@@ -1,4 +1,4 @@
-"""A part that fetches from servers which do all they can: each URL ends, with the right status, in bounded memory."""
+"""A part that fetches from hostile servers: each URL ends with the right status, in bounded memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_no_server_fills_the_workers_memory(run: HostileRun) -> None:
     assert run.fetched.peak_mib < MOST_MIB
 
 
-def test_only_what_may_pass_is_to_be_asked_again(run: HostileRun) -> None:
+def test_only_transient_failures_are_retried_later(run: HostileRun) -> None:
     passing = {row["status"] for row in run.fetched.rows if row["transient"]}
     settled = {row["status"] for row in run.fetched.rows if not row["transient"]}
     assert passing == {"timeout", "connection_lost", "http_429", "http_500", "host_down", "robots_unreachable"}

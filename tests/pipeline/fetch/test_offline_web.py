@@ -1,4 +1,4 @@
-"""`m3w build` over a crawl of pages whose images are on servers: what these saw, and what the dataset's index says."""
+"""`m3w build` over a crawl of pages with images on servers: the requests that these got, and the dataset's index."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def finished(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Any
         yield Finished(web, tmp_path_factory.mktemp("offline"))
 
 
-def test_nothing_is_asked_for_that_a_host_does_not_allow(finished: Finished) -> None:
+def test_nothing_is_requested_that_a_host_disallows(finished: Finished) -> None:
     asked = [visit for visit in finished.web.visits if not is_rules(visit.path)]
     assert len(asked) > 200
     assert [visit for visit in asked if not finished.web.may_be_asked(visit.host, visit.path)] == []
@@ -84,7 +84,7 @@ def test_every_url_is_asked_for_once(finished: Finished) -> None:
 
 
 @pytest.mark.parametrize("host", sorted(SITES))
-def test_a_host_is_asked_at_its_pace(finished: Finished, host: str) -> None:
+def test_a_host_gets_requests_at_its_pace(finished: Finished, host: str) -> None:
     visits = [visit for visit in finished.web.visits if visit.host == host]
     delay_s = max(DELAY_S, SITES[host].delay_s)
     after_rules = visits[1:]
@@ -98,7 +98,7 @@ def test_a_worker_keeps_within_its_memory(finished: Finished) -> None:
     assert 0 < finished.built.worker_peak_mib < 1024
 
 
-def test_a_build_killed_while_it_fetches_asks_for_nothing_again_that_was_committed(
+def test_a_build_killed_while_it_fetches_requests_nothing_again_that_was_committed(
     shared_data: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"

@@ -1,4 +1,4 @@
-"""What is asked of a host before its images are: its rules, wherever they lead."""
+"""A host's rules are requested before its images, even if they redirect to another host."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def nothing(content: bytes, at_once: int | None) -> StoredImage:
     raise AssertionError("no image is served")
 
 
-def test_a_robots_txt_that_lies_elsewhere_counts_and_is_asked_for_at_the_pace_of_where_it_lies() -> None:
+def test_a_robots_txt_on_another_host_counts_and_is_fetched_at_that_hosts_pace() -> None:
     hosts = [f"host{number}.test" for number in range(4)]
     outcomes: list[Outcome] = []
     with SharedRules() as web:

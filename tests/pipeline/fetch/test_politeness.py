@@ -16,7 +16,7 @@ from m3w.pipeline.fetch.section import Fetch, Politeness
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Never waits; says how long it would have."""
+    """Never waits; records how long it would have."""
 
     now = 0.0
 
@@ -112,7 +112,7 @@ def test_too_long_a_delay_or_pause_gives_the_host_up() -> None:
     assert run(paused()) == "http_429"
 
 
-def test_who_waits_for_a_host_that_is_given_up_does_not_wait_any_longer() -> None:
+def test_requests_waiting_for_a_host_end_when_it_is_given_up() -> None:
     async def main() -> tuple[float, list[str]]:
         limiter = RateLimiter(3, 0.2, max_pause_s=60)
         async with limiter.request() as sent:
@@ -136,7 +136,7 @@ def test_a_pause_holds_all_requests_back() -> None:
     assert run(main()) == 30
 
 
-def test_a_host_that_only_fails_is_given_up_and_an_answer_forgives() -> None:
+def test_a_host_that_only_fails_is_given_up_unless_it_answers_once() -> None:
     limiter = RateLimiter(2, 0.2, max_pause_s=60)
     for _ in range(FAILURES_TO_GIVE_UP - 1):
         limiter.failed()

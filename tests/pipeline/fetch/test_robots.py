@@ -51,7 +51,7 @@ def test_without_a_file_everything_is_allowed(status: int) -> None:
         ("", 0.0),
     ],
 )
-def test_the_delay_that_is_asked_for(rules: str, seconds: float) -> None:
+def test_the_delay_demanded_by_robots_txt(rules: str, seconds: float) -> None:
     assert robots_of("mthreew", 200, rules.encode()).delay_s == seconds
 
 

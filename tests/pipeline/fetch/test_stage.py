@@ -1,4 +1,4 @@
-"""Stage `fetch` on a real server on loopback, under several host names: what is asked, when, and what is kept."""
+"""Stage `fetch` with a real server on loopback, under several host names: what is requested, when, and what is stored."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_fetched_image_has_all_its_columns(web: Web, site: Site) -> None:
     assert len(row["sha256"]) == len(row["fetched_sha256"]) == 64 and len(row["phash"]) == 16
 
 
-def test_a_url_is_asked_for_as_it_is_written(web: Web, site: Site) -> None:
+def test_a_url_is_requested_as_written(web: Web, site: Site) -> None:
     paths = ["/a%2Cb%26c,d&e.png", "/%7Ex/~x.png?sig=a%2Fb%3D&c=/%20", "/b//.png", "/moved%2C.png"]
     site.answers |= {("a.test", path): ok(n) for n, path in enumerate(paths)}
     site.answers["a.test", "/1.png"] = (302, {"Location": "/moved%2C.png"}, b"")
@@ -153,7 +153,7 @@ def test_a_url_is_asked_for_as_it_is_written(web: Web, site: Site) -> None:
     assert site.images_asked() == {f"a.test{path}": 1 for path in (*paths, "/1.png")}
 
 
-def test_every_url_is_asked_for_once_and_ends_with_a_status(web: Web, site: Site) -> None:
+def test_every_url_is_requested_once_and_ends_with_a_status(web: Web, site: Site) -> None:
     site.answers |= {
         ("a.test", "/1.png"): ok(1),
         ("a.test", "/page.png"): (200, {"Content-Type": "image/png"}, b"<!doctype html><p>no picture</p>"),
@@ -206,7 +206,7 @@ def test_every_url_is_asked_for_once_and_ends_with_a_status(web: Web, site: Site
     assert (counters["image_urls"], counters["images"], dropped) == (13, 2, 11)
 
 
-def test_a_redirect_to_another_host_is_asked_on_by_the_owner_of_that_host(web: Web, site: Site) -> None:
+def test_a_redirect_to_another_host_is_followed_by_that_hosts_part(web: Web, site: Site) -> None:
     far = site.url("b.test", "/picture.png")
     site.answers |= {
         ("a.test", "/1.png"): (302, {"Location": far}, b""),
@@ -229,7 +229,7 @@ def test_a_redirect_to_another_host_is_asked_on_by_the_owner_of_that_host(web: W
     assert (web.counters()["image_urls"], web.counters()["redirects"]) == (4, 5)
 
 
-def test_a_redirect_to_what_was_asked_for_already_is_not_asked_for_again(web: Web, site: Site) -> None:
+def test_a_redirect_to_a_requested_url_is_not_requested_again(web: Web, site: Site) -> None:
     far = site.url("b.test", "/picture.png")
     site.answers |= {("a.test", "/1.png"): (302, {"Location": far}, b""), ("b.test", "/picture.png"): ok()}
     found = web.build([site.url("a.test", "/1.png"), far])
@@ -264,7 +264,7 @@ def test_redirects_come_to_an_end(web: Web, site: Site) -> None:
     assert site.asked["a.test/loop.png"] == 6, "the first request and five redirects"
 
 
-def test_what_may_pass_is_tried_again_in_the_run_and_nothing_else_is(web: Web, site: Site) -> None:
+def test_only_transient_failures_are_retried_in_a_run(web: Web, site: Site) -> None:
     web.fetch = {"attempts": 2}
     site.answers |= {("a.test", "/busy.png"): (500, {}, b""), ("a.test", "/gone.png"): (404, {}, b"")}
     busy, gone = site.url("a.test", "/busy.png"), site.url("a.test", "/gone.png")
@@ -302,7 +302,7 @@ def test_a_later_build_asks_again_only_for_what_failed_in_passing_and_only_after
     assert {entry.part for entry in web.entries} == names, "the parts are the same again"
 
 
-def test_a_build_that_ended_early_leaves_nothing_that_another_number_of_groups_would_miss(
+def test_results_of_an_unfinished_build_are_reused_with_another_number_of_groups(
     web: Web, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.answers |= {(f"{host}.test", f"/{n}.png"): ok(n) for host in "abcd" for n in range(2)}
@@ -361,7 +361,7 @@ def test_a_longer_opt_out_list_takes_images_out_and_their_bytes_out_of_the_store
     assert [row["status"] for row in web.build(urls).values()] == ["ok"] * 4, "a list that shrinks lets them in again"
 
 
-def test_what_pages_or_lists_rule_out_is_not_asked_for(web: Web, site: Site) -> None:
+def test_urls_excluded_by_pages_or_lists_are_not_requested(web: Web, site: Site) -> None:
     web.sections = {"urls": {"images": {"words": ["logo"]}}}
     site.answers |= {("a.test", "/logo.png"): ok(), ("a.test", "/1.png"): ok()}
     logo, small = site.url("a.test", "/logo.png"), site.url("a.test", "/1.png")

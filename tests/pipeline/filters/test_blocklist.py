@@ -1,4 +1,4 @@
-"""Block lists: what matches, what only looks like it, and lists that are wrong."""
+"""Block lists: what matches, what only looks similar, and invalid lists."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_word_with_a_digit_is_matched_as_it_is() -> None:
     assert blocked.reason("http://a.example/mp4/") is None
 
 
-def test_a_substring_stands_anywhere_in_host_and_path() -> None:
+def test_a_substring_matches_anywhere_in_host_and_path() -> None:
     blocked = BlockList(substrings=["Sex"])
     assert blocked.reason("http://essex.example/") == "blocked_substring"
     assert blocked.reason("http://a.example/?sex=f") is None
@@ -131,7 +131,7 @@ def test_a_word_list_holds_words(tmp_path: Path) -> None:
         BlockList.from_recipe(BlockedUrls(word_files=[str(tmp_path / "words.txt")]))
 
 
-def test_a_changed_list_redoes_what_depends_on_it_and_a_moved_one_nothing(tmp_path: Path, fingerprints: Any) -> None:
+def test_a_changed_list_changes_fingerprints_and_a_moved_one_does_not(tmp_path: Path, fingerprints: Any) -> None:
     def filtering(path: Path) -> str:
         fingerprint: str = fingerprints(_recipe(pages={"domain_files": [str(path)]}))["filter"]
         return fingerprint

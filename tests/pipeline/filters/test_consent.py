@@ -1,4 +1,4 @@
-"""Consent: the words of owners, and what is unclear permits nothing."""
+"""Consent: directives of owners; unclear ones permit nothing."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_lists_of_urls_and_domains(tmp_path: Path, url: str, covered: bool) -> N
 
 
 @pytest.mark.parametrize("entry", ["two words.example", "localhost"])
-def test_an_entry_that_would_cover_nothing_is_an_error(tmp_path: Path, entry: str) -> None:
+def test_an_entry_that_is_neither_a_url_nor_a_domain_is_an_error(tmp_path: Path, entry: str) -> None:
     (tmp_path / "no.txt").write_text(entry)
     with pytest.raises(InputError, match="neither a URL nor a domain"):
         OptOut.from_files([str(tmp_path / "no.txt")])

@@ -1,4 +1,4 @@
-"""Signals that a recipe brings."""
+"""Signals that a recipe adds."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_rules_on_documents_know_a_recipes_signals_by_name() -> None:
         )
 
 
-def test_a_signal_that_cannot_be_loaded_or_told_apart_is_the_users_error(module: str) -> None:
+def test_a_signal_that_cannot_be_loaded_or_has_a_taken_name_is_an_input_error(module: str) -> None:
     check_signals({"exclamations": entry(f"{module}.marks")})
     with pytest.raises(InputError, match=r"signals\.loud\.class_path = nowhere\.at_all\.marks: there is no module"):
         check_signals({"loud": entry("nowhere.at_all.marks")})

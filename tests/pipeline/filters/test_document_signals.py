@@ -21,7 +21,7 @@ SENTENCES = {
 
 
 @pytest.mark.parametrize("language", SENTENCES)
-def test_a_language_is_told_from_a_sentence_whatever_its_line_ends_and_case(language: str) -> None:
+def test_a_language_is_identified_regardless_of_line_ends_and_case(language: str) -> None:
     for text in (SENTENCES[language], SENTENCES[language].replace(" ", "\n"), SENTENCES[language] * 1000):
         found, score = identify(text)
         assert found == language
@@ -39,7 +39,7 @@ def test_odd_texts_do_not_raise(text: str) -> None:
     assert 0 <= identify(text)[1] <= 1
 
 
-def test_a_long_text_is_told_by_its_start_and_its_middle() -> None:
+def test_the_language_of_a_long_text_is_identified_by_its_start_and_middle() -> None:
     german, english = SENTENCES["de"] + " ", SENTENCES["en"] + " "
     head = english * (LANGUAGE_CHARACTERS // 4 // len(english))
     assert identify(head + german * 2000)[0] == "de"

@@ -125,7 +125,7 @@ def test_kept_documents_are_masked_and_counted(in_place: Any) -> None:
     assert entry.counters == {"documents": 1, "masked.emails": 1, "masked.ip_addresses": 1}
 
 
-def test_a_sample_of_drops_says_what_took_them(in_place: Any) -> None:
+def test_examples_of_drops_name_the_rule(in_place: Any) -> None:
     documents = [page(ENGLISH, MENU, image(), url=f"http://a.example/{n}") for n in range(9)]
     rules = {"text": {"short": {"signal": "words", "min": 4}}, "document": {"words": {"min": 80, "max": 90}}}
     entry, _ = filtered(in_place, documents, rules=rules, drops={"keep_per_reason": 2})

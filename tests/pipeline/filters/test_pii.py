@@ -45,7 +45,7 @@ def test_what_names_nobody_stays(text: str) -> None:
     assert masked(text) == text
 
 
-def test_each_switch_masks_its_own_and_off_masks_nothing() -> None:
+def test_each_option_masks_its_own_kind_and_disabled_ones_mask_nothing() -> None:
     text = "a@b.de 8.8.8.8"
     assert Masking(Pii(emails=True), Counter()).mask(text) == "email@example.com 8.8.8.8"
     assert Masking(Pii(ip_addresses=True), Counter()).mask(text) == "a@b.de 192.0.2.1"

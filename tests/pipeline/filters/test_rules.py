@@ -24,9 +24,7 @@ from m3w.pipeline.filters.signals import DOCUMENT_SIGNALS, IMAGE_SIGNALS
         (Rule(min=0), [0, -0.0], [-0.1]),
     ],
 )
-def test_a_range_holds_its_bounds_and_no_value_that_is_no_number(
-    rule: Rule, inside: list[float], outside: list[float]
-) -> None:
+def test_a_range_includes_its_bounds_and_excludes_nan(rule: Rule, inside: list[float], outside: list[float]) -> None:
     assert all(rule.holds(value) for value in inside)
     assert not any(rule.holds(value) for value in outside)
 

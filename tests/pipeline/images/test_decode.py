@@ -48,7 +48,7 @@ def distance(first: str, second: str) -> int:
 @pytest.mark.parametrize(
     ("kind", "mime"), [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("GIF", "image/gif"), ("WEBP", "image/webp")]
 )
-def test_a_picture_says_its_type_size_and_name(kind: str, mime: str) -> None:
+def test_a_prepared_image_has_its_type_size_and_name(kind: str, mime: str) -> None:
     content = encoded(ramp(96, 64), kind)
     found = look(content)
     assert (found.mime, found.width, found.height) == (mime, 96, 64)

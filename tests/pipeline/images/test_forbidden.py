@@ -51,13 +51,13 @@ def test_the_distance_bounds_how_many_bits_may_differ(allowed: int, found: bool)
     assert listed.has_picture("00000000000000f0")
 
 
-def test_a_list_of_files_alone_knows_no_looks() -> None:
+def test_a_list_of_sha256_hashes_does_not_match_similar_images() -> None:
     assert not ForbiddenImages(["a" * 64], 16).has_picture("0" * 16)
     assert not ForbiddenImages([], 0).has_file(hashlib.sha256(b"").hexdigest())
 
 
 @pytest.mark.parametrize("line", ["cat.jpg", "a" * 63, "g" * 16, "a" * 32, "0x" + "a" * 14])
-def test_a_line_that_is_no_hash_ends_the_build_before_it_begins(tmp_path: Path, line: str) -> None:
+def test_a_line_that_is_not_a_hash_is_an_error_before_the_build(tmp_path: Path, line: str) -> None:
     listed = tmp_path / "list.txt"
     listed.write_text(f"{'0' * 64}\n{line}\n")
     recipe = parse_recipe({"crawl": {"paths": [__file__]}, "images": {"forbidden": [str(listed)]}}, "-")
@@ -67,7 +67,7 @@ def test_a_line_that_is_no_hash_ends_the_build_before_it_begins(tmp_path: Path, 
     assert not (tmp_path / "run").exists()
 
 
-def test_a_list_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_list_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.txt cannot be read"):
         read_forbidden([str(tmp_path / "nowhere.txt")], 0)
 

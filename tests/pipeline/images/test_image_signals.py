@@ -42,7 +42,7 @@ def test_one_colour_has_no_contrast_and_no_entropy(encoded: Any) -> None:
     assert tuple(found) == IMAGE_SIGNALS
 
 
-def test_all_shades_alike_have_the_most_entropy(encoded: Any) -> None:
+def test_equally_frequent_shades_have_the_highest_entropy(encoded: Any) -> None:
     ramp = Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (64, 1)))
     assert signals(encoded(ramp))["entropy"] == 8
 
@@ -72,7 +72,7 @@ def test_one_odd_pixel_of_a_large_picture_is_still_a_range(encoded: Any) -> None
     assert signals(encoded(picture))["colour_range"] >= 1
 
 
-def test_pictures_that_look_alike_have_near_hashes_and_others_have_not(photo: Any) -> None:
+def test_similar_images_have_similar_hashes_and_others_do_not(photo: Any) -> None:
     picture = photo(640, 480)
     name = perceptual_hash(picture)
     for alike in (picture.resize((200, 150)), ImageEnhance.Brightness(picture).enhance(1.1), picture.convert("L")):

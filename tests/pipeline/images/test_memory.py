@@ -1,4 +1,4 @@
-"""What the largest pictures cost: each is prepared in a process of its own, which says its peak."""
+"""Memory of the largest images: each is prepared in a separate process, which reports its peak."""
 
 from __future__ import annotations
 

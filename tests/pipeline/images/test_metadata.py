@@ -1,4 +1,4 @@
-"""What a file says besides its picture is cut out; the picture stays, bit for bit."""
+"""Metadata is removed from a file; its pixels stay the same, bit for bit."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_metadata_goes_and_what_is_seen_stays(kind: str, make: Any, photo: Any, 
     assert without_metadata(clean, kind) is clean, "nothing is left to be cut"
 
 
-def test_the_mark_by_which_adobe_says_how_colours_are_written_stays(photo: Any, encoded: Any) -> None:
+def test_the_adobe_marker_of_the_colour_encoding_is_kept(photo: Any, encoded: Any) -> None:
     content = encoded(photo().convert("CMYK"), "JPEG", exif=exif())
     assert b"Adobe" in content
     assert pixels(without_metadata(content, "JPEG")) == pixels(content)
@@ -113,7 +113,7 @@ def test_an_end_that_is_missing_is_put_there(photo: Any, encoded: Any) -> None:
         assert without_metadata(content[:-missing], kind) == content
 
 
-def test_a_structure_that_cannot_be_followed_is_said_to_be_so(photo: Any, encoded: Any) -> None:
+def test_a_structure_that_cannot_be_parsed_is_an_error(photo: Any, encoded: Any) -> None:
     whole = {kind: encoded(photo(), kind) for kind in ("JPEG", "PNG", "GIF", "WEBP")}
     broken = [
         ("JPEG", whole["JPEG"][:20] + b"junk" + whole["JPEG"][20:]),
@@ -136,7 +136,7 @@ def test_a_jpeg_of_endless_scans_is_refused(photo: Any, encoded: Any) -> None:
         without_metadata(content[:-2] + scan * MAX_SCANS + b"\xff\xd9", "JPEG")
 
 
-def test_no_file_of_the_real_world_looks_different_without_its_metadata(shared_data: Path) -> None:
+def test_removing_metadata_changes_no_pixel_of_real_files(shared_data: Path) -> None:
     compared = 0
     for path in [*(shared_data / "images").rglob("*"), *(shared_data / "web").rglob("*.jpg")]:
         content = path.read_bytes() if path.is_file() else b""

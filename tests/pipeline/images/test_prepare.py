@@ -109,7 +109,7 @@ def test_signals_are_those_of_the_picture_as_fetched(photo: Any, encoded: Any) -
     assert distance(kept.phash, small.phash) <= 1
 
 
-def test_what_is_resized_looks_like_img2datasets_own(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resized_images_are_similar_to_img2datasets(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_ALBUMENTATIONS_UPDATE", "1")
     with pytest.warns(DeprecationWarning, match="imghdr"):
         module = resizer()
@@ -164,7 +164,7 @@ def test_other_formats_are_turned_too(kind: str, photo: Any, encoded: Any) -> No
     assert decibels(opened(image), turned) > 30
 
 
-def test_an_orientation_that_exif_does_not_know_is_none(photo: Any, encoded: Any) -> None:
+def test_an_unknown_exif_orientation_is_ignored(photo: Any, encoded: Any) -> None:
     for value in (0, 9, 65535):
         exif = Image.Exif()
         exif[0x0112] = value
@@ -190,7 +190,7 @@ def test_transparency_stays_and_its_hidden_colours_do_not_bleed(encoded: Any) ->
         assert (seen[seen[..., 3] > 0][:, 1] == 0).all(), "no green"
 
 
-def test_an_alpha_channel_that_hides_nothing_makes_a_jpeg(photo: Any, encoded: Any) -> None:
+def test_an_opaque_alpha_channel_becomes_a_jpeg(photo: Any, encoded: Any) -> None:
     image = stored(encoded(photo().convert("RGBA")), "longest_side", 100)
     assert image.mime == "image/jpeg"
     assert decibels(opened(image), photo(100, 67)) > 30
@@ -225,7 +225,7 @@ def test_a_colour_profile_goes_along_where_it_still_fits(photo: Any, encoded: An
 
 @pytest.mark.parametrize("settings", [{}, {"size": "longest_side", "pixels": 64}], ids=["kept", "resized"])
 @pytest.mark.parametrize("kind", ["JPEG", "progressive JPEG", "PNG", "GIF", "WEBP"])
-def test_a_cut_file_is_found_out_wherever_it_is_cut(kind: str, settings: Any, photo: Any, encoded: Any) -> None:
+def test_a_truncated_file_is_detected_wherever_it_is_cut(kind: str, settings: Any, photo: Any, encoded: Any) -> None:
     noise = np.random.default_rng(1).integers(0, 40, (600, 900, 3), dtype=np.uint8)
     picture = Image.fromarray(np.asarray(photo(900, 600)) // 2 + noise)
     content = encoded(picture, kind.split()[-1], **({"progressive": True} if " " in kind else {}))
@@ -242,7 +242,7 @@ def test_a_webp_of_more_pixels_than_memory_has_room_for_is_refused_before_it_is_
 
 
 @pytest.mark.parametrize("settings", [{}, {"size": "longest_side", "pixels": 64}], ids=["kept", "resized"])
-def test_a_jpeg_of_endless_scans_says_so(settings: Any, photo: Any, encoded: Any) -> None:
+def test_a_jpeg_with_too_many_scans_is_refused_by_that_reason(settings: Any, photo: Any, encoded: Any) -> None:
     content = encoded(photo(), "JPEG", progressive=True)
     endless = content[:-2] + content[content.rindex(b"\xff\xda") : -2] * 200 + b"\xff\xd9"
     for hostile in (endless, endless[:20] + b"junk" + endless[20:]):

@@ -113,7 +113,7 @@ def scored(in_place: Any, **scores: Any) -> tuple[dict[tuple[str, int, str], flo
     return found, entry.counters
 
 
-def test_every_fetched_image_is_scored_where_it_stands_in_its_document(in_place: Any) -> None:
+def test_every_fetched_image_is_scored_in_its_document(in_place: Any) -> None:
     found, counters = scored(in_place)
     assert found == {
         (f"{SITE}/1", 1, "brightness"): 2.0,
@@ -138,7 +138,7 @@ def test_the_size_of_a_batch_changes_nothing(in_place: Any) -> None:
         ({"alone": {"signal": "words_beside", "min": 1}}, ["ok", "http_404", "ok"]),
     ],
 )
-def test_rules_ask_for_scores_and_an_image_without_one_falls_only_if_they_do(
+def test_an_image_without_a_score_is_dropped_only_if_a_rule_needs_the_score(
     in_place: Any, rules: dict[str, Any], statuses: list[str]
 ) -> None:
     scored(in_place)
@@ -151,7 +151,7 @@ def test_rules_ask_for_scores_and_an_image_without_one_falls_only_if_they_do(
     assert [image["status"] for row in joined for image in row["images"] if image] == statuses
 
 
-def test_a_scorer_that_is_not_there_is_said_before_anything_is_scored() -> None:
+def test_a_missing_scorer_is_an_error_before_anything_is_scored() -> None:
     for path in ("no_such_package.scorers.Clip", "pipeline.scorers.no_such_module.Clip"):
         entry = ScorerEntry(class_path=path)
         with pytest.raises(InputError, match=r"scores\.scorers\.mine\.class_path = .*there is no module"):

@@ -11,7 +11,7 @@ from m3w.pipeline.engine.run import Run
 from m3w.pipeline.images.store import StoreWriter
 
 
-def test_an_image_is_stored_once_and_lies_where_its_place_says(tmp_path: Path) -> None:
+def test_an_image_is_stored_once_and_read_by_its_location(tmp_path: Path) -> None:
     attempt = Attempt(Run.create(str(tmp_path)), "fetch", "00000")
     contents = [b"one", b"two" * 1000, b"one", b"", b"x" * 512]
     places = []

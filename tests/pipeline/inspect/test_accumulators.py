@@ -35,13 +35,13 @@ def test_percentiles_of_negative_and_tiny_and_huge_numbers() -> None:
     assert numbers.close().percentiles == {"5": -1230.0, "25": -0.5, "50": 0.0, "75": 1000.0, "95": 9.99e15}
 
 
-def test_a_value_on_an_edge_lies_in_the_bin_that_begins_there() -> None:
+def test_a_value_on_an_edge_is_in_the_bin_that_begins_there() -> None:
     numbers = Numbers("size", "bytes", (0, 1024, 2048))
     numbers.add(pa.array([1023, 1024, 2047, 2048, 5000]))
     assert [each.count for each in numbers.close().bins] == [1, 2, 2]
 
 
-def test_nulls_and_what_is_no_number_are_missing() -> None:
+def test_nulls_and_nan_are_missing() -> None:
     numbers = Numbers("words", "words", (0, 10), whole=False)
     numbers.add(pa.array([1.0, None, float("nan")]))
     closed = numbers.close()

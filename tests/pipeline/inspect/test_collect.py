@@ -1,4 +1,4 @@
-"""`statistics`: what it says of a dataset of three documents, and of folders that are none."""
+"""`statistics` of a dataset of three documents, and of folders that are not datasets."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_dataset_without_documents_has_no_figures_and_no_error(write_dataset: 
     assert result.distributions["words_per_document"].mean is None
 
 
-def test_json_says_its_version_and_reads_back(run_folder: Path) -> None:
+def test_json_has_its_version_and_can_be_read_back(run_folder: Path) -> None:
     result = statistics(str(run_folder))
     assert json.loads(result.to_json())["schema_version"] == 1
     assert Statistics.from_json(result.to_json()) == result
@@ -187,7 +187,7 @@ def test_tokens_of_some_documents_stand_for_all(run_folder: Path, word_tokenizer
     assert tokens.estimated == round(4 / 17 * 30)
 
 
-def test_what_is_no_tokenizer_is_one_line(run_folder: Path, tmp_path: Path) -> None:
+def test_a_wrong_tokenizer_is_one_line(run_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"tokenizer\.json cannot be read"):
         statistics(str(run_folder), tokenizer=str(tmp_path / "nowhere"))
     (tmp_path / "tokenizer.json").write_text("{}")
@@ -198,7 +198,7 @@ def test_what_is_no_tokenizer_is_one_line(run_folder: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "damage", ["absent", "empty", "unfinished", "shard_gone", "shard_damaged", "page_damaged", "protocol"]
 )
-def test_what_is_no_whole_dataset_is_one_line_that_names_it(run_folder: Path, tmp_path: Path, damage: str) -> None:
+def test_an_incomplete_dataset_is_one_line_that_names_it(run_folder: Path, tmp_path: Path, damage: str) -> None:
     path = str(run_folder)
     shard = run_folder / "dataset/documents/train-00000-of-00001.parquet"
     if damage == "absent":

@@ -1,4 +1,4 @@
-"""`m3w status` while a build is at work, and after it died: from its claim alone."""
+"""`m3w status` while a build runs, and after it died, from its entry in the lock alone."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_build_at_work_is_shown_with_its_rates_and_its_last_heartbeat(run: Run
     assert "400 of 900 parts" in text and "1,200 pages/s" in text and "24 parts running" in text
 
 
-def test_a_driver_that_is_silent_is_said_to_be_gone(run: Run) -> None:
+def test_a_driver_without_heartbeat_is_shown_as_gone(run: Run) -> None:
     write_lock_entry(run, BuildProgress(stages=[EXTRACT]), silent_s=14)
     status = driver_status(run, NOW)
     assert status is not None and not status.gone, "two heartbeats may be late"

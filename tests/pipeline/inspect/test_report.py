@@ -83,7 +83,7 @@ def test_fewer_examples_are_even_over_the_shards(run_folder: Path, tmp_path: Pat
     assert Page(written(run_folder, tmp_path, examples=0)).count("article") == 0
 
 
-def test_a_picture_that_cannot_be_decoded_is_said(run_folder: Path, tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_decoded_is_an_error(run_folder: Path, tmp_path: Path) -> None:
     section = Section(title="Captions", items=[Pictures(pictures=[(b"no picture", "a <cat>")])])
     text = Page(written(run_folder, tmp_path, sections=[section])).text
     assert "cannot be shown" in text and "a <cat>" in text
@@ -103,7 +103,7 @@ def test_recipe_of_the_run_is_in_it_escaped(run_folder: Path, tmp_path: Path) ->
     assert ">Recipe</h2>" not in written(run_folder, tmp_path)
 
 
-def test_columns_of_a_histogram_are_as_high_as_their_shares_and_say_them(run_folder: Path, tmp_path: Path) -> None:
+def test_columns_of_a_histogram_have_the_height_and_label_of_their_shares(run_folder: Path, tmp_path: Path) -> None:
     """Words 4, 2, 1 of three documents: all in the first bin, so its column goes up to the line of 100 %."""
     html = written(run_folder, tmp_path).partition("<h3>Words per document</h3>")[2].partition("</svg>")[0]
     (words,) = re.findall('data-tip="(.*?)"', html)

@@ -1,4 +1,4 @@
-"""`run_status`: what a ledger says, at any moment of a run."""
+"""`run_status`, from the ledger at any moment of a run."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_stages_that_the_recipe_passes_over_are_not_listed(run: Run, recipe: Rec
     assert left(run_status(run))["repeated"] == 1
 
 
-def test_in_the_middle_it_says_done_failed_and_left(run: Run) -> None:
+def test_an_unfinished_run_shows_done_failed_and_remaining_parts(run: Run) -> None:
     commit(run, "extract", "a", counters={"pages": 2, "documents": 1}, seconds=2)
     commit(run, "extract", "b", counters={"pages": 3}, seconds=0.5)
     fail(run, "extract", "c")
@@ -128,7 +128,7 @@ def test_assemble_knows_its_shards_once_all_before_it_is_done(run: Run) -> None:
     assert left(run_status(run))["assemble"] == 5
 
 
-def test_a_failed_part_is_named_with_its_error_and_where_its_traceback_lies(run: Run) -> None:
+def test_a_failed_part_is_shown_with_its_error_and_the_path_of_its_traceback(run: Run) -> None:
     fail(run, "fetch", "00007")
     failed = stage(run_status(run), "fetch").failed[0]
     assert (failed.error, failed.traceback_at) == ("ValueError: bad line", "ledger/fetch/failed/00007.json")
@@ -164,7 +164,7 @@ def test_finished_is_the_dataset_of_this_recipe_alone(run: Run, recipe: Recipe) 
     assert not run_status(run).finished
 
 
-def test_a_crawl_that_is_no_longer_there_leaves_the_rest_unknown(run: Run, tmp_path: Path) -> None:
+def test_without_its_crawl_the_remaining_parts_are_unknown(run: Run, tmp_path: Path) -> None:
     commit(run, "extract", "a")
     (tmp_path / "crawl").rename(tmp_path / "moved")
     assert left(run_status(run))["extract"] is None

@@ -1,4 +1,4 @@
-"""The recipe: what is wrong with it is said with its key, and what depends on it is known."""
+"""The recipe: errors name the key, and its keys are in the settings of the right stages."""
 
 from __future__ import annotations
 
@@ -91,18 +91,18 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "rule without bounds": ({"rules": {"document": {"words": {}}}}, "neither min nor max"),
     "rule upside down": ({"rules": {"document": {"words": {"min": 5, "max": 1}}}}, "min 5 above max 1"),
     "bound that is no number": ({"rules": {"document": {"words": {"min": float("nan")}}}}, r"words\.min = nan"),
-    "a size without pixels": ({"images": {"size": "longest_side"}}, r"set images\.pixels"),
+    "a size without pixels": ({"images": {"size": "longest_side"}}, r"images\.pixels is not set, .*set it"),
     "a rule on a scorer's signal": (
         {"scores": {"scorers": {"clip": {"class_path": "a.B"}}}, "rules": {"image": {"clips": {"min": 0}}}},
         "rules.image.clips is a rule on the unknown signal clips; the nearest known is clip",
     ),
     "a signal given twice": (
         {"scores": {"scorers": {"bytes": {"class_path": "a.B"}}}},
-        "gives the signal bytes, which there is already",
+        "defines the signal bytes, which exists already",
     ),
     "a class without a module": ({"scores": {"scorers": {"a": {"class_path": "B"}}}}, r"class_path = 'B'"),
     "an unknown format": ({"rules": {"formats": ["bmp"]}}, r"rules\.formats\.0 = 'bmp'"),
-    "pixels without a size": ({"images": {"pixels": 256}}, "keeps every size, so it would do nothing"),
+    "pixels without a size": ({"images": {"pixels": 256}}, r"images\.size is keep, so it would have no effect"),
     "a distance of nothing": (
         {"duplicates": {"image_distance": 3}},
         r"image_distance = 3 has no effect without duplicates\.image_documents",
@@ -115,7 +115,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_is_said_in_one_line_with_its_key(name: str) -> None:
+def test_a_wrong_recipe_is_one_line_that_names_the_key(name: str) -> None:
     sections, problem = WRONG[name]
     with pytest.raises(InputError, match=problem) as error:
         recipe(**sections)
@@ -123,7 +123,7 @@ def test_what_is_wrong_is_said_in_one_line_with_its_key(name: str) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_every_problem_is_said_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(InputError, match=r"unknown key fetch\.speed.*; dataset\.shard_mib = 0"):
         recipe(dataset={"shard_mib": 0}, fetch={"speed": 1})
 
@@ -150,7 +150,7 @@ def test_a_recipe_comes_back_from_its_yaml(tmp_path: Path) -> None:
         ("a\x00b", "is not YAML"),
     ],
 )
-def test_a_file_that_is_no_recipe_is_named(tmp_path: Path, text: str, problem: str) -> None:
+def test_a_file_that_is_not_a_recipe_is_named(tmp_path: Path, text: str, problem: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(InputError, match=problem) as error:
         load_recipe(path)
@@ -198,7 +198,7 @@ def test_values_can_be_set_over_the_file(tmp_path: Path) -> None:
         ("speed=5", "unknown key speed"),
     ],
 )
-def test_what_is_wrong_with_a_set_value_is_said(tmp_path: Path, override: str, problem: str) -> None:
+def test_a_wrong_override_is_an_error(tmp_path: Path, override: str, problem: str) -> None:
     with pytest.raises(InputError, match=problem) as error:
         load_recipe(written(tmp_path, yaml.safe_dump({**SMALLEST, "dataset": {"name": "x"}})), [override])
     assert "\n" not in str(error.value)
@@ -276,7 +276,7 @@ def test_what_a_changed_field_redoes(field: str, fingerprints: Any) -> None:
     )
 
 
-def test_writing_out_a_default_changes_nothing(fingerprints: Any) -> None:
+def test_an_explicit_default_changes_no_fingerprint(fingerprints: Any) -> None:
     spelled = recipe(dataset={"shard_mib": 512}, rules={"languages": ["en"]})
     assert fingerprints(spelled) == fingerprints(recipe())
     assert dataset_digest(spelled) == dataset_digest(recipe())

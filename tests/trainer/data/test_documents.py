@@ -112,7 +112,7 @@ def test_a_file_cut_short_is_an_error_before_the_start(both, tmp_path, monkeypat
     reader = documents_of(both)
     reader.check_shards(contents=True)
     reader.shards = [reader.shards[0].model_copy(update={"bytes": 7})]
-    with pytest.raises(ValueError, match="cut short"):
+    with pytest.raises(ValueError, match="truncated"):
         reader.check_shards()
 
 

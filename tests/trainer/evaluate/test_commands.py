@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from m3w.cli.exit_status import exit_status
-from m3w.cli.main import app
+from m3w.cli.main import app, exit_status
 
 Write = Callable[..., Path]
 
@@ -38,7 +37,7 @@ def test_eval_of_unreadable_pictures_is_status_1_and_names_them(
     choices = ["red", "green", "blue", "yellow"]
     path = recipe(shots=[0], seeds=[0], queries={"table": str(table), "key": "key", "choices": choices})
     result = m3w("eval", str(checkpoint), str(path))
-    assert result.exit_code == 1 and "unreadable queries: 1, the first q0" in result.output
+    assert result.exit_code == 1 and "unreadable queries: 1, the first is q0" in result.output
 
 
 def test_eval_says_in_one_line_what_is_wrong(
@@ -66,26 +65,26 @@ def test_generate_takes_shots_and_says_something_else_with_them(checkpoint: Path
     assert alone.stdout.startswith("Output:") and alone.stdout != shown.stdout
 
 
-def test_one_can_go_on_asking(checkpoint: Path, shapes: Path) -> None:
+def test_a_conversation_continues_until_quit(checkpoint: Path, shapes: Path) -> None:
     typed = f"which colour?\n/image {shapes / 'queries-1.png'}\n\nand this?\n/image none.png\n/what\n/again\nso?\n/quit\nnever\n"
     result = m3w("generate", str(checkpoint), "--interactive", "--tokens", "4", typed=typed)
     lines = result.stdout.splitlines()
     assert result.exit_code == 0 and lines[0].startswith("/image PATH")
-    assert any("none.png" in line and "give another picture" in line for line in lines)
-    assert any("/what is not known here" in line for line in lines)
+    assert any("none.png" in line and "give another image" in line for line in lines)
+    assert any("/what is not a command" in line for line in lines)
     assert len(lines) == 1 + 3 + 2  # help, three answers, two remarks
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "there is no picture to speak of"),
-        (("--image", "gone.png"), "gone.png is not there"),
+        ((), "no image is given, so the model has nothing to describe"),
+        (("--image", "gone.png"), "gone.png does not exist"),
         (("--image", __file__), "does not decode"),
-        (("--image", __file__, "--shot", "x"), "--shot 'x' is no picture with its text"),
+        (("--image", __file__, "--shot", "x"), "--shot 'x' is not an image with its text"),
     ],
 )
-def test_generate_says_in_one_line_what_is_wrong(
+def test_wrong_input_of_generate_is_one_line(
     words: tuple[str, ...], message: str, checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = m3w("generate", str(checkpoint), *words)

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from aiohttp import web
 
-from m3w.cli.viewing import window_cutter
-from m3w.pipeline.dataset.sequence_shard import SequenceShardWriter
+from m3w.cli.windows import window_cutter
+from m3w.pipeline.dataset.assemble import SequenceShardWriter
 from m3w.pipeline.engine.attempt import Attempt
 from m3w.pipeline.engine.drops import DROPS, Drop
 from m3w.pipeline.engine.output_files import RowWriter

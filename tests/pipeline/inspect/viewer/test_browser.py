@@ -124,7 +124,7 @@ def test_filters_narrow_the_list(viewer: Page) -> None:
     until(viewer, "document.querySelectorAll('#list li').length === 3")
 
 
-def test_searches_texts_and_says_when_nothing_is_found(viewer: Page) -> None:
+def test_searches_texts_and_reports_an_empty_result(viewer: Page) -> None:
     viewer.fill("#search", "amsel singt")
     until(viewer, "document.querySelectorAll('#list li').length === 1")
     assert titles(viewer) == ["Amsel"]
@@ -178,7 +178,7 @@ def test_drops_are_shown_by_reason(viewer: Page) -> None:
     assert ATTACK in viewer.locator(".drop .text").inner_text()
 
 
-def test_a_threshold_that_moves_says_what_it_takes(viewer: Page) -> None:
+def test_a_moved_threshold_shows_what_it_drops(viewer: Page) -> None:
     viewer.get_by_role("tab", name="Thresholds").click()
     viewer.wait_for_selector("#newly-taken")
     assert viewer.locator("#bound-min").input_value() == "3"
@@ -193,7 +193,7 @@ def test_a_threshold_that_moves_says_what_it_takes(viewer: Page) -> None:
     assert float(viewer.locator("#bound-min").input_value()) == 5
 
 
-def test_a_hostile_document_runs_nothing_and_asks_nobody(viewer: Page, watched: Watched) -> None:
+def test_a_hostile_document_runs_no_script_and_sends_no_request(viewer: Page, watched: Watched) -> None:
     before = viewer.title()
     viewer.locator("#list button").nth(3).click()
     until(viewer, "document.querySelector('#reader h1').textContent.startsWith('<script>')")
@@ -206,7 +206,7 @@ def test_a_hostile_document_runs_nothing_and_asks_nobody(viewer: Page, watched: 
     assert watched.overflow() <= 0 and LONG_WORD in viewer.locator("#reader article").inner_text()
 
 
-def test_text_that_runs_from_the_right_turns_nothing_around_it(viewer: Page) -> None:
+def test_right_to_left_text_does_not_reverse_its_surroundings(viewer: Page) -> None:
     viewer.locator("#list button").nth(3).click()
     until(viewer, "document.querySelector('#reader h1').textContent.startsWith('<script>')")
     isolated = viewer.locator("#reader article p[dir=auto]").evaluate_all(
@@ -253,7 +253,7 @@ def test_the_report_runs_nothing_of_a_hostile_document(watched: Watched, hostile
     assert page.locator("script").count() == 1 and watched.overflow() <= 0
 
 
-def test_the_report_sorts_its_tables_and_says_values_under_the_pointer(
+def test_the_report_sorts_its_tables_and_shows_values_under_the_pointer(
     watched: Watched, viewed_run: Path, tmp_path: Path
 ) -> None:
     write_report(statistics(str(viewed_run)), tmp_path / "report.html")

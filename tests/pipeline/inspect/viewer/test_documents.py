@@ -43,7 +43,7 @@ def listed(served: Served, query: str) -> list[str]:
         ("q=nothing%20is%20like%20this", []),
     ],
 )
-def test_lists_what_is_asked_for(served: Served, query: str, urls: list[str]) -> None:
+def test_lists_the_requested_documents(served: Served, query: str, urls: list[str]) -> None:
     assert listed(served, query) == urls
 
 
@@ -60,7 +60,7 @@ def test_pages_follow_each_other_without_a_gap(served: Served) -> None:
     "query",
     ["signal=nothing:1:2", "signal=words:x:", "sort=filename;drop", "images_min=many", "page=-1", "signal=words:nan:"],
 )
-def test_a_question_that_makes_no_sense_is_said_to(served: Served, query: str) -> None:
+def test_an_invalid_query_is_an_error(served: Served, query: str) -> None:
     status, _, answer = served.get(f"/api/documents?{query}")
     assert status == 400 and answer["error"]
 
@@ -145,7 +145,7 @@ def test_drops_come_with_the_threshold_that_took_them(served: Served) -> None:
         ("max=4", 63, 63, 1),
     ],
 )
-def test_a_threshold_says_what_it_would_take_and_give_back(
+def test_a_threshold_shows_what_it_would_drop_and_restore(
     served: Served, bounds: str, taken: int, newly_taken: int, back: int
 ) -> None:
     answer = served.get(f"/api/preview?rule=words&signal=words&{bounds}")[2]

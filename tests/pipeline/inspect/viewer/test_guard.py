@@ -1,4 +1,4 @@
-"""Who may ask the viewer, and the marks, the one thing that it writes."""
+"""Who may send requests to the viewer, and the marks, the only file that it writes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_with_a_token_nothing_is_shown_without_it(serve: Serve) -> None:
     assert served.get("/api/about", Cookie="m3w_token=secret", Host="evil.example")[0] == 421
 
 
-def test_beyond_this_machine_there_is_always_a_token() -> None:
+def test_a_server_for_other_machines_always_has_a_token() -> None:
     assert token_for("127.0.0.1", None) is None and token_for("::1", "") is None
     assert token_for("127.0.0.1", "mine") == token_for("0.0.0.0", "mine") == "mine"
     for given in (None, ""):
@@ -106,7 +106,7 @@ def test_marks_are_kept_filtered_by_and_exported(served: Served) -> None:
 
 
 @pytest.mark.parametrize("body", [{"mark": "good"}, [], {"document_id": "x", "mark": "perfect"}, "text"])
-def test_what_is_no_mark_is_said_to_be_none(served: Served, body: object) -> None:
+def test_an_invalid_mark_is_refused(served: Served, body: object) -> None:
     assert served.get("/api/mark", body=body)[0] == 400
 
 

@@ -1,4 +1,4 @@
-"""Training windows for the viewer: the tokens of a sequence that a training step sees, and what they attend to."""
+"""Training windows for the viewer: the tokens of a sequence that a training step sees, and which image each sees."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from m3w.trainer.data.windows import IGNORED, SpecialTokens, cut_window, tokeniz
 
 IMAGES = 5
 SPECIAL = SpecialTokens(image=-1, end_of_chunk=-2, end_of_text=-3)
-"""Placeholders for the model's own ids, which not every tokenizer has; nothing here depends on their values."""
+"""Placeholders for the model's special tokens, which not every tokenizer has; nothing here depends on their values."""
 NAMES = {SPECIAL.image: "<image>", SPECIAL.end_of_chunk: "<|endofchunk|>", SPECIAL.end_of_text: "<EOS>"}
 WORDS = "words and punctuation, as no --tokenizer is given"
 _PIECE = re.compile(r"\s*(?:\w+|[^\w\s])|\s+")
 
 
 def window_cutter(tokenizer: str | None) -> CutWindow:
-    """The function that cuts the viewer's windows; without a tokenizer every word counts as a token.
+    """A function that cuts the viewer's windows; without a tokenizer every word counts as a token.
 
     Raises `InputError` for a tokenizer that cannot be read.
     """
@@ -60,16 +60,16 @@ def _tokens(path: str) -> tuple[Tokenize, Piece]:
 
 
 def _words() -> tuple[Tokenize, Piece]:
-    """A tokenizer that gives each new word the next id."""
-    known: dict[str, int] = {}
+    """A tokenizer that assigns each new word the next id."""
+    ids: dict[str, int] = {}
     pieces: list[str] = []
 
     def tokenize(text: str) -> list[int]:
         words = _PIECE.findall(text)
         for word in words:
-            if word not in known:
-                known[word] = len(pieces)
+            if word not in ids:
+                ids[word] = len(pieces)
                 pieces.append(word)
-        return [known[word] for word in words]
+        return [ids[word] for word in words]
 
     return tokenize, pieces.__getitem__

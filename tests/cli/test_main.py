@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from m3w.cli.exit_status import STATUS_OF_ERROR, exit_status
+from m3w.cli.main import STATUS_OF_ERROR, exit_status
 
 
 @pytest.mark.parametrize(("module", "name"), STATUS_OF_ERROR)
