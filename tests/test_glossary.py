@@ -83,8 +83,8 @@ PROSE = re.compile(
     r"|`(links|frequent|fingerprint|standing|claim)`",
     re.IGNORECASE,
 )
-OTHER_PAGES = {"docs/decisions/stages.md", "docs/commands.md"}
-"""The first names the stages of run format 1; the second is printed from the help texts."""
+OTHER_PAGES = {"docs/decisions/stages.md"}
+"""It names the stages of run format 1."""
 
 
 def words(name: str) -> list[str]:
