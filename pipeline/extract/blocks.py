@@ -25,6 +25,8 @@ class Block:
     inputs: int
     paragraphs: int
     list_items: int
+    captions: int
+    """Blocks that are captions of pictures."""
     headings: int
     """Characters in headings. The counts so far are totals of the block and its descendants, set by `main_content`."""
     score: float
@@ -32,6 +34,8 @@ class Block:
 
     end = 0
     """The number after that of its last descendant."""
+    is_caption = False
+    """Whether its name or label says that it is a picture's caption."""
     own_chars = own_commas = own_images = own_inputs = 0
     own_linked = 0.0
     """Characters in links; links within the page count for a third."""

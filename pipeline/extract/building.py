@@ -7,7 +7,15 @@ from collections.abc import Callable, Mapping
 
 from m3w.pipeline.extract.blocks import Block, Page, Picture, Video, label_of
 from m3w.pipeline.extract.events import Attributes
-from m3w.pipeline.extract.vocabulary import UNLIKELY_ROLES, is_boilerplate, is_hidden, is_surely_boilerplate
+from m3w.pipeline.extract.vocabulary import (
+    ANCHORS,
+    UNLIKELY_ROLES,
+    formula,
+    is_boilerplate,
+    is_caption,
+    is_hidden,
+    is_surely_boilerplate,
+)
 
 # fmt: off
 INLINE = frozenset((
@@ -30,6 +38,8 @@ VOID = frozenset((
 # fmt: on
 _PLAYERS = frozenset(("video", "iframe", "embed", "amp-iframe", "amp-youtube", "amp-video", "amp-vimeo", "object"))
 _Start = Callable[["PageBuilder", str, Attributes], bool | None]
+IN_PAGE = 0.3
+"""What a character of a link within the page counts for, of a character of any other link."""
 _BREAK = "\0"
 """Stands for `<br>` in pending text; the parser lets no NUL through."""
 WIDE = 2
@@ -82,6 +92,8 @@ class PageBuilder:
             if self._in_title:
                 self.page.title = (self.page.title or "") + text
         elif self._pieces or self._pre or not text.isspace():
+            if self._link_weight == IN_PAGE and text.strip() in ANCHORS:
+                return
             self._pieces.append(text)
             if self._link_weight:
                 self._linked += len(text) * self._link_weight
@@ -135,6 +147,8 @@ class PageBuilder:
         self._block = block = Block(name, attributes, label, parent, len(blocks))
         blocks.append(block)
         parent.items.append(block)
+        if name == "figcaption" or (label and is_caption(label)):
+            block.is_caption = True
         if name == "pre":
             self._pre += 1
         elif name == "figure":
@@ -184,7 +198,7 @@ class PageBuilder:
     def _start_link(self, name: str, attributes: Attributes) -> None:
         href = attributes.get("href")
         self._links.append(href)
-        self._link_weight = 0.0 if href is None else 0.3 if href[:1] == "#" else 1.0
+        self._link_weight = 0.0 if href is None else IN_PAGE if href[:1] == "#" else 1.0
         if "rel" in attributes:
             self.page.links.append(attributes)
 
@@ -224,6 +238,9 @@ class PageBuilder:
     # pictures and videos
 
     def _picture(self, name: str, attributes: Attributes) -> None:
+        if not self._mute and (text := formula(attributes)) is not None:
+            self._pieces.append(text)
+            return
         if self._pieces:
             self._flush()
         link = self._links[-1] if self._links else None

@@ -62,6 +62,8 @@ _SIZE_IN_NAME = re.compile(r"[-_](\d{2,4})x\d{2,4}\.[a-z]{3,4}\Z", re.IGNORECASE
 _LENGTH = re.compile(r"\s*(\d{1,6})(?:\.\d*)?\s*(?:px)?\s*\Z")
 _STYLE_LENGTH = {side: re.compile(rf"(?:^|[;\s]){side}\s*:\s*(\d{{1,6}})(?:\.\d*)?px") for side in ("width", "height")}
 _STYLE_ADDRESS = re.compile(r"background(?:-image)?\s*:[^;]*?url\(\s*(\"[^\"]*\"|'[^']*'|[^)'\"]*)\s*\)", re.IGNORECASE)
+_FILE_NAME = re.compile(r"[\w%().~+/\\:-]+\.(?:jpe?g|png|gif|webp|svg|bmp|tiff?|avif|heic)", re.IGNORECASE)
+"""An alternative text that is a file's name or path says nothing of the picture."""
 
 
 def reference(
@@ -79,6 +81,8 @@ def reference(
         large = (width or 0) > SHOWN_LARGE and (height or 0) > SHOWN_LARGE
         if url is not None and (reason := _reason_by_address(url, large)) is None:
             alt = " ".join((attributes.get("alt") or "").split())
+            if _FILE_NAME.fullmatch(alt):
+                alt = ""
             return ImageReference(url=url, alt=alt or None, declared_width=width, declared_height=height)
     address = url or attributes.get("src") or next(_in_order(picture, shared, width), "")
     left_out.add(reason or "image_without_address", address)

@@ -35,6 +35,9 @@ LEAST_MARKED_CHARACTERS = 200
 ASIDE = frozenset(("nav", "footer", "aside", "dialog", "menu"))
 """Elements that are never main content."""
 
+LONGEST_CAPTION = 500
+"""Characters."""
+
 LONGEST_SIGNATURE = 120
 """Characters of a block whose label names an author, a date or the like."""
 
@@ -177,6 +180,7 @@ def clean(blocks: list[Block], root: Block, dropped: set[int], title: str, doubt
             block.own_images,
         )
         block.inputs, block.paragraphs, block.list_items, block.headings = block.own_inputs, 0, 0, 0
+        block.captions = block.is_caption
     for block in reversed(inside[1:]):
         if _is_left_out(block, title, doubtful, weigh_labels):
             dropped.add(block.number)
@@ -193,6 +197,7 @@ def _add(block: Block, parent: Block | None) -> None:
     parent.commas += block.commas
     parent.images += block.images
     parent.inputs += block.inputs
+    parent.captions += block.captions
     parent.paragraphs += block.paragraphs + (name == "p")
     parent.list_items += block.list_items + (name == "li")
     parent.headings += block.chars if name in _HEADINGS else block.headings
@@ -225,10 +230,19 @@ def repeats_title(heading: Block, title: str) -> bool:
     return bool(text) and text in title and len(text) >= len(title) * 0.4
 
 
+def _is_captioned(block: Block) -> bool:
+    """Whether a block is a caption, or pictures with a caption each and little else: no share of links speaks of it."""
+    if block.is_caption and not block.images:
+        return 0 < block.chars <= LONGEST_CAPTION
+    return bool(block.captions and block.images) and block.chars <= LONGEST_CAPTION * block.captions
+
+
 def _reads_as_boilerplate(block: Block, points: int) -> bool:
     in_figure = block.parent is not None and block.parent.name == "figure"
     if points < 0 and not in_figure:
         return True
+    if _is_captioned(block):
+        return False
     if block.commas >= 10:
         return False
     chars = block.chars

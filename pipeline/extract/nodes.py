@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from m3w.pipeline.extract.blocks import Block, LeftOut, Picture, Video
 from m3w.pipeline.extract.images import reference, video_reference
-from m3w.pipeline.extract.main_content import Selection
+from m3w.pipeline.extract.main_content import LONGEST_CAPTION, Selection
 from m3w.schemas.document import ImageReference
 
 Node = str | ImageReference
@@ -76,9 +76,9 @@ def _in_page_order(blocks: list[Block], selection: Selection) -> list[Item]:
             ]
             stack += [(item, group, figure) for item in reversed(content.blocks())]
             continue
-        elif name == "figcaption" or (name != "div" and "caption" in content.label):
+        elif content.is_caption:
             text = _text(blocks, content, dropped)
-            if text is not None:
+            if text is not None and (name == "figcaption" or len(text) <= LONGEST_CAPTION):
                 items.append(Item(text, 0, figure, True))
                 continue
         stack += [(item, group, figure) for item in reversed(content.items)]

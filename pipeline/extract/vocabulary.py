@@ -128,6 +128,40 @@ def is_sharing(label: str) -> bool:
     return _SHARING.search(label) is not None
 
 
+_CAPTION = re.compile(
+    r"caption|gallery-?text|(?:image|img|photo|pic(?:ture)?|figure)[-_]?(?:desc|text|legend)|\bfig-?text\b|bildunterschrift"
+)
+
+
+@lru_cache(maxsize=CACHED_WORDS)
+def is_caption(label: str) -> bool:
+    """Whether `label` names the caption of a picture, as WordPress, MediaWiki and many sites do."""
+    return _CAPTION.search(label) is not None
+
+
+_FORMULA_LABEL = re.compile(r"\b(?:latex|tex|mathjax|equation|math)\b|mwe-math|wp-katex|formula")
+_FORMULA_ADDRESS = re.compile(r"/math/render/|latex\.php|latex\.codecogs|/mathtex|mimetex|/cgi-bin/tex|chart\?cht=tx")
+_DISPLAY_STYLE = re.compile(r"\{\\(?:displaystyle|textstyle)\s*(.*)\}", re.DOTALL)
+LONGEST_FORMULA = 1000
+"""Characters."""
+
+
+def formula(attributes: Attributes) -> str | None:
+    """The text of a picture that shows a formula: its alternative text, between $ where that is LaTeX; else None."""
+    alt = " ".join((attributes.get("alt") or "").split())
+    if not alt or len(alt) > LONGEST_FORMULA:
+        return None
+    label = (attributes.get("class") or "").lower()
+    if not _FORMULA_LABEL.search(label) and not _FORMULA_ADDRESS.search(attributes.get("src") or ""):
+        return None
+    styled = _DISPLAY_STYLE.fullmatch(alt)
+    alt = styled[1].strip() if styled else alt
+    return alt if alt.startswith("$") or not any(sign in alt for sign in "\\^_=") else f"${alt}$"
+
+
+ANCHORS = frozenset(("¶", "#", "§", "^", "↑", "↩", "🔗"))
+"""Texts of links within the page that stand beside headings and references, for the mouse alone."""
+
 _LEAD = re.compile(
     r"\blead\b|[-_]lead\b|lead[-_]|teaser|intro|excerpt|summary|stand-?first|\bdek\b|\bdeck\b|sub-?(?:title|head)|abstract|"
     r"perex|chapo|entradilla|bajada|vorspann|preamble|ingress|sommario|copete|anleser"
