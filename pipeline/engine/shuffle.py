@@ -46,8 +46,8 @@ class Rows(Protocol):
     def map(self, change: Change) -> Self:
         """Apply `change` to each piece; its result must not depend on how the rows are cut into pieces."""
 
-    def by_group(self, gather: Change) -> Self:
-        """Apply `gather` to all rows of each value of the column `group`; their order is not defined."""
+    def by_group(self, reduce: Change) -> Self:
+        """Apply `reduce` to all rows of each value of the column `group`; their order is not defined."""
 
     def beside(self, other: Self) -> Self:
         """The rows of both, which have the same columns."""
@@ -71,14 +71,14 @@ class InMemory:
     def map(self, change: Change) -> InMemory:
         return InMemory(change(self._table))
 
-    def by_group(self, gather: Change) -> InMemory:
+    def by_group(self, reduce: Change) -> InMemory:
         if not self._table.num_rows:
             return self
         ordered = self._table.sort_by("group").combine_chunks()
         groups = ordered["group"].combine_chunks().dictionary_encode().indices.to_numpy()
         ends = [*(np.flatnonzero(np.diff(groups)) + 1).tolist(), len(groups)]
         starts = [0, *ends[:-1]]
-        pieces = [gather(ordered.slice(start, end - start)) for start, end in zip(starts, ends, strict=True)]
+        pieces = [reduce(ordered.slice(start, end - start)) for start, end in zip(starts, ends, strict=True)]
         return InMemory(pa.concat_tables(pieces))
 
     def beside(self, other: InMemory) -> InMemory:
@@ -126,8 +126,8 @@ class OnRayData:
         changed = self._dataset.map_batches(change, batch_size=None, batch_format="pyarrow", **self._options)
         return OnRayData(changed, self._options)
 
-    def by_group(self, gather: Change) -> OnRayData:
-        groups = self._dataset.groupby("group").map_groups(gather, batch_format="pyarrow", **self._options)
+    def by_group(self, reduce: Change) -> OnRayData:
+        groups = self._dataset.groupby("group").map_groups(reduce, batch_format="pyarrow", **self._options)
         return OnRayData(groups, self._options)
 
     def beside(self, other: OnRayData) -> OnRayData:

@@ -112,7 +112,7 @@ def content_url(content: bytes) -> str:
 
 
 def exported_nodes(row: dict[str, Any]) -> Iterator[tuple[str | None, ImageReference | None, bytes | None]]:
-    """The nodes to export of a row of `m3w.pipeline.filters.signals.DATASET_SCHEMA`: texts, and images with their bytes.
+    """Texts, and images with their bytes, to export of a row of `m3w.pipeline.filters.signals.DATASET_SCHEMA`.
 
     Images that were not fetched, broke a rule or opted out are omitted, and so are videos.
     """

@@ -1,4 +1,4 @@
-"""The build that is at work on a run, as it says itself in its claim; one listing and one small file read."""
+"""The build that is at work on a run, as it says itself in its lock entry; one listing and one small file read."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ class DriverStatus(BaseModel):
 
 def driver_status(run: Run, now: datetime | None = None) -> DriverStatus | None:
     """The driver that holds the run, or the last one that never released it; None if there is none."""
-    holding = [claim for claim in lock_entries(run).values() if claim.state == HOLDING]
+    holding = [entry for entry in lock_entries(run).values() if entry.state == HOLDING]
     if not holding:
         return None
-    claim = max(holding, key=lambda claim: claim.beat_at)
-    silent_s = max(0.0, ((now or datetime.now(UTC)) - claim.beat_at).total_seconds())
+    entry = max(holding, key=lambda entry: entry.beat_at)
+    silent_s = max(0.0, ((now or datetime.now(UTC)) - entry.beat_at).total_seconds())
     return DriverStatus(
-        host=claim.host,
-        pid=claim.pid,
-        began_at=claim.began_at,
+        host=entry.host,
+        pid=entry.pid,
+        began_at=entry.began_at,
         silent_s=silent_s,
-        gone=is_dead(claim.host, claim.pid, claim.process) or silent_s > SILENT_BEATS * claim.every_s,
-        progress=_progress(claim),
+        gone=is_dead(entry.host, entry.pid, entry.process) or silent_s > SILENT_BEATS * entry.every_s,
+        progress=_progress(entry),
     )
 
 
-def _progress(claim: LockEntry) -> BuildProgress:
+def _progress(entry: LockEntry) -> BuildProgress:
     try:
-        return BuildProgress.model_validate(claim.progress)
+        return BuildProgress.model_validate(entry.progress)
     except ValidationError:  # of another version's build
         return BuildProgress()
