@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from m3w.cli.main import STATUS_OF_ERROR
 
 COMMANDS = ("build", "status", "extract", "stats", "view", "train", "eval", "generate", "import-checkpoint", "demo")
 PAGE = b"""<html><head><title>Two birds</title></head><body><main><h1>Two birds</h1>
@@ -47,12 +44,6 @@ def test_help_loads_neither_torch_nor_ray() -> None:
 def test_every_command_has_an_example(command: str) -> None:
     result = m3w(command, "--help")
     assert result.returncode == 0 and f"Example: m3w {command}" in result.stdout
-
-
-@pytest.mark.parametrize(("module", "name"), STATUS_OF_ERROR)
-def test_every_error_with_an_exit_status_exists(module: str, name: str) -> None:
-    error = getattr(importlib.import_module(module), name)
-    assert (error.__module__, error.__name__) == (module, name)
 
 
 def test_extract_prints_one_json_line_per_page(tmp_path: Path) -> None:
