@@ -107,7 +107,7 @@ def check(extract: ExtractSettings) -> None:
     reads=[SELECTED_PARTS.optional],
     writes=[EXTRACTED, ARCHIVED_IMAGES, DROPS, QUARANTINE],
     settings=ExtractSettings,
-    version=4,
+    version=5,
     enabled=lambda extract: extract.format == "warc",
     check=check,
     parts=plan,
