@@ -91,7 +91,7 @@ def _body(manifest: Manifest, card: CardSettings) -> str:
         f"# {card.name}",
         "",
         "Web pages as interleaved documents: texts and images in page order, built from a crawl by m3w "
-        f"{manifest.m3w_version}. Each document names its page (`url`) and its place in the crawl (`warc_path`, "
+        f"{manifest.m3w_version}. Each document gives its page (`url`) and its WARC record (`warc_path`, "
         "`warc_offset`).",
         "",
         "| split | documents | images | sequences | shards | bytes |",
@@ -108,13 +108,14 @@ def _body(manifest: Manifest, card: CardSettings) -> str:
 
 def _rules(card: CardSettings) -> str:
     languages = ", ".join(card.languages) or "any"
-    lines = ["## What was kept", "", f"Languages: {languages}.", "", "| rule | on | signal | least | most |"]
+    lines = ["## Rules", "", f"Languages: {languages}.", "", "| rule | applies to | signal | min | max |"]
     lines.append("| --- | --- | --- | ---: | ---: |")
     for kind, rules in (("documents", card.document_rules), ("images", card.image_rules)):
         for name, rule in rules.items():
             lowest, highest = (f"{bound:g}" if bound is not None else "" for bound in (rule.min, rule.max))
             lines.append(f"| {name} | {kind} | {rule.signal or name} | {lowest} | {highest} |")
-    return "\n".join([*lines, "", "How many pages and images each step took is in `dataset.json` under `counts`."])
+    counts = "`counts` in `dataset.json` says how many pages and images each stage kept and dropped."
+    return "\n".join([*lines, "", counts])
 
 
 def _rights(manifest: Manifest, card: CardSettings, stages: Iterable[Stage]) -> str:
@@ -124,14 +125,14 @@ def _rights(manifest: Manifest, card: CardSettings, stages: Iterable[Stage]) -> 
         "## Rights and consent",
         "",
         "The texts and images belong to the owners of the pages; this card grants nothing. `license` holds the URL or "
-        "name that a page gives with `rel=license`; null, where it gives none, is no permission. `opt_out` holds the "
-        "refusals found in a page that the recipe did not ask to count.",
+        "name that a page gives with `rel=license`; null means that the page gives none, and is no permission. "
+        "`opt_out` holds the opt-out marks of a page that the recipe did not honour.",
         "",
-        f"Refusals that counted: {refuse}; TDM reservations: {'yes' if card.tdm else 'no'}; robots.txt: "
+        f"Opt-out marks honoured: {refuse}; TDM reservations: {'yes' if card.tdm else 'no'}; robots.txt: "
         f"{_robots(card)}; opt-out lists: {len(card.opt_out)}; lists of forbidden images: "
         f"{len(card.forbidden)}.",
         "",
-        "| left out | |",
+        "| removed | count |",
         "| --- | ---: |",
     ]
     for stage in stages:
@@ -143,4 +144,4 @@ def _rights(manifest: Manifest, card: CardSettings, stages: Iterable[Stage]) -> 
 def _robots(card: CardSettings) -> str:
     if card.source != "web":
         return "nothing was fetched from the web"
-    return "kept to" if card.robots else "not asked for"
+    return "obeyed" if card.robots else "not requested"

@@ -113,9 +113,9 @@ def check(fetch: FetchSettings) -> None:
     refusals={
         f"image_urls_dropped.{OPTED_OUT}": "images: refused by a header, a TDM reservation or a list",
         "image_urls_dropped.robots_disallowed": "images: disallowed by robots.txt",
-        "image_urls_dropped.robots_unreachable": "images: the host's robots.txt could not be had",
-        "image_urls_dropped.tdm_unreachable": "images: the host's tdmrep.json could not be had",
-        "image_urls_dropped.forbidden": "images: on a list of forbidden ones",
+        "image_urls_dropped.robots_unreachable": "images: the host's robots.txt was unreachable",
+        "image_urls_dropped.tdm_unreachable": "images: the host's tdmrep.json was unreachable",
+        "image_urls_dropped.forbidden": "images: on a list of forbidden images",
     },
 )
 def fetch(io: StageIO, fetch: FetchSettings) -> None:

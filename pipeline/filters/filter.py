@@ -93,7 +93,7 @@ def check(settings: FilterSettings) -> None:
         ),
     ),
     causes={**BLOCK_LIST_CAUSES, OPTED_OUT: "opt_out", NO_IMAGE_LEFT: "left_over"},
-    refusals={f"documents_dropped.{OPTED_OUT}": "pages: refused by their own marks, or on a list"},
+    refusals={f"documents_dropped.{OPTED_OUT}": "pages: refused by their opt-out marks or by a list"},
 )
 def filter(io: StageIO, settings: FilterSettings) -> None:
     """Keep the part's documents that pass the recipe's block lists, opt-outs and rules."""
