@@ -2,12 +2,12 @@
 
     python -m benchmarks.scale [--pages N ...] [--rounds N] [--parts N] [--folder DIR]
 
-First the ledger: `benchmarks.scale.ledger`. Then builds: the smallest crawl on one core and on two, bound to them, in
-each round; then the larger crawls on two. `pages_per_second_N` is by the time that the cores gave to the build or to
-nobody, since other work on the machine is none of ours; `efficiency` is what two cores did of twice what one did, by
-the same measure, `efficiency_clock` by the clock, which is fair only where `others` (the share of the cores that other
-work had) is near 0. Memory is the peak of the resident set, of the driver and of the largest worker. Broken off (^C),
-it prints what it has. The bill of a whole crawl from these figures: `python -m benchmarks.scale.cost`.
+It measures the ledger first (`benchmarks.scale.ledger`). Then, in each round, it builds the smallest crawl pinned to
+one core and to two; then the larger crawls on two. `pages_per_second_N` counts only the CPU time that the build used or
+that was idle, so other work on the machine does not matter. `efficiency` is the rate of two cores divided by twice the
+rate of one, by the same measure; `efficiency_clock` uses the clock and is fair only if `others` (the share of CPU time
+that other work used) is near 0. Memory is the peak resident set of the driver and of the largest worker. After ^C it
+prints the figures so far. The cost of a whole crawl from these figures: `python -m benchmarks.scale.cost`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def name_of(count: int) -> str:
 
 
 def built(listing: Path, run: Path, cores: int) -> tuple[dict[str, Any], Use]:
-    """What a build of the listed files from nothing says, and what it used."""
+    """The output of a build of the listed files in a new run, and the resources it used."""
     shutil.rmtree(run, ignore_errors=True)
     output, use = metered(
         [sys.executable, "-m", "benchmarks.scale.build", str(listing), str(run), str(cores)], list(range(cores))
@@ -53,7 +53,7 @@ def show(pages: int, cores: int, found: dict[str, Any], use: Use) -> None:
 
 
 def grow(listing: Path, pages: int, rounds: int, folder: Path) -> Figures:
-    """One core against two."""
+    """One core compared with two."""
     rates: dict[int, list[float]] = {1: [], 2: []}
     peaks: dict[int, Use] = {}
     by_clock = []
@@ -79,7 +79,7 @@ def memory(pages: int, use: Use) -> Figures:
 
 
 def counted(counts: dict[str, dict[str, int]], pages: int) -> Figures:
-    """What a page brings, of what later stages work on."""
+    """What a page contributes to the work of later stages."""
     return {
         "kept_documents_a_page": round(counts["filter"]["documents"] / pages, 3),
         "image_references_a_page": round(counts["extract"]["image_references"] / pages, 3),
@@ -88,7 +88,7 @@ def counted(counts: dict[str, dict[str, int]], pages: int) -> Figures:
 
 
 def stored(run: Path, pages: int) -> Figures:
-    """Bytes of the run for each page, by folder, and files for each part of `extract`."""
+    """Bytes of the run per page, by folder, and files per part of `extract`."""
     sizes = {path: path.stat().st_size for path in run.rglob("*") if path.is_file()}
     parts = len(list((run / "ledger" / "extract").glob("*.json")))
     folders = ("documents", "duplicates", "images", "ledger", "dataset")
@@ -118,7 +118,7 @@ def ledger(parts: int, folder: Path) -> Figures:
 
 
 def measure(pages: list[int], rounds: int, parts: int, folder: Path, figures: Figures) -> None:
-    """Everything, into `figures`."""
+    """Run all measurements and write their results to `figures`."""
     figures |= ledger(parts, folder)
     print(f"\n{'pages':>10s}{'cores':>6s}{'pages/s':>10s}{'seconds':>9s}{'CPU s':>9s}{'driver':>9s}{'worker':>9s} MiB")
     listing, crawl = write_crawl(folder / "crawl", pages[0])

@@ -1,9 +1,9 @@
-"""One whole build of a synthetic crawl, without network, on so many cores.
+"""A whole build of a synthetic crawl on a number of cores, without a network.
 
     python -m benchmarks.scale.build CRAWL.paths RUN CORES
 
-The recipe is the paper's with near-duplicate texts, equal texts and repeated paragraphs looked for as well. Prints one
-line of JSON: seconds by stage on the clock and of work, MiB that the driver holds after each, and counters.
+The recipe is the paper's and also removes near-duplicate texts, equal texts and repeated paragraphs. Prints one line of
+JSON: seconds by stage (clock and work), the driver's memory in MiB after each stage, and counters.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SWITCHES = ("same_text=true", "near_text=true", "paragraph_documents=10", "image
 
 
 class Clock(Progress):
-    """Seconds by stage, and what the parts' entries say."""
+    """Seconds by stage, and the sums over the entries of the parts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Clock(Progress):
 
 
 def main(crawl: str, run: str, cores: int) -> None:
-    # "local": never a cluster that something else has started on this machine
+    # "local": never a cluster that another program has started on this machine
     ray.init("local", num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     changes = [f"crawl.paths=['{crawl}']", *(f"duplicates.{switch}" for switch in SWITCHES)]
     clock, started = Clock(), time.perf_counter()

@@ -1,9 +1,9 @@
-"""What one whole Common Crawl takes, computed from measured figures.
+"""The resources and cost of one whole Common Crawl, computed from measured figures.
 
     python -m benchmarks.scale.cost [FILE]
 
-FILE holds the last line of `make bench-scale` (default: docs/benchmarks.md, which has it among others). Prints the
-tables of docs/scale.md. Everything that was not measured here is an assumption with its date, below.
+FILE holds the last line of `make bench-scale` (default: docs/benchmarks.md, which contains it). Prints the
+tables of docs/scale.md. Everything that was not measured is an assumption, given below with its date.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ Row = tuple[str, str, str]
 PAGES = 2_700_000_000
 FILES = 90_000
 FILE_BYTES = 1e9
-"""One crawl of 2025: the task's figures."""
+"""One crawl of 2025."""
 WORKERS, CORES_A_WORKER = 32, 16
 """`ray_cluster.yaml` at its largest."""
 SPOT, ON_DEMAND, HEAD = 0.30, 0.8064, 0.2016
-"""Dollars an hour in us-east-1, assumed 2026-11: m7i.4xlarge on the spot market and on demand; m7i.xlarge."""
+"""US dollars per hour in us-east-1, assumed 2026-11: m7i.4xlarge, spot and on demand; m7i.xlarge."""
 PUT_1000, GET_1000, STORE_GB_MONTH = 0.005, 0.0004, 0.023
-"""Dollars for S3 standard in us-east-1, assumed 2026-11. Traffic in the region and from the Internet is free."""
+"""US dollars for S3 Standard in us-east-1, assumed 2026-11. Traffic inside the region and from the Internet is free."""
 READ_AHEAD_BYTES = 8 * 2**20
-"""Of an archive that is read by ranges: about what one request brings."""
+"""About the bytes per request of an archive that is read by ranges."""
 IMAGE_BYTES = 138_000
 IMAGES_PER_CORE_SECOND = 239.7
 """From `make bench-fetch`."""
 REQUESTS_AT_ONCE, REQUEST_SECONDS = 100, 0.02
-"""How a store answers for small files: s3fs asks for so many at a time; a first byte takes so long, assumed 2026-11."""
+"""Small files on a store: the concurrent requests of s3fs, and the seconds to the first byte, assumed 2026-11."""
 REFERENCE_BYTES = 3_000
-"""That a driver keeps for each piece of a shuffle: `CALLER_MEMORY_USAGE_PER_OBJECT_REF` of Ray's constants."""
+"""Bytes that a driver keeps for each piece of a shuffle: `CALLER_MEMORY_USAGE_PER_OBJECT_REF` of Ray's constants."""
 BLOCK_BYTES, LEAST_BLOCKS = 128 * 2**20, 200
-"""Of Ray Data: the rows that a block holds, and the tasks that items are read in at least."""
+"""Ray Data: the bytes of a block, and the lowest number of tasks that read items."""
 MAPS_A_MERGE = 2
-"""Of Ray's push-based shuffle, which `m3w.pipeline.engine.shuffle` takes for many parts."""
+"""Ray's push-based shuffle, which `m3w.pipeline.engine.shuffle` uses for many parts."""
 FINGERPRINT_BYTES, REQUEST_BYTES = 250, 200
-"""Of a row in memory: band keys, rank and part; address, part and place."""
+"""Bytes of a row in memory: band keys, rank and part; address, part and position."""
 
 
 def read_figures(path: Path) -> Figures:
@@ -56,7 +56,7 @@ def core_hours(figures: Figures) -> float:
 
 
 def bill(figures: Figures) -> list[Row]:
-    """What it takes and costs, without the images of the web."""
+    """The resources and cost without fetching images from the web."""
     hours = core_hours(figures) / (WORKERS * CORES_A_WORKER)
     kept = sum(figures[f"{name}_bytes_a_page"] for name in ("documents", "duplicates", "images", "ledger", "dataset"))
     objects = figures["files_a_part"] * FILES
@@ -82,7 +82,7 @@ def bill(figures: Figures) -> list[Row]:
 
 
 def breaks(figures: Figures) -> list[Row]:
-    """What grows with the crawl, in the order in which it breaks."""
+    """What grows with the crawl, ordered by what reaches its limit first."""
     references = figures["image_references_a_page"] * PAGES
     urls = figures["image_urls_a_page"] * PAGES
     kept = figures["kept_documents_a_page"] * PAGES

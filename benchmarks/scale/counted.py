@@ -1,4 +1,4 @@
-"""A filesystem that counts what is asked of it: `counted:///a/path` is the local `/a/path`."""
+"""A filesystem that counts its operations: `counted:///a/path` is the local `/a/path`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 asked: Counter[tuple[str, str]] = Counter()
-"""How often each operation was asked for, by operation and path. Of this process."""
+"""The number of calls by operation and path, in this process."""
 
 
 class CountedFileSystem(LocalFileSystem):
-    """Counts listings, reads, looks at one file, writes, moves and removals; not the making of folders."""
+    """Counts listings, reads, status calls, writes, moves and removals, but not the creation of folders."""
 
     protocol = "counted"
     cachable = False
@@ -54,12 +54,12 @@ class CountedFileSystem(LocalFileSystem):
 
 
 def register() -> None:
-    """Make the protocol known in this process."""
+    """Register the protocol in this process."""
     fsspec.register_implementation("counted", CountedFileSystem, clobber=True)
 
 
 def operations() -> dict[str, int]:
-    """How often each operation was asked for since the last call."""
+    """The number of calls of each operation since the last call of this function."""
     found: Counter[str] = Counter()
     for (operation, _), times in asked.items():
         found[operation] += times
@@ -68,5 +68,5 @@ def operations() -> dict[str, int]:
 
 
 def most(operation: str, under: str) -> int:
-    """How often the operation was asked for of that file or folder under a folder of which it was asked most."""
+    """The highest number of calls of the operation on one path under a folder."""
     return max((times for (name, path), times in asked.items() if name == operation and under in path), default=0)

@@ -1,6 +1,6 @@
 """The synthetic crawl as WARC files: for each page a request, a response and metadata, as Common Crawl writes them.
 
-A quarter of the main content's images lie in the archive as responses, each with bytes of its own.
+The archive holds a quarter of the main content's images as responses, each with different bytes.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from PIL import Image
 from benchmarks.scale.pages import page
 
 PAGES_A_FILE = 1_000
-"""A thirtieth of a file of Common Crawl, so that ten thousand pages make ten parts."""
+"""A thirtieth of a Common Crawl file, so that ten thousand pages make ten parts."""
 IMAGES_IN_ARCHIVE = 0.25
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Written:
-    """What a crawl, or a file of it, holds."""
+    """Counts of a crawl or of one of its files."""
 
     pages: int
     html_bytes: int
@@ -37,7 +37,7 @@ class Written:
 
 
 def write_crawl(folder: Path, pages: int) -> tuple[Path, Written]:
-    """A file for each thousand pages; those that are there already are kept. Its listing, and what it holds."""
+    """Write one file per thousand pages; existing files are kept. Returns the listing and the counts."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [(folder / f"crawl-{n:05d}.warc.gz", n) for n in range(-(-pages // PAGES_A_FILE))]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
@@ -48,7 +48,7 @@ def write_crawl(folder: Path, pages: int) -> tuple[Path, Written]:
 
 
 def write_file(path: Path, number: int) -> Written:
-    """File `number` of the crawl; its sums lie beside it."""
+    """File `number` of the crawl; its counts are stored beside it."""
     sums = path.with_suffix(".sums")
     if sums.exists() and path.exists():
         return Written(*map(int, sums.read_text().split()))
@@ -90,7 +90,7 @@ def _record(kind: str, url: str, number: int, block: bytes, mime: str) -> bytes:
 
 
 def _picture(url: str) -> bytes:
-    """One of 24 photographs-to-be, with a comment of its own behind the first marker: other bytes, the same pixels."""
+    """One of 24 JPEGs with its own comment after the first marker: different bytes, the same pixels."""
     content = _PICTURES[random.Random(url).randrange(len(_PICTURES))]
     comment = url.encode()
     return content[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + content[2:]

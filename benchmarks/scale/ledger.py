@@ -1,11 +1,10 @@
-"""A run of so many parts without work in them: what the driver spends on the ledger.
+"""A run of many parts without work: the driver's cost of the ledger.
 
     python -m benchmarks.scale.ledger PARTS RUN
 
-A thousand parts that write one byte each are done in this process, for the operations that each costs. Then the ledgers
-of `extract` and `fetch`, whose parts are named after what they ask for, are put in place for so many parts, and both
-stages are found done, as a build that resumes does. Prints one line of JSON: CPU seconds, operations on the store, and
-MiB of a stage's entries.
+It first runs a thousand parts that write one byte each in this process, and counts the operations of each. Then it
+writes the ledgers of `extract` and `fetch` for PARTS parts, and checks both stages as a resumed build does; all parts
+are done. Prints one line of JSON: CPU seconds, operations on the store, and MiB of a stage's entries.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ COMMITTED = 1000
 
 @per_part(name="extract", writes=[TOUCHED])
 def touch(io: StageIO, settings: NoSettings) -> None:
-    """A part's work without the work; its entry is as long as a real one of `extract`."""
+    """A part without work; its entry is as long as a real one of `extract`."""
     with io.create(TOUCHED) as file:
         file.write(b"x")
     io.counters.update({f"pages_dropped.reason_{n}": n for n in range(30)})
@@ -52,7 +51,7 @@ def touch(io: StageIO, settings: NoSettings) -> None:
 fetch_nothing: PartStage = replace(
     touch, name="fetch", settings=FetchSettings, writes=(INDEX,), incremental=True, rounds=fetch_in_rounds
 )
-"""The rounds of `fetch`; its parts are never done, since all of them are found done."""
+"""The rounds of `fetch`; none of its parts runs, since all are done."""
 
 
 def executor_of(run: Run) -> InlineExecutor:
@@ -69,12 +68,12 @@ def parts_of(count: int) -> list[Part]:
 
 
 def requested(count: int) -> list[Output]:
-    """The requests of so many groups of hosts."""
+    """The requests of `count` groups of hosts."""
     return [Output(path=REQUESTS.path(f"{n:05d}-000"), sha256=SHA256, bytes=1, rows=1) for n in range(count)]
 
 
 def fetch_inputs(requests: list[Output]) -> Inputs:
-    """What the stage `fetch` finds committed."""
+    """The committed parts of the stage `fetch`."""
     entry = LedgerEntry(
         stage="requests", part="all", fingerprint="-", inputs=[], outputs=requests, counters={}, seconds=0, attempt=1
     )
@@ -90,13 +89,13 @@ def fetch_parts(requests: list[Output], known: dict[str, LedgerEntry] | None = N
 
 
 def measured(figures: Figures, name: str, ledger: str) -> None:
-    """Note how often the ledger was listed and its most-read entry read since the last time, and forget the rest."""
+    """Record how often the ledger was listed and its most-read entry was read since the last call; reset the counts."""
     figures[f"{name}_listings"] = most("list", f"ledger/{ledger}")
     figures[f"{name}_reads"] = most("read", f"ledger/{ledger}/")
 
 
 def plant(run: Run, stage: PartStage, fingerprint: str, parts: list[Part], like: LedgerEntry) -> None:
-    """The stage's ledger and outputs, as if the parts had been done; `like` is the entry of one that was."""
+    """Write the stage's ledger and outputs as if its parts were done; `like` is the entry of a part that is."""
     root, (table,) = Path(run.full("")), stage.writes
     (root / "ledger" / stage.name).mkdir(parents=True, exist_ok=True)
     (root / table.folder).mkdir(parents=True, exist_ok=True)
@@ -141,7 +140,7 @@ def main(count: int, path: str) -> None:
 
 
 def weigh(path: str, parts: list[Part], figures: Figures) -> None:
-    """What the stage's entries take while they are read, and then; on a store that does not note what was asked."""
+    """MiB of the stage's entries while they are read, and afterwards, on a store that does not count its calls."""
     executor = executor_of(Run.open(path))
     before = process_mib("VmRSS")
     entries = executor.run_parts(touch, NoSettings(), parts)
@@ -151,7 +150,7 @@ def weigh(path: str, parts: list[Part], figures: Figures) -> None:
 
 
 def commit(executor: Executor, parts: list[Part], figures: Figures) -> LedgerEntry:
-    """Do some parts; the last one's entry."""
+    """Run some parts; returns the entry of the last one."""
     operations()
     started = time.process_time()
     entries = executor.run_parts(touch, NoSettings(), parts)

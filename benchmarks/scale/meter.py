@@ -1,7 +1,7 @@
-"""What a process and all that it started use: CPU seconds, memory, and how much of the CPUs nobody used.
+"""CPU seconds and memory of a process and its descendants, and the idle time of its CPUs.
 
-On a machine with other work on it, time on the clock says little. So besides it: `share` is the time that the CPUs gave
-to the measured processes or to nobody, and pages by that time are what the machine would give to a build alone.
+On a shared machine, time on the clock says little. `share` is the share of CPU time that the measured processes used or
+that was idle; pages per second of that time are what a build would reach alone on the machine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ray._private.utils import psutil  # the one that Ray brings
+from ray._private.utils import psutil  # Ray's own copy
 
 SECONDS_BETWEEN_LOOKS = 0.25
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -23,13 +23,13 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass
 class Use:
-    """Of a process and of what it started."""
+    """Resources of a process and its descendants."""
 
     seconds: float = 0.0
-    """On the clock."""
+    """By the clock."""
     cpu_seconds: float = 0.0
     idle_seconds: float = 0.0
-    """Of the CPUs that it was bound to; nobody's."""
+    """Idle CPU seconds of the CPUs that the process was pinned to."""
     driver_mib: float = 0.0
     """Peak of the resident set of the process itself."""
     worker_mib: float = 0.0
@@ -38,11 +38,11 @@ class Use:
 
     @property
     def share(self) -> float:
-        """CPU seconds that it had or could have had."""
+        """CPU seconds that it used or could have used."""
         return self.cpu_seconds + self.idle_seconds
 
     def look(self, root: psutil.Process) -> None:
-        """Take in what the processes have used so far."""
+        """Add what the processes have used so far."""
         for process in (root, *root.children(recursive=True)):
             try:
                 times, peak = process.cpu_times(), process_mib("VmHWM", process.pid)
@@ -52,12 +52,12 @@ class Use:
                 elif process.cmdline()[:1] and process.cmdline()[0].startswith("ray::"):
                     self.worker_mib = max(self.worker_mib, peak)
             except (psutil.Error, OSError):
-                continue  # it has ended since
+                continue  # it has ended in the meantime
         self.cpu_seconds = sum(self._seen.values())
 
 
 def metered(command: list[str], cpus: list[int]) -> tuple[str, Use]:
-    """Run a command bound to these CPUs; its standard output, and what it used. Raises if it fails."""
+    """Run a command pinned to these CPUs. Returns its standard output and its resources; raises if it fails."""
     use = Use()
     pinned = ["taskset", "-c", ",".join(map(str, cpus)), *command]
     environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
@@ -69,7 +69,7 @@ def metered(command: list[str], cpus: list[int]) -> tuple[str, Use]:
             output = process.stdout.read()
             status = process.wait()
     finally:
-        process.terminate()  # it has ended, or the measurement was broken off
+        process.terminate()  # it has ended, or the measurement was interrupted
     use.seconds = time.perf_counter() - started
     use.idle_seconds = _idle_seconds(cpus) - idle
     if status:
@@ -98,7 +98,7 @@ def _looking(root: psutil.Process, use: Use) -> Iterator[None]:
 
 
 def process_mib(field: str, pid: int | str = "self") -> float:
-    """Of a process's memory: `VmHWM`, the peak of its resident set, or `VmRSS`, what it is now."""
+    """MiB of a process's resident set: `VmHWM` is the peak, `VmRSS` the current size."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) / 1024

@@ -1,12 +1,11 @@
-"""Pages like the web's, made quickly and always the same: page `number` is a function of the number alone.
+"""Synthetic pages with the sizes of real ones; page `number` depends on its number alone.
 
 Sizes are those of 442 real pages (bytes of HTML: median 82 kB, 95 of 100 below 293 kB; words of main content: median
 470, 95 of 100 below 2,610; 2.6 images in the main content, none in four of ten pages; compressed to a fifth):
-lognormal, by these two points. What is not main content is a site's menus, teasers, scripts and styles, as there. Texts
-are stop words of a language that the package knows between made-up words, so that the language is found and English
-passes the rules.
+log-normal through these two points. The rest of a page is menus, teasers, scripts and styles, as on real sites. Texts
+mix a language's stop words with invented words, so that the language is detected and English pages pass the rules.
 
-Of 100 pages 4 are a near-duplicate (an earlier text with a few words changed), 2 have an earlier page's text.
+Of 100 pages, 4 are near-duplicates (an earlier text with a few words changed) and 2 repeat an earlier page's text.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ HTML_BYTES = (82_000, 293_000)
 """Median and 95th percentile."""
 WORDS = (470, 2_610)
 SCRIPT_SHARE = 0.25
-"""Of a page's bytes."""
+"""Share of a page's bytes."""
 PAGES_A_SITE = 50
 LANGUAGES = ("en",) * 11 + ("de", "fr", "es", "ru", "pt", "it", "pl", "nl", "tr")
-"""Of a crawl's pages about 45 of 100 are English; here more than half, so that what comes after the rules has work."""
+"""About 45 of 100 pages of a crawl are English; here it is more than half, to give the stages after the rules work."""
 CODECS = {"ru": "windows-1251"}
 _Z95 = 1.645
 _MADE_UP = vocabulary(20_000)
@@ -44,13 +43,13 @@ class Page:
 
 
 def page(number: int) -> Page:
-    """The page of this number."""
+    """Page `number`."""
     rng = random.Random(number)
     site, language, host = _site(number)
     text = _text_of(number)
     codec = CODECS.get(language, "utf-8")
     images = [f"http://{host}/media/{number}-{n}.jpg" for n in range(_image_count(rng))]
-    size = max(3_000, int(_lognormal(rng, HTML_BYTES) - 6_500))  # menu and footer come on top
+    size = max(3_000, int(_lognormal(rng, HTML_BYTES) - 6_500))  # menu and footer are added to it
     article = _article(rng, text, images)
     title = " ".join(text[:8])
     head = (
@@ -69,7 +68,7 @@ def page(number: int) -> Page:
 
 
 def _site(number: int) -> tuple[int, str, str]:
-    site = (number // PAGES_A_SITE * 7919 + number % PAGES_A_SITE % 5) % 1_000_003  # five sites in turns
+    site = (number // PAGES_A_SITE * 7919 + number % PAGES_A_SITE % 5) % 1_000_003  # five sites take turns
     return site, LANGUAGES[site % len(LANGUAGES)], f"www.site-{site}.example"
 
 
@@ -83,7 +82,7 @@ def _image_count(rng: random.Random) -> int:
 
 
 def _text_of(number: int) -> list[str]:
-    """The words of a page; of a copy those of the page 94 before it, which is none."""
+    """The words of a page; a copy has those of the page 94 before it, which is not a copy."""
     place = number % 100
     if place >= 6 or number < 100:
         return _new_text(number, _site(number)[1])
@@ -136,7 +135,7 @@ def _paragraphs(rng: random.Random, words: list[str]) -> Iterator[str]:
 
 
 def _cut(rng: random.Random, text: str, size: int) -> str:
-    """So many characters of a text that begins again where it ends."""
+    """`size` characters of a text, which is repeated as needed."""
     start = rng.randrange(len(text) // 2)
     while len(text) - start < size:
         text += text
@@ -154,7 +153,7 @@ def _boilerplate(site: int, language: str, host: str) -> str:
 
 
 def _teasers(rng: random.Random, size: int) -> str:
-    """Links to other pages, as many as fill so many bytes."""
+    """Links to other pages that fill the given number of bytes."""
     start = rng.randrange(len(_LINKS) // 2)
     return "".join(_LINKS[start : start + size // _LINK_BYTES])
 

@@ -1,1 +1,1 @@
-"""Webs on loopback to fetch from, for tests and benchmarks: see `offline`, `hostile` and `crawl`."""
+"""Webs on loopback for tests and benchmarks of fetching: see `offline`, `hostile` and `crawl`."""

@@ -1,9 +1,9 @@
-"""The offline and the hostile web, fetched, and what came of it.
+"""Fetch the offline and the hostile web, and print the results.
 
     python -m benchmarks.web FOLDER
 
-Leaves the run of the offline web in FOLDER/offline/run and ten of its documents in FOLDER/documents.html, to be looked
-at: texts and pictures as they stand in the dataset.
+Keeps the run of the offline web in FOLDER/offline/run, and writes ten of its documents to FOLDER/documents.html: texts
+and pictures as the dataset has them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _statuses(statuses: Iterable[str]) -> str:
 
 
 def show_documents(dataset: Path, target: Path) -> None:
-    """The documents as a page of HTML, pictures in it."""
+    """The documents as one HTML page with their pictures."""
     articles = ""
     for example in example_documents(open_dataset(str(dataset)), DOCUMENTS):
         sources = map(thumbnail_url, example.image_bytes)

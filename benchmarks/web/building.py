@@ -1,4 +1,4 @@
-"""`m3w build` in a process of its own, as a user runs it: its workers' memory is watched, and it can be killed."""
+"""`m3w build` in its own process, as a user runs it; measures its workers' memory and can kill it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LOOK_S = 0.2
-"""Between two looks at the processes; a process keeps its own peak, so little is missed."""
+"""Seconds between two checks of the processes; a process records its own peak, so little is missed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Built:
     seconds: float
     output: str
     worker_peak_mib: float
-    """The most memory that a worker held."""
+    """The largest memory of a worker."""
 
 
 def build(recipe: Path, run: Path, *, kill_when: Callable[[], bool] = lambda: False) -> Built:
@@ -69,7 +69,7 @@ def _descendants(root: int) -> set[int]:
 
 
 def _worker_peak_mib(process: int) -> float:
-    """0 for a process that is none of Ray's workers, or gone."""
+    """0 for a process that is not a Ray worker or has ended."""
     try:
         if not Path(f"/proc/{process}/cmdline").read_bytes().startswith(b"ray::"):
             return 0.0
@@ -80,7 +80,7 @@ def _worker_peak_mib(process: int) -> float:
 
 
 def _wait_for(processes: set[int], seconds: float = 10.0) -> None:
-    """Ray's workers end by themselves once their driver is gone; its agents are in no hurry."""
+    """Ray's workers end by themselves after their driver; its agents take longer."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and any(_lives(process) for process in processes):
         time.sleep(LOOK_S)

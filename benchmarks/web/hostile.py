@@ -1,7 +1,6 @@
-"""A server whose every host plays one trick; `tricks` gives for each what a fetcher must make of its image.
+"""A server with one attack or fault per host; `tricks` gives the status that each host's image must end with.
 
-None may hold a fetcher up for longer than its own bounds or cost it more memory than these, and no redirect may bring
-it to a private address.
+None may delay a fetcher or take memory beyond the fetcher's limits, and no redirect may lead it to a private address.
 """
 
 from __future__ import annotations
@@ -19,20 +18,20 @@ PATH = "/folder/image.jpg"
 
 @dataclass(frozen=True)
 class Trick:
-    """What one host does."""
+    """The behaviour of one host."""
 
     act: Act
     status: str
-    """That its images must end with; `A or B` where it may be either."""
+    """The status that its images must end with; `A or B` if both are right."""
     rules: bool = False
-    """It plays with robots.txt and /.well-known/ too, which the others do not have."""
+    """The host applies its trick to robots.txt and /.well-known/, too; the others do not have them."""
     hosts: int = 1
-    """That do the same, all at once."""
+    """The number of hosts that do the same, all at once."""
     images: int = 1
 
 
 def tricks_of(port: int, private_port: int) -> dict[str, Trick]:
-    """Tricks by host name; `port` is the server's own, and nobody may come to 127.0.0.1 at `private_port`."""
+    """Tricks by host name; `port` is the server's own, and nothing may connect to 127.0.0.1 at `private_port`."""
     return {**_slow(), **_long(), **_lying(), **_pictures(), **_busy(), **_redirects(port, private_port)}
 
 
@@ -127,7 +126,7 @@ def _redirects(port: int, private_port: int) -> dict[str, Trick]:
 
 
 class _Once:
-    """Does one thing to the first who asks, and serves whoever comes after."""
+    """Applies a trick to the first request, and serves all later ones."""
 
     def __init__(self, first: Act):
         self._first, self._asked = first, False
@@ -146,7 +145,7 @@ class HostileServer(Server):
 
     def __enter__(self) -> Self:
         for make in (does.bomb, lambda: does.large_picture(8000, 8000), lambda: does.large_picture(8000, 8001)):
-            make()  # before anyone waits for it
+            make()  # before a client waits for it
         return super().__enter__()
 
     def listening(self) -> None:
@@ -170,5 +169,5 @@ class HostileServer(Server):
         }
 
     def names(self) -> list[str]:
-        """The hosts' names, none of which a name server knows."""
+        """The hosts' names, which no name server knows."""
         return [*self._tricks, f"inside.{DOMAIN}"]

@@ -1,4 +1,4 @@
-"""nginx over a folder, on free loopback ports, with a configuration of its own: never the system's service."""
+"""nginx for a folder, on free loopback ports, with its own configuration; never the system's service."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ ADDRESS = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Served:
-    """Where a folder is served."""
+    """The addresses of a served folder."""
 
     ports: dict[str, int]
     """By scheme: http and https."""
     certificates: Path
-    """The system's certificate authorities and the server's own certificate, for `SSL_CERT_FILE`: a client that
-    verifies has as much to read as on the web."""
+    """The system's certificate authorities and the server's own certificate, for `SSL_CERT_FILE`: a client
+    that verifies has as much to read as on the web."""
 
 
 @contextmanager
 def nginx(folder: Path, work: Path) -> Iterator[Served]:
-    """Serves `folder`; `work` is where its own files go. Exits with a message without nginx or openssl."""
+    """Serves `folder`; nginx's own files go to `work`. Exits with a message without nginx or openssl."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None or shutil.which("openssl") is None:
         sys.exit(
@@ -74,7 +74,7 @@ def _free_ports() -> tuple[int, int]:
 
 
 def _certificates(work: Path) -> Path:
-    """Make `own.pem` with its key, and give the file of all that a client is to trust."""
+    """Create `own.pem` with its key; returns the file of all certificates that a client must trust."""
     own, together = work / "own.pem", work / "trusted.pem"
     request = f"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN={ADDRESS} -addext"
     files = ["-keyout", str(work / "key.pem"), "-out", str(own)]

@@ -1,7 +1,7 @@
-"""The web of `../shared/data/web` on loopback, under several host names with rules of their own, and a crawl of it.
+"""The web of `../shared/data/web` on loopback, under several host names with different rules, and a crawl of it.
 
-The files are served as they lie there. What the hosts say to crawlers is made up here, so that there is something of
-each kind to keep to; `OfflineWeb.refusal` says which images it keeps from whom obeys.
+The files are served unchanged. The rules for crawlers are invented here, so that there is one of each kind;
+`OfflineWeb.refusal` gives the images that a crawler must not keep if it follows the rules.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CRAWLED = datetime(2026, 11, 1, tzinfo=UTC)
 TDM_FILE = "/.well-known/tdmrep.json"
 BOOKS = "gitenberg"
 ANSWER_S = 0.3
-"""That an answer takes, so that requests could meet."""
+"""Seconds that a response takes, so that requests would overlap if the fetcher let them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +38,14 @@ class Site:
     robots: tuple[int, str] = (404, "")
     """Status and content of robots.txt."""
     delay_s: float = 0.0
-    """That it asks for between requests."""
+    """Seconds that it demands between requests."""
     tdm: str | None = None
     refused: dict[str, str] = field(default_factory=dict)
-    """Patterns of image paths that an obedient crawler does not keep, with the status that they get."""
+    """Patterns of image paths that an obedient crawler does not keep, with their statuses."""
     asked_first: str = "(?!)"
-    """Of these the path whose answer is what refuses: they are asked for and not kept."""
+    """Those of them whose response carries the refusal: they are requested but not kept."""
     moved_to: str | None = None
-    """A host that its images are redirected to."""
+    """The host to which its images are redirected."""
 
 
 SITES = {
@@ -116,7 +116,7 @@ class OfflineWeb(Server):
         return await connection.send(200, file.read_bytes(), *headers)
 
     def pages(self, hosts: Iterable[str] = tuple(SITES)) -> Iterator[tuple[str, bytes]]:
-        """URL and HTML of each page of `hosts`, as they are."""
+        """URL and unchanged HTML of each page of `hosts`."""
         for host in hosts:
             site = SITES[host]
             folder = self._root / site.folder
@@ -133,19 +133,19 @@ class OfflineWeb(Server):
         return next((status for pattern, status in site.refused.items() if re.match(pattern, path)), None)
 
     def may_be_asked(self, host: str, path: str) -> bool:
-        """Whether an obedient crawler may ask for a path that is not one of the rules'."""
+        """Whether an obedient crawler may request a path that does not hold rules itself."""
         status = self.refusal(self.url(host, path)) if SITES[host].moved_to is None else None
         return status is None or re.match(SITES[host].asked_first, unquote(path)) is not None
 
 
 def closest_s(visits: list[Visit], requests: int = 1) -> float:
-    """The least time in which so many requests followed another, in seconds for each."""
+    """The shortest time in which `requests` requests followed each other, in seconds per request."""
     times = [visit.at for visit in visits]
     return min(((b - a) / requests for a, b in zip(times, times[requests:], strict=False)), default=math.inf)
 
 
 def write_crawl(pages: Iterator[tuple[str, bytes]], path: Path) -> int:
-    """A gzipped WARC of the pages alone, none of their images; how many there are."""
+    """Write a gzipped WARC of the pages without their images; returns the number of pages."""
     count = 0
     with path.open("wb") as file:
         writer = WARCWriter(file, gzip=True)

@@ -1,8 +1,8 @@
-"""The stage `fetch` over some URLs, as one part in a process of its own: its time, its memory, what it finds.
+"""The stage `fetch` over some URLs, as one part in its own process: time, memory and results.
 
     python -m benchmarks.web.part < job.json
 
-The rounds of redirects to other hosts run in that process, too, without Ray; all else is the stage's.
+The rounds of redirects to other hosts run in that process, too, without Ray; everything else is the stage's code.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Fetched:
-    """What became of the URLs."""
+    """The results of the URLs."""
 
     rows: list[Row]
-    """Of the index, a row for each URL."""
+    """Rows of the index, one per URL."""
     seconds: float
-    """That the stage took, without the process's start."""
+    """Seconds of the stage, without the start of the process."""
     peak_mib: float
     counters: Counter[str]
 
@@ -62,7 +62,7 @@ def fetch_urls(urls: Iterable[str], folder: Path, *, cpu: int | None = None, **s
 
 
 def work(urls: list[str], folder: str, sections: dict[str, Any]) -> tuple[float, Counter[str]]:
-    """Seconds that the stage's parts took, and what they counted."""
+    """Seconds and counters of the stage's parts."""
     inline = InlineRun(Path(folder))
     nothing = dict.fromkeys(REQUEST_SCHEMA.names)
     rows = [{**nothing, "url": url, "location": url, "hops": 0, "parts": []} for url in urls]
@@ -72,7 +72,7 @@ def work(urls: list[str], folder: str, sections: dict[str, Any]) -> tuple[float,
 
 
 def _warm_up(sections: dict[str, Any]) -> None:
-    """Loads what the first picture of a process loads (Pillow's formats, cv2): part of the process's start."""
+    """Load what the first picture of a process loads (Pillow's formats, cv2); this belongs to the process's start."""
     file = io.BytesIO()
     Image.effect_noise((1000, 1000), 50).convert("RGB").save(file, "JPEG")
     recipe = parse_recipe({"crawl": {"paths": ["-"]}, **sections}, "-")
@@ -85,7 +85,7 @@ def main() -> None:
         os.sched_setaffinity(0, {job["cpu"]})
     _warm_up(job["sections"])
     seconds, counters = work(job["urls"], job["folder"], job["sections"])
-    status = Path("/proc/self/status").read_text()  # getrusage would count what the parent held at the fork
+    status = Path("/proc/self/status").read_text()  # getrusage would include the parent's memory at the fork
     peak_mib = int(status.partition("VmHWM:")[2].split()[0]) / 1024
     print(json.dumps({"seconds": seconds, "peak_mib": peak_mib, "counters": counters}))
 

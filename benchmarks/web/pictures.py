@@ -1,8 +1,8 @@
-"""A folder of pictures as a crawl meets them, for a server: web images as they are, and JPEGs made of photographs.
+"""A folder of pictures like those of a crawl, for a server: unchanged web images, and JPEGs made from photographs.
 
-The made ones are crops of the shared photographs, each of its own, brought to a longer side that is spread like those
-of pictures on the web (log-normal, median 800 pixels) and encoded at qualities from 70 to 92. Since most crops are
-enlarged for that, some noise gives them back the detail, and so the bytes and the work, of a camera's picture.
+These JPEGs are different crops of the shared photographs. Their longer sides are distributed like those of pictures on
+the web (log-normal, median 800 pixels), their qualities go from 70 to 92. Since most crops are enlarged, noise restores
+the detail, and so the bytes and the decoding time, of a camera's picture.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ QUALITIES = (70, 92)
 
 @dataclass(frozen=True)
 class Mix:
-    """What a folder of pictures holds."""
+    """Counts of a folder of pictures."""
 
     pictures: int
     mean_bytes: int
@@ -41,7 +41,7 @@ class Mix:
 
 
 def write_pictures(data: Path, folder: Path, count: int, seed: int = 0) -> Mix:
-    """Write `count` pictures, the web's own first, to `folder`; `data` is the shared folder of data."""
+    """Write `count` pictures to `folder`, the web's own first; `data` is the shared folder of data."""
     folder.mkdir(parents=True)
     own = [path for path in sorted((data / "web").rglob("*")) if path.is_file() and _size(path)]
     for number, path in enumerate(own[:count]):

@@ -1,4 +1,4 @@
-"""The two runs that tests assert on and `python -m benchmarks.web` tells of: the offline web, and the hostile one."""
+"""The runs over the offline web and the hostile web, for tests and for `python -m benchmarks.web`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def build_offline(
     kill_when: Callable[[], bool] = lambda: False,
     **fetch: Any,
 ) -> Built:
-    """Build, or go on with, the run `folder/run` over a crawl of `hosts`, with the fetch's settings `fetch`."""
+    """Build or resume the run `folder/run` over a crawl of `hosts`, with the section `fetch`."""
     crawl = folder / "crawl.warc.gz"
     if not crawl.exists():
         write_crawl(web.pages(hosts), crawl)
@@ -49,22 +49,22 @@ def build_offline(
 
 
 def index_rows(run: Path) -> list[Row]:
-    """What became of each URL of a run; the way stations of redirects left out."""
+    """The status of each URL of a run, without the intermediate URLs of redirects."""
     files = sorted((run / "images/index").glob("*.parquet"))
     return [row for file in files for row in pq.read_table(file).to_pylist() if row["status"] != REDIRECTED]
 
 
 @dataclass(frozen=True)
 class HostileRun:
-    """What a hostile web did to the fetch."""
+    """The results of fetching a hostile web."""
 
     expected: dict[str, str]
     fetched: Fetched
     private_connections: int
-    """That came to the port which nobody may come to."""
+    """Connections to the port that nothing may connect to."""
 
     def wrong(self) -> dict[str, str]:
-        """URLs that ended with another status than they must."""
+        """URLs that ended with a wrong status."""
         found = {row["url"]: row["status"] for row in self.fetched.rows}
         return {
             url: found.get(url, "not in the index")
@@ -74,7 +74,7 @@ class HostileRun:
 
 
 def fetch_hostile(folder: Path) -> HostileRun:
-    """Fetch every image of the hostile web into a run at `folder`."""
+    """Fetch all images of the hostile web into a run in `folder`."""
     with Server() as private, HostileServer(private.port) as web:
         section = {
             "source": "web",

@@ -1,7 +1,7 @@
-"""An HTTP server on a free loopback port, in a thread of its own, that notes every request it reads.
+"""An HTTP server on a free loopback port, in its own thread, that records every request it reads.
 
-Requests are told apart by their Host header, so that one port is many hosts. What is answered is up to a subclass,
-byte by byte if it wants, as half of what a fetcher meets is no HTTP.
+The Host header of a request selects the host, so one port serves many hosts. A subclass writes the response, byte by
+byte if needed, since half of what a fetcher meets is not HTTP.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Self
 
 MAX_HEAD_BYTES = 2**16
 ENDS = (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError)
-"""Of a conversation: the client's, or the server's own."""
+"""How a connection ends, by the client or by the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,12 @@ class Visit:
     """A request."""
 
     host: str
-    """The name in its Host header, without the port."""
+    """The name in the Host header, without the port."""
     path: str
     at: float
-    """Seconds of the monotonic clock, when its head had been read."""
+    """Seconds of the monotonic clock when the head had been read."""
     connections: int
-    """That this host's requests had open then, this one's among them."""
+    """Open connections of this host's requests at that time, including this one."""
     agent: str
 
 
@@ -43,7 +43,7 @@ class Connection:
     host: str = ""
 
     async def send(self, status: int, body: bytes = b"", *headers: str, length: int | None = None) -> None:
-        """A whole answer; `length` is stated in place of the true one."""
+        """Send a whole response; `length` replaces the true Content-Length."""
         stated = len(body) if length is None else length
         phrase = HTTPStatus(status).phrase
         head = [f"HTTP/1.1 {status} {phrase}", *headers, f"Content-Length: {stated}", "", ""]
@@ -58,7 +58,7 @@ class Connection:
 
 
 class Server:
-    """Serves from the start of a `with` block to its end."""
+    """Serves inside a `with` block."""
 
     def __init__(self) -> None:
         self.visits: list[Visit] = []
@@ -68,17 +68,17 @@ class Server:
         self._started = threading.Event()
 
     async def answer(self, visit: Visit, connection: Connection) -> None:
-        """Answer, or do what else there is to do to a client; a closed connection is not read from again."""
+        """Respond to a request in any way; a closed connection is not read again."""
         await connection.send(404)
 
     def listening(self) -> None:
-        """Called once the port is known."""
+        """Called when the port is known."""
 
     def url(self, host: str, path: str) -> str:
         return f"http://{host}:{self.port}{path}"
 
     def asked(self, *, files: bool = False) -> Counter[str]:
-        """How often each `HOST/PATH` was asked for; with `files` also robots.txt and what is under /.well-known/."""
+        """The number of requests of each `HOST/PATH`; with `files` also of robots.txt and of /.well-known/."""
         visits = [visit for visit in self.visits if files or not is_rules(visit.path)]
         return Counter(f"{visit.host}{visit.path}" for visit in visits)
 
@@ -114,7 +114,7 @@ class Server:
                     await self.answer(self._noted(head, connection), connection)
         finally:
             self._open.discard(connection)
-            with suppress(Exception):  # it is gone, one way or the other
+            with suppress(Exception):  # it has closed the connection
                 writer.close()
 
     def _noted(self, head: str, connection: Connection) -> Visit:
@@ -133,5 +133,5 @@ class Server:
 
 
 def is_rules(path: str) -> bool:
-    """Whether a path is one that a crawler reads before it asks for anything else."""
+    """Whether a crawler reads this path before it requests anything else."""
     return path == "/robots.txt" or path.startswith("/.well-known/")

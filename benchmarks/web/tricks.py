@@ -1,4 +1,4 @@
-"""What hostile and broken servers do to a fetcher. Each takes the connection and does as its name says."""
+"""What hostile and broken servers do to a fetcher. Each function takes the connection and does what its name says."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def picture() -> bytes:
 
 @cache
 def large_picture(width: int, height: int) -> bytes:
-    """A grey PNG of few bytes and many pixels, written here since Pillow would need the memory of all of them."""
+    """A grey PNG of few bytes and many pixels, written directly since Pillow would hold all pixels in memory."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -70,7 +70,7 @@ async def say_nothing(connection: Connection) -> None:
 
 
 async def drip(connection: Connection) -> None:
-    """A byte a second."""
+    """One byte per second."""
     await connection.raw(f"{HEAD}Content-Length: 100000\r\n\r\n".encode())
     while True:
         await connection.raw(picture()[:1])
@@ -78,7 +78,7 @@ async def drip(connection: Connection) -> None:
 
 
 async def pour(connection: Connection) -> None:
-    """A body without end."""
+    """An endless body."""
     await connection.raw(f"{HEAD}\r\n".encode() + picture())
     while True:
         await connection.raw(BLOCK)
@@ -103,7 +103,7 @@ async def pour_announcements(connection: Connection) -> None:
 
 
 async def pour_redirect(connection: Connection) -> None:
-    """A redirect with a body without end."""
+    """A redirect with an endless body."""
     await connection.raw(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere.jpg\r\n\r\n")
     while True:
         await connection.raw(BLOCK)
@@ -134,7 +134,7 @@ async def state_nonsense(connection: Connection) -> None:
 
 
 async def reset(connection: Connection) -> None:
-    """Half a picture, then RST."""
+    """Half a picture, then a TCP reset."""
     await connection.raw(f"{HEAD}Content-Length: {len(picture())}\r\n\r\n".encode() + picture()[:2000])
     await asyncio.sleep(0.05)
     line: socket.socket = connection.writer.get_extra_info("socket")
@@ -152,7 +152,7 @@ async def bad_chunks(connection: Connection) -> None:
 
 
 async def no_head(connection: Connection) -> None:
-    """HTTP/0.9, or none at all."""
+    """HTTP/0.9, or no HTTP at all."""
     await connection.raw(picture())
     connection.close()
 
