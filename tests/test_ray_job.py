@@ -69,7 +69,8 @@ def head() -> Iterator[str]:
 def start(folder: str, wanted: list[str]) -> subprocess.Popen[bytes]:
     command = [str(RAY), "start", "--head", "--block", "--node-ip-address=127.0.0.1", "--num-cpus=2", *wanted]
     command += ["--dashboard-host=127.0.0.1", "--disable-usage-stats", f"--temp-dir={folder}"]
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | PLAIN
+    path = f"{RAY.parent}{os.pathsep}{os.environ['PATH']}"  # as in an activated environment: the job runs `python`
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | PLAIN | {"PATH": path}
     with Path(folder, "start.log").open("w") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
 
