@@ -19,9 +19,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
-from ray._private.utils import psutil  # the one that Ray brings
 
 from m3w.pipeline.demo_crawl import write_demo_crawl
 

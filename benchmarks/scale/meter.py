@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ray._private.utils import psutil  # Ray's own copy
+import psutil
 
 SECONDS_BETWEEN_LOOKS = 0.25
 TICKS = os.sysconf("SC_CLK_TCK")
